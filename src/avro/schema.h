@@ -1,0 +1,48 @@
+// Avro schemas: parsed once, then immutable (Apache Avro 1.12 specification, "Schema Declaration").
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace push_cache::avro {
+
+struct Node;  // one type of a schema; see avro/node.h
+
+// A parsed schema with all its named types resolved. Copying is cheap (shared, immutable); safe from
+// any thread.
+class Schema {
+ public:
+  // Parses a schema's JSON text. `references` are the texts of schemas whose named types this one
+  // uses, each before those that use it (what a registry gives as "references"). The error says what
+  // is wrong and where in the text ("fields[3].type: unknown type 'Foo'"). Limits: limits.h.
+  // An unknown or ill-formed logicalType is ignored, as the specification asks.
+  static Result<Schema> parse(std::string_view json, std::span<const std::string> references = {});
+
+  const Node& root() const { return *root_; }
+
+  // Namespace and name of a record, enum or fixed; the type's word ("string", "array") otherwise.
+  // Lives as long as any copy of this schema.
+  std::string_view full_name() const;
+
+ private:
+  struct Storage;
+  Schema(std::shared_ptr<const Storage> storage, const Node* root);
+  std::shared_ptr<const Storage> storage_;
+  const Node* root_;
+};
+
+// The text of a record key that was itself written with Avro: `schema` must be string, bytes, int or
+// long (or a union of one of them with null); kInvalidArgument otherwise. kMalformed when `datum` is
+// not exactly one value of it; a null key is kMalformed too. The text is the string or the decimal
+// number; a string that is not UTF-8 is kMalformed.
+Result<std::string> key_text(const Schema& schema, Bytes datum);
+
+}  // namespace push_cache::avro

@@ -1,0 +1,31 @@
+#include "base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace push_cache {
+namespace {
+
+TEST(Error, EachCodeHasItsOwnNameAndAStatus) {
+  EXPECT_EQ(to_string(ErrorCode::kNotFound), "not_found");
+  EXPECT_EQ(http_status(ErrorCode::kNotFound), 404);
+  EXPECT_EQ(http_status(ErrorCode::kUnavailable), 503);
+  EXPECT_EQ(http_status(ErrorCode::kMalformed), 500);
+}
+
+TEST(Error, ResultHoldsOneSide) {
+  Result<int> good = 3;
+  ASSERT_TRUE(good.ok());
+  EXPECT_EQ(*good, 3);
+  Result<int> bad = Error{ErrorCode::kConflict, "key exists", "shard 3"};
+  ASSERT_FALSE(bad.ok());
+  EXPECT_EQ(bad.error().describe(), "key exists (shard 3)");
+}
+
+TEST(Error, StatusIsSuccessByDefault) {
+  EXPECT_TRUE(Status().ok());
+  Status failed = Error{ErrorCode::kTimeout, "late"};
+  EXPECT_EQ(failed.error().code, ErrorCode::kTimeout);
+}
+
+}  // namespace
+}  // namespace push_cache

@@ -1,0 +1,92 @@
+// HTTP/1.1 for the API and health ports: what a handler sees. No Asio in here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+namespace push_cache::http {
+
+enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kPatch, kOptions, kOther };
+
+// One request, whole with its body. All views live until the exchange is finished.
+struct Request {
+  Method method = Method::kGet;
+  std::string_view target;         // as sent: "/api/users/a%20b?x=1"
+  std::string_view path;           // up to '?', still percent-encoded
+  std::string_view query;          // after '?', "" without one
+  std::string_view rest;           // the part of `path` after the prefix that Router matched
+  std::string_view if_none_match;  // header values as sent, "" when absent; repeated lines are joined by ", "
+  std::string_view content_type;
+  std::string_view accept;
+  std::string_view body;
+};
+
+// The headers of a response that vary; a field that is "" is not sent. Date, Content-Length,
+// Connection are the server's own work.
+struct Head {
+  std::string_view content_type = "application/json";
+  std::string_view etag;           // with its quotes
+  std::string_view cache_control;
+  std::string_view allow;
+  std::string_view retry_after;
+  std::string_view location;
+};
+
+// A body made piece by piece, so that a long one neither fills memory nor keeps its loop busy.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // Appends the next piece (some tens of KiB) to `out`; false after the last one. Called on the
+  // connection's loop, each time the socket has taken the piece before; other connections of the loop
+  // get their turn between two calls.
+  virtual bool append_next(Buffer& out) = 0;
+};
+
+// One request and its response. Made by the server, used by exactly one handler. A handler either
+// finishes it before `handle` returns or later, from a function it posts on the connection's loop.
+// One exchange a connection is open at a time, so answers keep the order of the requests.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual const Request& request() const = 0;
+
+  // Writes the status line and headers, and returns the connection's output buffer: append the body
+  // there, nothing else, and then call `finish`. For HEAD and 304 the body is dropped (304 has no
+  // Content-Length); not appending one to a HEAD is only right with `finish_head`.
+  virtual Buffer& begin(unsigned status, const Head& head) = 0;
+  // Drops what was written since `begin`, which may then be called again.
+  virtual void abandon() = 0;
+  // Sends the response. The exchange and the views of its request are gone after this call.
+  virtual void finish() = 0;
+
+  // Sends a whole response whose body is made by `source`, chunked (HTTP/1.0: until the connection
+  // closes). The exchange owns `source` until the last piece is sent or the client has gone.
+  virtual void stream(unsigned status, const Head& head, std::unique_ptr<BodySource> source) = 0;
+
+  // Runs `task` later on this connection's loop; safe from any thread. When the connection has gone by
+  // then the task is dropped, so it may use the exchange freely.
+  virtual void post(std::function<void()> task) = 0;
+
+  // Which event loop this connection is on: 0 to threads-1. For counters without sharing.
+  virtual unsigned loop_index() const = 0;
+};
+
+// Answers requests. `handle` is called from every loop at once; it must not block and not throw.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  virtual void handle(Exchange& exchange) = 0;
+};
+
+// Sends {"message": text} with the status of the error's code; Error::detail stays out of it.
+void send_error(Exchange& exchange, const Error& error, Head head = {});
+// The same for a status of one's own.
+void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head = {});
+
+}  // namespace push_cache::http

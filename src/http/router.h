@@ -1,0 +1,31 @@
+// Which handler a path belongs to.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/http.h"
+
+namespace push_cache::http {
+
+// Sends a request to the handler with the longest prefix that ends at a segment border of its path
+// ("/api/users" takes "/api/users", "/api/users/" and "/api/users/a/b" but not "/api/usersx"), with
+// Request::rest set to what follows ("", "/", "/a/b"). 404 when there is none. Prefixes are added
+// before the server starts; `handle` is then safe from every loop.
+class Router : public Handler {
+ public:
+  // `prefix` starts with '/' and ends without one ("/" alone = everything). A prefix added twice
+  // keeps the first handler and returns false. `handler` must outlive the router.
+  bool add(std::string prefix, Handler& handler);
+  void handle(Exchange& exchange) override;
+
+ private:
+  struct Row {
+    std::string prefix;
+    Handler* handler;
+  };
+  std::vector<Row> rows_;  // longest prefix first
+};
+
+}  // namespace push_cache::http

@@ -1,0 +1,89 @@
+// What every store of records can do. A store knows no Kafka and no JSON.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace push_cache::store {
+
+// One record as it is kept: its datum in Avro bytes and where it came from. Borrowed: who hands it
+// out says how long it lives.
+struct RecordView {
+  std::string_view key;  // UTF-8, at most limits::kKeyBytesMax
+  Bytes datum;           // the Avro datum without its wire header, at most limits::kValueBytesMax
+  SchemaId schema{0};
+  Partition partition{-1};          // -1: written through HTTP
+  Offset offset{-1};                // of a record written through HTTP: a number no other one has
+  std::int64_t timestamp_ms = -1;   // Kafka's record timestamp, ms since 1970; -1 = none
+  std::uint32_t topic = 0;          // index into the configured topics; 0 for a record of HTTP
+};
+
+// Takes the outcome of a `get`. Exactly one of the three is called, once.
+class GetSink {
+ public:
+  virtual ~GetSink() = default;
+  // `record` lives only during the call: render or copy it there, take no lock of a store, and be quick.
+  virtual void found(const RecordView& record) = 0;
+  virtual void absent() = 0;
+  virtual void failed(const Error& error) = 0;
+};
+
+// Takes the keys of a page.
+class KeySink {
+ public:
+  virtual ~KeySink() = default;
+  // `key` lives only during the call. Return false to end the page after this key.
+  virtual bool key(std::string_view key) = 0;
+};
+
+// What a write has done.
+enum class PutOutcome { kInserted, kReplaced };
+enum class InsertOutcome { kInserted, kExists };
+
+struct Counts {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;  // keys and datums, without the store's own overhead
+};
+
+// Thread safety: everything but `put` and `erase` may be called from any thread at any time; `put` and
+// `erase` too, but two of them for one key are applied in an unspecified order, so one key has one
+// ingest thread. Each call sees every write that had returned before it began.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Keeps a copy of `record` as the last one of its key. An error means that nothing has changed.
+  virtual Result<PutOutcome> put(const RecordView& record) = 0;
+  // The same only if the key is absent; atomic, so of several at once one inserts.
+  virtual Result<InsertOutcome> insert(const RecordView& record) = 0;
+  // Removes the key. True when it was there.
+  virtual Result<bool> erase(std::string_view key) = 0;
+  // Removes the key and gives `sink` the record that was there, atomically: of several at once one
+  // gets it.
+  virtual void take(std::string_view key, GetSink& sink) = 0;
+
+  // Hands the last record of `key` to `sink`, before it returns (a store in memory) or later on the
+  // calling thread's event loop (a remote one): `sink` must live until it was called.
+  virtual void get(std::string_view key, GetSink& sink) = 0;
+
+  // Gives `sink` the keys greater than `after` in byte order (all from the first when `from_start`),
+  // at most `keys_max`, each at most once and each key that was there throughout exactly once.
+  // True when there may be more. Other calls are never blocked for more than some hundred keys' time.
+  struct PageStart {
+    std::string_view after;
+    bool from_start = true;
+  };
+  virtual Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) = 0;
+
+  virtual Counts counts() const = 0;
+  // Success when the store can take reads and writes now; the error says why not.
+  virtual Status health() const = 0;
+};
+
+}  // namespace push_cache::store
