@@ -29,7 +29,8 @@ int http_status(ErrorCode code);
 
 struct [[nodiscard]] Error {
   ErrorCode code = ErrorCode::kInternal;
-  // Says what, where and what to do; may be sent to a client. Holds no secret and no internal address.
+  // Says what, where and what to do; may be sent to a client. Holds no secret and no internal
+  // address.
   std::string public_text;
   // More for the log only; never sent.
   std::string detail = {};
@@ -38,13 +39,15 @@ struct [[nodiscard]] Error {
   std::string describe() const;
 };
 
-// A value or an Error. `T` must be movable. Reading the side that is not there is undefined, as with
-// std::optional; check `ok()` first.
+// A value or an Error. `T` must be movable. Reading the side that is not there is undefined, as
+// with std::optional; check `ok()` first.
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : data_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
-  Result(Error error) : data_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : data_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error)
+      : data_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return data_.index() == 0; }
   explicit operator bool() const { return ok(); }

@@ -13,10 +13,11 @@ inline constexpr std::size_t kHeaderBytesMax = 256 * 1024;
 inline constexpr std::size_t kHeadersMax = 100;
 inline constexpr std::size_t kBodyBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kConnectionsMax = 16 * 1024;
-inline constexpr std::chrono::seconds kRequestTimeout{20};  // from the first byte of a request to its last
-inline constexpr std::chrono::seconds kIdleTimeout{120};    // between requests
-inline constexpr std::chrono::seconds kWriteTimeout{60};    // without any progress of a write
-inline constexpr std::chrono::seconds kDrainTimeout{20};    // for running requests after SIGTERM
+inline constexpr std::chrono::seconds kRequestTimeout{
+    20};  // from the first byte of a request to its last
+inline constexpr std::chrono::seconds kIdleTimeout{120};  // between requests
+inline constexpr std::chrono::seconds kWriteTimeout{60};  // without any progress of a write
+inline constexpr std::chrono::seconds kDrainTimeout{20};  // for running requests after SIGTERM
 
 // Records. Kafka's own default cap of a message is 1 MiB; brokers are seldom set beyond 64 MiB.
 inline constexpr std::size_t kKeyBytesMax = 64 * 1024;
@@ -24,8 +25,9 @@ inline constexpr std::size_t kValueBytesMax = 64 * 1024 * 1024;
 
 // Avro schemas and datums.
 inline constexpr std::size_t kSchemaTextBytesMax = 4 * 1024 * 1024;
-inline constexpr std::size_t kSchemaDepthMax = 64;    // nesting of the schema's own text
-inline constexpr std::size_t kDatumDepthMax = 128;    // nesting of a recursive datum: bounds the stack
+inline constexpr std::size_t kSchemaDepthMax = 64;  // nesting of the schema's own text
+inline constexpr std::size_t kDatumDepthMax =
+    128;  // nesting of a recursive datum: bounds the stack
 inline constexpr std::size_t kSchemaTypesMax = 50'000;
 // JSON made from one datum. A run of zero-size items (an array of null) costs no bytes on the wire.
 inline constexpr std::size_t kJsonBytesMax = 512 * 1024 * 1024;

@@ -13,7 +13,8 @@ namespace {
 
 struct Loggers {
   std::mutex mutex;
-  std::shared_ptr<spdlog::sinks::stderr_sink_mt> sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  std::shared_ptr<spdlog::sinks::stderr_sink_mt> sink =
+      std::make_shared<spdlog::sinks::stderr_sink_mt>();
   spdlog::level::level_enum standard = spdlog::level::warn;
   std::map<std::string, spdlog::level::level_enum, std::less<>> levels;
   std::map<std::string, std::unique_ptr<spdlog::logger>, std::less<>> made;
@@ -58,9 +59,10 @@ Status set_log_levels(std::string_view text) {
     const bool named = equals != std::string_view::npos;
     const auto level = parse_level(named ? part.substr(equals + 1) : part);
     if (!level) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "CAPTURE_LOG: '" + std::string(part) +
-                       "' is no level: write trace, debug, info, warn, error or off, or component=level"};
+      return Error{
+          ErrorCode::kInvalidArgument,
+          "CAPTURE_LOG: '" + std::string(part) +
+              "' is no level: write trace, debug, info, warn, error or off, or component=level"};
     }
     if (named) {
       levels[std::string(part.substr(0, equals))] = *level;

@@ -16,9 +16,9 @@ namespace push_cache {
 // Call it at start, before threads log; loggers made earlier follow too.
 Status set_log_levels(std::string_view text);
 
-// The logger of one component, such as "kafka"; made on first use, lives until the process ends. Its
-// calls may come from any thread. Use: `log("kafka").warn("topic {} has gone", name)`. Hold on to the
-// reference where a line may be written often: the look-up takes a lock.
+// The logger of one component, such as "kafka"; made on first use, lives until the process ends.
+// Its calls may come from any thread. Use: `log("kafka").warn("topic {} has gone", name)`. Hold on
+// to the reference where a line may be written often: the look-up takes a lock.
 spdlog::logger& log(std::string_view component);
 
 }  // namespace push_cache

@@ -33,8 +33,8 @@ std::uint64_t load8(const char* place) {
   return word;
 }
 
-// Non-zero when one of the eight bytes needs an escape. May name a byte above 0x7f too (never misses
-// one that needs an escape); the table then decides.
+// Non-zero when one of the eight bytes needs an escape. May name a byte above 0x7f too (never
+// misses one that needs an escape); the table then decides.
 std::uint64_t may_need_escape(std::uint64_t word) {
   const std::uint64_t control = word - kOnes * 0x20;
   const std::uint64_t quote = (word ^ (kOnes * '"')) - kOnes;

@@ -53,8 +53,12 @@ TEST(JsonString, EscapesAtEveryPositionOfAWord) {
 }
 
 TEST(Base64, Rfc4648Vectors) {
-  const char* const pairs[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                  {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+  const char* const pairs[][2] = {{"", ""},
+                                  {"f", "Zg=="},
+                                  {"fo", "Zm8="},
+                                  {"foo", "Zm9v"},
+                                  {"foob", "Zm9vYg=="},
+                                  {"fooba", "Zm9vYmE="},
                                   {"foobar", "Zm9vYmFy"}};
   for (const auto& pair : pairs) {
     EXPECT_EQ(base64(pair[0]), pair[1]);
@@ -63,7 +67,8 @@ TEST(Base64, Rfc4648Vectors) {
 }
 
 TEST(Base64, RefusesWhatIsNotCanonical) {
-  for (const char* text : {"Z", "Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zm9v!A==", "Zg==Zg=="}) {
+  for (const char* text :
+       {"Z", "Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zm9v!A==", "Zg==Zg=="}) {
     EXPECT_FALSE(decode_base64(text).has_value()) << text;
   }
 }

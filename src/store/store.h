@@ -18,17 +18,18 @@ struct RecordView {
   std::string_view key;  // UTF-8, at most limits::kKeyBytesMax
   Bytes datum;           // the Avro datum without its wire header, at most limits::kValueBytesMax
   SchemaId schema{0};
-  Partition partition{-1};          // -1: written through HTTP
-  Offset offset{-1};                // of a record written through HTTP: a number no other one has
-  std::int64_t timestamp_ms = -1;   // Kafka's record timestamp, ms since 1970; -1 = none
-  std::uint32_t topic = 0;          // index into the configured topics; 0 for a record of HTTP
+  Partition partition{-1};         // -1: written through HTTP
+  Offset offset{-1};               // of a record written through HTTP: a number no other one has
+  std::int64_t timestamp_ms = -1;  // Kafka's record timestamp, ms since 1970; -1 = none
+  std::uint32_t topic = 0;         // index into the configured topics; 0 for a record of HTTP
 };
 
 // Takes the outcome of a `get`. Exactly one of the three is called, once.
 class GetSink {
  public:
   virtual ~GetSink() = default;
-  // `record` lives only during the call: render or copy it there, take no lock of a store, and be quick.
+  // `record` lives only during the call: render or copy it there, take no lock of a store, and be
+  // quick.
   virtual void found(const RecordView& record) = 0;
   virtual void absent() = 0;
   virtual void failed(const Error& error) = 0;
@@ -51,9 +52,9 @@ struct Counts {
   std::uint64_t bytes = 0;  // keys and datums, without the store's own overhead
 };
 
-// Thread safety: everything but `put` and `erase` may be called from any thread at any time; `put` and
-// `erase` too, but two of them for one key are applied in an unspecified order, so one key has one
-// ingest thread. Each call sees every write that had returned before it began.
+// Thread safety: everything but `put` and `erase` may be called from any thread at any time; `put`
+// and `erase` too, but two of them for one key are applied in an unspecified order, so one key has
+// one ingest thread. Each call sees every write that had returned before it began.
 class Store {
  public:
   virtual ~Store() = default;
@@ -72,9 +73,10 @@ class Store {
   // calling thread's event loop (a remote one): `sink` must live until it was called.
   virtual void get(std::string_view key, GetSink& sink) = 0;
 
-  // Gives `sink` the keys greater than `after` in byte order (all from the first when `from_start`),
-  // at most `keys_max`, each at most once and each key that was there throughout exactly once.
-  // True when there may be more. Other calls are never blocked for more than some hundred keys' time.
+  // Gives `sink` the keys greater than `after` in byte order (all from the first when
+  // `from_start`), at most `keys_max`, each at most once and each key that was there throughout
+  // exactly once. True when there may be more. Other calls are never blocked for more than some
+  // hundred keys' time.
   struct PageStart {
     std::string_view after;
     bool from_start = true;
