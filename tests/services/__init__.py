@@ -1,0 +1,7 @@
+"""Real services for the end-to-end tests, as plain processes on loopback (see README.md)."""
+from .broker import KafkaCluster, ZooKeeper
+from .processes import Process, ServiceError, free_port, wait_for
+from .registry import Registry, RegistryGate
+
+__all__ = ["KafkaCluster", "Process", "Registry", "RegistryGate", "ServiceError", "ZooKeeper",
+           "free_port", "wait_for"]
