@@ -37,3 +37,9 @@ if(NOT RDKAFKA_FOUND)
   pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka>=2.6.1)
 endif()
 message(STATUS "librdkafka ${RDKAFKA_VERSION} from ${RDKAFKA_PREFIX}")
+
+# What a static librdkafka needs is not all in its pkg-config file.
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+add_library(push_cache_rdkafka INTERFACE)
+target_link_libraries(push_cache_rdkafka INTERFACE PkgConfig::RDKAFKA OpenSSL::SSL OpenSSL::Crypto
+                      ZLIB::ZLIB PkgConfig::ZSTD Threads::Threads)

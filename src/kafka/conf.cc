@@ -1,0 +1,70 @@
+#include "kafka/conf.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
+
+namespace push_cache::kafka {
+namespace {
+
+// librdkafka uses syslog's levels.
+void forward_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
+  static spdlog::logger& logger = log("kafka");
+  const auto to = level <= 3   ? spdlog::level::err
+                  : level == 4 ? spdlog::level::warn
+                  : level <= 6 ? spdlog::level::info
+                               : spdlog::level::debug;
+  logger.log(to, "librdkafka {}: {}", facility, text);
+}
+
+Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
+  std::array<char, 512> why{};
+  if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) ==
+      RD_KAFKA_CONF_OK) {
+    return {};
+  }
+  // librdkafka quotes the value in its text, so a secret one must not be passed on.
+  return Error{ErrorCode::kInvalidArgument,
+               "kafka.properties." + name + ": " +
+                   (is_secret_property(name) ? std::string("librdkafka refuses its value")
+                                             : std::string(why.data()))};
+}
+
+}  // namespace
+
+void ConfDelete::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
+
+bool is_secret_property(std::string_view name) {
+  static constexpr std::array<std::string_view, 6> kParts = {
+      "password", "secret", "token", ".pem", "sasl.oauthbearer.config", "sasl.jaas"};
+  return std::any_of(kParts.begin(), kParts.end(), [name](std::string_view part) {
+    return name.find(part) != std::string_view::npos;
+  });
+}
+
+Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
+                          const Properties& forced) {
+  ConfPtr conf(rd_kafka_conf_new());
+  rd_kafka_conf_set_log_cb(conf.get(), &forward_log);
+  for (const auto& [name, value] : defaults) {
+    if (Status done = set(conf.get(), name, value); !done) return std::move(done).error();
+  }
+  for (const auto& [name, value] : properties) {
+    const auto fixed = forced.find(name);
+    if (fixed != forced.end() && fixed->second != value) {
+      return Error{ErrorCode::kInvalidArgument, "kafka.properties." + name +
+                                                    ": Push Cache depends on '" + fixed->second +
+                                                    "' here; remove the property"};
+    }
+    if (Status done = set(conf.get(), name, value); !done) return std::move(done).error();
+  }
+  for (const auto& [name, value] : forced) {
+    if (Status done = set(conf.get(), name, value); !done) return std::move(done).error();
+  }
+  return conf;
+}
+
+}  // namespace push_cache::kafka

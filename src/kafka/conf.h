@@ -1,0 +1,33 @@
+// Settings for librdkafka.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+struct rd_kafka_conf_s;
+
+namespace push_cache::kafka {
+
+// Names and values as in librdkafka's CONFIGURATION.md.
+using Properties = std::map<std::string, std::string>;
+
+struct ConfDelete {
+  void operator()(rd_kafka_conf_s* conf) const;
+};
+using ConfPtr = std::unique_ptr<rd_kafka_conf_s, ConfDelete>;
+
+// A configuration made of `defaults`, then the operator's `properties`, then `forced` (each
+// overrides the one before). Its log lines go to the logger "kafka". kInvalidArgument when
+// librdkafka does not take a property, named as `kafka.properties.NAME`, or when the operator's
+// differs from a forced one.
+Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
+                          const Properties& forced);
+
+// Whether the value of this property is a secret that no log may show.
+bool is_secret_property(std::string_view name);
+
+}  // namespace push_cache::kafka
