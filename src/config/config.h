@@ -1,0 +1,148 @@
+// The configuration of the service: what it holds, and how it is loaded and shown.
+//
+// Each key, its type, default and help is a row of the table in options.h;
+// docs/reference/configuration.md is made from it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "config/faults.h"
+
+namespace push_cache::config {
+
+enum class OffsetReset : std::uint8_t { kEarliest, kLatest };
+enum class StoreType : std::uint8_t { kInMemory, kRedis };
+// What POST and DELETE do: change the store at once, or nothing (405).
+enum class Writes : std::uint8_t { kLocal, kOff };
+// How Avro's logical types show in JSON: as the numbers they are stored as, or as text (dates,
+// decimals).
+enum class LogicalTypes : std::uint8_t { kNumbers, kReadable };
+
+struct Webservice {
+  std::string address = "0.0.0.0:8080";  // IP address and port, "[::1]:8080" for IPv6
+  std::string prefix = "/api";           // "" or "/a/b": a slash in front, none at the end
+  bool serve_while_loading = false;
+  std::uint32_t threads = 0;  // event loops; 0 = one a core
+  bool operator==(const Webservice&) const = default;
+};
+
+struct SchemaRegistry {
+  // http:// or https://, without user and password and without a slash at the end: safe to log.
+  std::string url;
+  std::string username;  // "" = no basic authentication; secret together with the password
+  std::string password;  // secret
+  std::string token;     // secret; "" = none; never together with a user name
+  std::string ca_file;   // PEM file of the authorities to trust; "" = the system's
+  std::chrono::milliseconds timeout{5'000};  // of one request
+  bool operator==(const SchemaRegistry&) const = default;
+};
+
+struct Kafka {
+  std::string brokers;              // host:port, comma-separated, as librdkafka takes it
+  std::string group_id;             // with use_hostname: the host's name already
+  std::vector<std::string> topics;  // at least one, each once
+  SchemaRegistry registry;
+  std::chrono::seconds cache_max_age{300};  // of Cache-Control
+  OffsetReset offset_reset = OffsetReset::kEarliest;
+  bool force_reset_earliest = false;
+  std::vector<std::int32_t> preload_schemas;
+  std::chrono::milliseconds fetch_metadata_timeout{5'000};
+  std::map<std::string, std::string> properties;  // for librdkafka; see `is_secret_property`
+  bool operator==(const Kafka&) const = default;
+};
+
+struct Store {
+  std::string name;
+  StoreType type = StoreType::kInMemory;
+  std::vector<std::string> schemas;  // for `schema_matches`; empty = all
+  std::string url;     // Redis only, checked; may hold a password: log it only by `redact_url`
+  std::string prefix;  // Redis only; "" = none
+  bool operator==(const Store&) const = default;
+};
+
+struct Route {
+  std::string path;           // "/users": a slash in front, none at the end
+  std::string store;          // the name of one of `stores`
+  std::string key_from_body;  // field of the request's body that holds the key; "" = none
+  bool operator==(const Route&) const = default;
+};
+
+struct Cache {
+  Writes writes = Writes::kLocal;
+  std::vector<Store> stores;  // at least one, names unique
+  std::vector<Route> routes;  // at least one, paths unique
+  bool operator==(const Cache&) const = default;
+};
+
+struct Hams {
+  std::string address = "0.0.0.0:8079";
+  std::string prefix = "/hams";
+  bool operator==(const Hams&) const = default;
+};
+
+struct StartupChecks {
+  std::uint32_t fails = 2;                   // attempts that may fail before the start is given up
+  std::chrono::milliseconds timeout{5'000};  // of one attempt
+  bool enabled = true;
+  bool operator==(const StartupChecks&) const = default;
+};
+
+struct Json {
+  LogicalTypes logical_types = LogicalTypes::kNumbers;
+  bool operator==(const Json&) const = default;
+};
+
+// A whole, checked configuration. A plain value: make it, then share it as const.
+struct Config {
+  Webservice webservice;
+  Kafka kafka;
+  Cache cache;
+  Hams hams;
+  StartupChecks startup_checks;
+  Json json;
+  // What was accepted but does nothing, such as keys that only the first form knew; for the log,
+  // one warning each. Holds no secret.
+  std::vector<std::string> notes;
+  bool operator==(const Config&) const = default;
+};
+
+// Where the configuration comes from; each layer overrides the ones before it.
+struct Sources {
+  std::string file;                        // the YAML file's path; also its name in reports
+  std::optional<std::string> text;         // instead of the file's content
+  std::optional<std::string> secrets_dir;  // file name = key path, content = value
+  std::map<std::string, std::string>
+      environment;  // only names that start with APP_ (any case) count
+  std::string
+      hostname;  // for group_id {use_hostname: true}; "" = $HOSTNAME, or else the host's own
+};
+
+// The process's environment, for Sources.
+std::map<std::string, std::string> process_environment();
+
+// Loads, merges and checks. Every fault of every layer is listed, none hides another. Never throws.
+// Nothing when there is at least one fault.
+std::optional<Config> load(const Sources& sources, Faults& faults);
+// The same, with the report (`Faults::format`) as the error's public text.
+Result<Config> load(const Sources& sources);
+
+// The effective configuration as YAML that `load` would take, each secret shown as "***".
+std::string describe(const Config& config);
+
+// Whether a store with `pattern` in its schemas takes the schema `full_name` (such as
+// "com.polecatworks.billing.CustomerBill"). Without regard to case, `pattern` is one of:
+//  - the full name;
+//  - its last part: "customerbill";
+//  - its short form: the last word of the last part, after a closing word that only says "this is
+//    data" (Record, Event, Message, Value, Entry) is left out: "bill" for CustomerBill, "usage" for
+//    UsageRecord, "ticket" for SupportTicket, "customer" for Customer but not for CustomerBill.
+bool schema_matches(std::string_view pattern, std::string_view full_name);
+
+}  // namespace push_cache::config
