@@ -1,0 +1,75 @@
+// The schema registry's REST interface (Confluent's, also spoken by Apicurio, Karapace and
+// Redpanda).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "registry/schema_source.h"
+
+namespace push_cache::registry {
+
+struct ClientOptions {
+  // Base URL, also with a path ("http://host:8080/apis/ccompat/v7") and userinfo; several, with
+  // commas between them, are tried in turn.
+  std::string url;
+  std::string username = {};  // basic authentication; goes before the URL's userinfo
+  std::string password = {};
+  std::string bearer_token = {};      // goes before basic authentication
+  std::string ca_file = {};           // PEM; empty: the system's
+  std::string certificate_file = {};  // PEM, for mutual TLS
+  std::string key_file = {};
+  std::chrono::milliseconds connect_timeout{3'000};
+  std::chrono::milliseconds total_timeout{10'000};  // of one request to one URL
+};
+
+// The version of a schema under a subject.
+struct SubjectVersion {
+  SchemaId id;
+  int version = 0;
+  std::string schema;
+};
+
+// Blocking calls, safe from any thread at once. Connections are kept and reused. Each call tries
+// the URLs in turn, beginning with the one that answered last, for as long as they cannot be
+// reached or are out of order (408, 429, 5xx). Errors:
+//   kUnavailable  no URL answered, or not with sense; the credentials are refused (401, 403)
+//   kNotFound     404, whatever is missing
+//   kConflict     409: the schema is not compatible with the subject's
+//   kInvalidArgument  any other 4xx; a schema that is not Avro
+//   kTooLarge     an answer beyond limits::kRegistryBodyBytesMax, too many references
+// Their public text holds no address; no part holds a secret.
+class Client : public SchemaSource {
+ public:
+  // kInvalidArgument when a URL is none, or not http or https. Connects to nothing.
+  static Result<std::unique_ptr<Client>> create(const ClientOptions& options);
+
+  // GET /schemas/ids/{id}, and its references through GET /subjects/{subject}/versions/{version}.
+  // References in a circle, or more than limits::kSchemaReferencesMax, are kInvalidArgument.
+  Result<SchemaText> fetch(SchemaId id, std::stop_token stop = {}) override = 0;
+
+  // POST /subjects/{subject}/versions: the id the registry gives, the same one when it knows the
+  // schema.
+  virtual Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) = 0;
+
+  // GET /subjects/{subject}/versions/latest
+  virtual Result<SubjectVersion> latest(std::string_view subject) = 0;
+
+  // GET /schemas/types, such as "AVRO", "JSON", "PROTOBUF".
+  virtual Result<std::vector<std::string>> types() = 0;
+
+  // For checks at start: that the registry answers and supports AVRO (kInvalidArgument if not).
+  virtual Status check() = 0;
+
+ protected:
+  Client() = default;
+};
+
+}  // namespace push_cache::registry

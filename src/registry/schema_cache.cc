@@ -1,0 +1,320 @@
+#include "registry/schema_cache.h"
+
+#include <algorithm>
+#include <bit>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+
+namespace push_cache::registry {
+
+using Clock = std::chrono::steady_clock;
+
+// Everything behind one mutex, which is held over no call to the source, compiler or listener.
+struct SchemaCache::Worker {
+  struct Pending {
+    StateKind kind = StateKind::kWaiting;
+    Error error;
+    std::uint64_t attempts = 0;   // all of them
+    std::uint64_t same_code = 0;  // repeats of the last code: what the wait grows with
+    ErrorCode last_code = ErrorCode::kInternal;
+    std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
+    Clock::time_point due;  // next attempt; meaningless while one is under way
+
+    bool worth_a_line() const { return std::has_single_bit(attempts); }  // 1st, 2nd, 4th, ...
+  };
+
+  Worker(SchemaCache& cache, SchemaSource& the_source, SchemaCacheOptions the_options)
+      : owner(cache),
+        source(the_source),
+        options(std::move(the_options)),
+        random(std::random_device{}()) {
+    grow(16);
+  }
+
+  void start() {
+    for (unsigned i = 0; i < std::max(1u, options.threads); ++i) {
+      threads.emplace_back([this](std::stop_token stop) { run(stop); });
+    }
+  }
+
+  void run(std::stop_token stop);
+  Result<std::unique_ptr<const SchemaEntry>> make(SchemaId id, SchemaText text) const;
+  Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
+  void publish(std::unique_ptr<const SchemaEntry> entry);
+  void grow(std::size_t size);
+  // Notes a failure; true when it turned the id to failed.
+  bool postpone(SchemaId id, Pending& entry, const Error& error);
+  Clock::duration next_wait(Pending& entry, ErrorCode code);
+  void schedule(SchemaId id, Pending& entry, Clock::time_point due) {
+    entry.due = due;
+    queue.emplace(due, id);
+    wake.notify_one();
+  }
+
+  SchemaCache& owner;
+  SchemaSource& source;
+  const SchemaCacheOptions options;
+
+  mutable std::mutex mutex;
+  std::condition_variable_any wake;
+  std::map<SchemaId, Pending> pending;
+  std::set<std::pair<Clock::time_point, SchemaId>> queue;  // those not under way, by due time
+  std::size_t failed = 0;                                  // of `pending`
+  std::uint64_t requests = 0;
+  std::uint64_t errors = 0;
+  std::minstd_rand random;
+  std::vector<std::function<void(SchemaId)>> listeners;
+  std::vector<std::unique_ptr<const Table>> tables;  // old ones stay for their readers
+  std::vector<std::unique_ptr<const SchemaEntry>> entries;
+  std::vector<std::jthread> threads;  // last: they end before the rest goes
+};
+
+SchemaCache::SchemaCache(SchemaSource& source, SchemaCacheOptions options)
+    : table_(nullptr), worker_(std::make_unique<Worker>(*this, source, std::move(options))) {
+  worker_->start();
+}
+
+SchemaCache::~SchemaCache() {
+  for (std::jthread& thread : worker_->threads) thread.request_stop();
+  worker_->threads.clear();
+}
+
+State SchemaCache::request(SchemaId id) {
+  if (find(id) != nullptr) return {.kind = StateKind::kKnown};
+  if (id.value < 0) return state(id);
+  Worker& w = *worker_;
+  std::lock_guard lock(w.mutex);
+  // A worker may have published it since: pending and known change together under the lock.
+  if (find(id) != nullptr) return {.kind = StateKind::kKnown};
+  if (const auto found = w.pending.find(id); found != w.pending.end()) {
+    return {found->second.kind, found->second.error, found->second.attempts};
+  }
+  if (w.pending.size() >= w.options.waiting_max) {
+    return {StateKind::kFailed,
+            Error{ErrorCode::kTooLarge, "schema " + std::to_string(id.value) + ": " +
+                                            std::to_string(w.pending.size()) +
+                                            " unknown schema ids are waiting already"}};
+  }
+  w.schedule(id, w.pending[id], Clock::now());
+  return {};
+}
+
+State SchemaCache::state(SchemaId id) const {
+  if (id.value < 0) {
+    return {StateKind::kFailed, Error{ErrorCode::kInvalidArgument,
+                                      "schema id " + std::to_string(id.value) + " is negative"}};
+  }
+  const Worker& w = *worker_;
+  std::lock_guard lock(w.mutex);
+  if (find(id) != nullptr) return {.kind = StateKind::kKnown};
+  const auto found = w.pending.find(id);
+  if (found == w.pending.end()) return {};
+  return {found->second.kind, found->second.error, found->second.attempts};
+}
+
+Status SchemaCache::insert(SchemaId id, SchemaText text) {
+  if (id.value < 0) return state(id).error;
+  if (find(id) != nullptr) return {};
+  Worker& w = *worker_;
+  Result<std::unique_ptr<const SchemaEntry>> entry = w.make(id, std::move(text));
+  if (!entry.ok()) return std::move(entry).error();
+  std::lock_guard lock(w.mutex);
+  if (find(id) == nullptr) w.publish(std::move(*entry));
+  // An id that was asked for is left to a worker, who finds the entry there and tells the
+  // listeners.
+  const auto found = w.pending.find(id);
+  if (found != w.pending.end() && w.queue.erase({found->second.due, id}) > 0) {
+    w.schedule(id, found->second, Clock::now());
+  }
+  return {};
+}
+
+void SchemaCache::on_resolved(std::function<void(SchemaId)> listener) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->listeners.push_back(std::move(listener));
+}
+
+std::vector<Waiting> SchemaCache::waiting() const {
+  std::lock_guard lock(worker_->mutex);
+  std::vector<Waiting> all;
+  all.reserve(worker_->pending.size());
+  for (const auto& [id, pending] : worker_->pending) {
+    all.push_back({.id = id,
+                   .kind = pending.kind,
+                   .attempts = pending.attempts,
+                   .first_asked = pending.first_asked,
+                   .last_error = pending.attempts == 0 ? "" : pending.error.describe()});
+  }
+  return all;
+}
+
+SchemaCacheCounts SchemaCache::counts() const {
+  const Worker& w = *worker_;
+  std::lock_guard lock(w.mutex);
+  return {.requests_total = w.requests,
+          .errors_total = w.errors,
+          .known = w.entries.size(),
+          .waiting = w.pending.size() - w.failed,
+          .failed = w.failed};
+}
+
+void SchemaCache::Worker::run(std::stop_token stop) {
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    if (queue.empty()) {
+      wake.wait(lock, stop, [this] { return !queue.empty(); });
+      continue;
+    }
+    const auto [due, id] = *queue.begin();
+    if (due > Clock::now()) {
+      // Woken early by an id that is due before this one.
+      wake.wait_until(lock, stop, due,
+                      [this, due = due] { return !queue.empty() && queue.begin()->first < due; });
+      continue;
+    }
+    queue.erase(queue.begin());
+    if (!queue.empty()) wake.notify_one();
+
+    Result<std::unique_ptr<const SchemaEntry>> entry = Error{};
+    if (owner.find(id) == nullptr) {
+      ++requests;
+      lock.unlock();
+      entry = ask(id, stop);
+      lock.lock();
+      if (stop.stop_requested()) return;
+    }
+    const auto found = pending.find(id);
+    bool tell = true;
+    bool say = false;
+    std::uint64_t attempts = 0;
+    if (owner.find(id) != nullptr || entry.ok()) {  // the first: `insert` was faster
+      if (found->second.kind == StateKind::kFailed) --failed;
+      pending.erase(found);
+      if (owner.find(id) == nullptr) publish(std::move(*entry));
+    } else {
+      ++errors;
+      tell = postpone(id, found->second, entry.error());
+      attempts = found->second.attempts;
+      say = tell || found->second.worth_a_line();
+    }
+    if (!tell && !say) continue;
+    std::vector<std::function<void(SchemaId)>> to_tell;
+    if (tell) to_tell = listeners;
+    lock.unlock();
+    if (say) {
+      log("registry")
+          .log(tell ? spdlog::level::err : spdlog::level::warn, "schema {} {}, attempt {}: {}",
+               id.value, tell ? "is of no use" : "is not there", attempts,
+               entry.error().describe());
+    }
+    for (const auto& listener : to_tell) listener(id);
+    lock.lock();
+  }
+}
+
+Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::ask(SchemaId id,
+                                                                    std::stop_token stop) const {
+  Result<SchemaText> text = source.fetch(id, stop);
+  if (!text.ok()) return std::move(text).error();
+  Result<std::unique_ptr<const SchemaEntry>> entry = make(id, std::move(*text));
+  if (!entry.ok()) {
+    // The registry's answer arrived whole, so another will not differ soon, whatever the code.
+    entry.error().code = ErrorCode::kInvalidArgument;
+  }
+  return entry;
+}
+
+Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id,
+                                                                     SchemaText text) const {
+  const auto at_fault = [id](Error error) {
+    error.public_text = "schema " + std::to_string(id.value) + ": " + error.public_text;
+    return error;
+  };
+  Result<avro::Schema> schema = avro::Schema::parse(text.schema, text.references);
+  if (!schema.ok()) return at_fault(std::move(schema).error());
+  Result<std::shared_ptr<const avro::Plan>> plan =
+      options.compile ? options.compile(*schema) : avro::Plan::compile(*schema, options.plan);
+  if (!plan.ok()) return at_fault(std::move(plan).error());
+  std::string full_name(schema->full_name());
+  return std::unique_ptr<const SchemaEntry>(new SchemaEntry{
+      id, *std::move(schema), std::move(full_name), *std::move(plan), std::move(text)});
+}
+
+namespace {
+
+bool nobody_knows(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
+}
+
+}  // namespace
+
+Clock::duration SchemaCache::Worker::next_wait(Pending& entry, ErrorCode code) {
+  entry.same_code = entry.last_code == code ? entry.same_code + 1 : 0;
+  entry.last_code = code;
+  const RetryTimes& times = options.retry;
+  const bool not_found = code == ErrorCode::kNotFound;
+  std::chrono::milliseconds wait = times.failed;
+  if (nobody_knows(code) || not_found) {
+    const auto max = not_found ? times.not_found_max : times.max;
+    wait = not_found ? times.not_found_first : times.first;
+    for (std::uint64_t i = 0; i < entry.same_code && wait < max; ++i) wait *= 2;
+    wait = std::min(wait, max);
+  }
+  const double spread = std::uniform_real_distribution(0.0, times.jitter)(random);
+  return std::chrono::duration_cast<Clock::duration>(wait * (1.0 + spread));
+}
+
+bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& error) {
+  ++entry.attempts;
+  const bool was_failed = entry.kind == StateKind::kFailed;
+  // A registry that is down takes nothing back that it said about a schema before.
+  if (!was_failed || !nobody_knows(error.code)) {
+    const bool may_come = nobody_knows(error.code) || error.code == ErrorCode::kNotFound;
+    entry.kind = may_come ? StateKind::kWaiting : StateKind::kFailed;
+    entry.error = error;
+  }
+  const bool is_failed = entry.kind == StateKind::kFailed;
+  if (is_failed && !was_failed) ++failed;
+  if (!is_failed && was_failed) --failed;
+  schedule(id, entry, Clock::now() + next_wait(entry, error.code));
+  return is_failed && !was_failed;
+}
+
+// Called with the mutex held.
+void SchemaCache::Worker::publish(std::unique_ptr<const SchemaEntry> entry) {
+  if ((entries.size() + 1) * 2 > tables.back()->mask + 1) grow((tables.back()->mask + 1) * 2);
+  const Table& table = *tables.back();
+  std::size_t place = slot(entry->id, table.shift);
+  while (table.slots[place].load(std::memory_order_relaxed) != nullptr) {
+    place = (place + 1) & table.mask;
+  }
+  entries.push_back(std::move(entry));
+  table.slots[place].store(entries.back().get(), std::memory_order_release);
+}
+
+// `size` is a power of two. Called with the mutex held, or before there are threads.
+void SchemaCache::Worker::grow(std::size_t size) {
+  auto table = std::make_unique<Table>();
+  table->mask = size - 1;
+  table->shift = static_cast<unsigned>(64 - std::countr_zero(size));
+  table->slots = std::make_unique<std::atomic<const SchemaEntry*>[]>(size);
+  for (const auto& entry : entries) {
+    std::size_t place = slot(entry->id, table->shift);
+    while (table->slots[place].load(std::memory_order_relaxed) != nullptr) {
+      place = (place + 1) & table->mask;
+    }
+    table->slots[place].store(entry.get(), std::memory_order_relaxed);
+  }
+  owner.table_.store(table.get(), std::memory_order_release);
+  tables.push_back(std::move(table));
+}
+
+}  // namespace push_cache::registry

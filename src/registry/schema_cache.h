@@ -1,0 +1,141 @@
+// Schema ids to compiled schemas: asked for once, in the background, until the registry answers.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "avro/plan.h"
+#include "avro/schema.h"
+#include "base/error.h"
+#include "base/types.h"
+#include "registry/schema_source.h"
+
+namespace push_cache::registry {
+
+// One schema, ready for use. Immutable.
+struct SchemaEntry {
+  SchemaId id;
+  avro::Schema schema;
+  std::string
+      full_name;  // of the writer's schema: "com.polecatworks.billing.Customer", or "string"
+  std::shared_ptr<const avro::Plan> plan;
+  SchemaText text;  // as the source gave it, so that a snapshot can carry it
+};
+
+// How long to wait before an id is asked for again. Each wait is spread by up to `jitter` of
+// itself, so that many replicas do not come at once.
+struct RetryTimes {
+  std::chrono::milliseconds first{100};            // kUnavailable, kTimeout: then doubled each time
+  std::chrono::milliseconds max{10'000};           //   up to this
+  std::chrono::milliseconds not_found_first{500};  // kNotFound: the same
+  std::chrono::milliseconds not_found_max{10'000};
+  std::chrono::milliseconds failed{60'000};  // schemas of no use: the registry may be repaired
+  double jitter = 0.25;
+};
+
+struct SchemaCacheOptions {
+  RetryTimes retry;
+  unsigned threads = 2;  // requests under way at once
+  // Ids neither known nor failed for good: garbage in a topic could name any number of them.
+  std::size_t waiting_max = 10'000;
+  avro::PlanOptions plan;
+  // Makes the plan of a writer's schema, such as one that resolves to a configured reader's schema.
+  // Called from the cache's threads; an error makes the id fail. Empty: Plan::compile(writer,
+  // plan).
+  std::function<Result<std::shared_ptr<const avro::Plan>>(const avro::Schema& writer)> compile;
+};
+
+enum class StateKind {
+  kKnown,    // `find` has it
+  kWaiting,  // asked for, or never requested
+  kFailed,   // the registry's answer is of no use; asked again now and then all the same
+};
+
+struct State {
+  StateKind kind = StateKind::kWaiting;
+  // The last failure; meaningful when kFailed, or kWaiting with attempts > 0. kNotFound tells an id
+  // that the registry does not know from a registry that cannot be asked.
+  Error error = {};
+  std::uint64_t attempts = 0;  // finished ones that failed
+};
+
+// One id that is not known yet; for people.
+struct Waiting {
+  SchemaId id;
+  StateKind kind = StateKind::kWaiting;
+  std::uint64_t attempts = 0;
+  std::chrono::system_clock::time_point first_asked;
+  std::string last_error;  // "" before the first answer; holds no secrets
+};
+
+struct SchemaCacheCounts {
+  std::uint64_t requests_total = 0;  // made to the source
+  std::uint64_t errors_total = 0;    // of them in vain
+  std::size_t known = 0;
+  std::size_t waiting = 0;
+  std::size_t failed = 0;
+};
+
+// All of it is safe from any thread. Entries live as long as the cache.
+class SchemaCache {
+ public:
+  // `source` must outlive the cache.
+  explicit SchemaCache(SchemaSource& source, SchemaCacheOptions options = {});
+  // Gives up what is under way and joins the threads. No listener runs after it.
+  ~SchemaCache();
+  SchemaCache(const SchemaCache&) = delete;
+  SchemaCache& operator=(const SchemaCache&) = delete;
+
+  // The entry, or null when it is not known (yet). Takes no lock, some nanoseconds.
+  const SchemaEntry* find(SchemaId id) const {
+    const Table* table = table_.load(std::memory_order_acquire);
+    for (std::size_t place = slot(id, table->shift);; place = (place + 1) & table->mask) {
+      const SchemaEntry* entry = table->slots[place].load(std::memory_order_acquire);
+      if (entry == nullptr || entry->id == id) return entry;
+    }
+  }
+
+  // Sees to it that `id` becomes known: asks the source, for ever, until it has a usable answer.
+  // Returns at once with the state; asking twice costs nothing. kFailed without any request for a
+  // negative id, and when `waiting_max` ids are waiting (then request it again later).
+  State request(SchemaId id);
+
+  State state(SchemaId id) const;
+
+  // Adds a schema that is known from elsewhere, such as a snapshot. Nothing happens when `id` is
+  // known already. The error is that of the schema.
+  Status insert(SchemaId id, SchemaText text);
+
+  // Adds a listener that is called, on a thread of the cache and without any lock, each time an id
+  // becomes known or turns to failed. By then `find` and `state` say so. A listener must not
+  // destroy the cache. Listeners are added before the first request.
+  void on_resolved(std::function<void(SchemaId)> listener);
+
+  // Those not known, by id.
+  std::vector<Waiting> waiting() const;
+  SchemaCacheCounts counts() const;
+
+ private:
+  struct Table {
+    std::size_t mask;
+    unsigned shift;
+    std::unique_ptr<std::atomic<const SchemaEntry*>[]> slots;
+  };
+  struct Worker;
+
+  static std::size_t slot(SchemaId id, unsigned shift) {
+    // Fibonacci hashing: the upper bits of a product with 2^64 / golden ratio.
+    return (static_cast<std::uint32_t>(id.value) * 0x9E3779B97F4A7C15u) >> shift;
+  }
+
+  std::atomic<const Table*> table_;
+  std::unique_ptr<Worker> worker_;
+};
+
+}  // namespace push_cache::registry
