@@ -40,23 +40,23 @@ struct SubjectVersion {
 // Blocking calls, safe from any thread at once. Connections are kept and reused. Each call tries
 // the URLs in turn, beginning with the one that answered last, for as long as they cannot be
 // reached or are out of order (408, 429, 5xx). Errors:
-//   kUnavailable  no URL answered, or not with sense; the credentials are refused (401, 403)
-//   kNotFound     404, whatever is missing
-//   kConflict     409: the schema is not compatible with the subject's
-//   kInvalidArgument  any other 4xx; a schema that is not Avro
-//   kTooLarge     an answer beyond limits::kRegistryBodyBytesMax, too many references
-// Their public text holds no address; no part holds a secret.
+//   kUnavailable  no URL answered in time, or not with sense; the credentials are refused (401,
+//   403) kNotFound     404, whatever is missing kTooLarge     an answer beyond
+//   limits::kRegistryBodyBytesMax
+// and where said below. Their public text holds no address; no part of them holds a secret.
 class Client : public SchemaSource {
  public:
   // kInvalidArgument when a URL is none, or not http or https. Connects to nothing.
   static Result<std::unique_ptr<Client>> create(const ClientOptions& options);
 
   // GET /schemas/ids/{id}, and its references through GET /subjects/{subject}/versions/{version}.
-  // References in a circle, or more than limits::kSchemaReferencesMax, are kInvalidArgument.
+  // kInvalidArgument: a schema that is not Avro, references in a circle or more of them than
+  // limits::kSchemaReferencesMax. Any 4xx but 404 says nothing about the schema: kUnavailable.
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop = {}) override = 0;
 
   // POST /subjects/{subject}/versions: the id the registry gives, the same one when it knows the
-  // schema.
+  // schema. kConflict (409): not compatible with the subject's other versions. kInvalidArgument
+  // (other 4xx): refused.
   virtual Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) = 0;
 
   // GET /subjects/{subject}/versions/latest

@@ -40,15 +40,15 @@ struct RetryTimes {
 };
 
 struct SchemaCacheOptions {
-  RetryTimes retry;
+  RetryTimes retry = {};
   unsigned threads = 2;  // requests under way at once
   // Ids neither known nor failed for good: garbage in a topic could name any number of them.
   std::size_t waiting_max = 10'000;
-  avro::PlanOptions plan;
+  avro::PlanOptions plan = {};
   // Makes the plan of a writer's schema, such as one that resolves to a configured reader's schema.
   // Called from the cache's threads; an error makes the id fail. Empty: Plan::compile(writer,
   // plan).
-  std::function<Result<std::shared_ptr<const avro::Plan>>(const avro::Schema& writer)> compile;
+  std::function<Result<std::shared_ptr<const avro::Plan>>(const avro::Schema& writer)> compile = {};
 };
 
 enum class StateKind {
