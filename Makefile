@@ -1,0 +1,109 @@
+# The project's commands. `make` alone lists them.
+BIN := build/release/bin
+CONFIG ?= examples/local.yaml
+COUNT ?= 100
+export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
+SERVICES := cd tests && python3 -m services
+PYTEST := scripts/test-python -m pytest -c tests/pytest.ini
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help:  ## this list
+	@echo 'make TARGET, with TARGET one of:'
+	@sed -n 's/^\([a-z][a-z -]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-20s %s\n", $$1, $$2 }'
+
+# --- Build and run
+
+.PHONY: setup programs build demo dev
+setup:  ## installs what building and testing need (Debian 12 or 13; as root when packages are missing)
+	scripts/setup test
+
+# The programs alone, which need no test library. A build folder that has the tests keeps them.
+programs:
+	scripts/setup build
+	@test -f build/release/build.ninja || cmake --preset release -DPUSH_CACHE_TESTS=OFF
+	cmake --build --preset release --target push-cache populate_kafka
+
+build: programs  ## builds the programs into build/release/bin
+
+demo: programs  ## a whole system in one process, filled with sample records: what to run first
+	$(BIN)/push-cache demo
+
+dev: programs  ## runs the service against local services, with CONFIG=examples/local.yaml
+	CAPTURE_LOG=$${CAPTURE_LOG:-info} $(BIN)/push-cache start --config $(CONFIG)
+
+# --- Tests
+
+.PHONY: test build-tests asan tsan bench
+build-tests:
+	scripts/setup test
+	cmake --preset release -DPUSH_CACHE_TESTS=ON
+	cmake --build --preset release
+
+test: build-tests  ## every test: unit, oracles, and end to end against a real broker and registry
+	ctest --test-dir build/release -j2 --output-on-failure --no-tests=error
+	$(PYTEST) $(wildcard tests/e2e tests/oracle)
+
+asan tsan: setup  ## unit tests and the embedded end-to-end tests under address and undefined, or thread sanitizer
+	cmake --preset $@
+	cmake --build --preset $@
+	ctest --test-dir build/$@ -j2 --output-on-failure --no-tests=error
+	PUSH_CACHE_BIN=build/$@/bin $(PYTEST) tests/e2e/test_demo.py
+
+bench: build-tests  ## runs the benchmarks
+	@set -- $(BIN)/*_bench; test -x "$$1" || { echo 'make: there are no benchmarks in this version' >&2; exit 2; }; \
+	for program; do "$$program" || exit 1; done
+
+# --- Sample records for the local services
+
+.PHONY: populate-customers populate-bills populate-usage populate-tickets populate-help
+populate-customers: programs  ## COUNT=100 customers into the topic customers
+	MESSAGE_TYPE=customer COUNT=$(COUNT) CONFIG=$(CONFIG) scripts/populate-local.sh
+populate-bills: programs  ## COUNT=100 bills into the topic bills
+	MESSAGE_TYPE=bill COUNT=$(COUNT) CONFIG=$(CONFIG) scripts/populate-local.sh
+populate-usage: programs  ## COUNT=100 usage records into the topic usage
+	MESSAGE_TYPE=usage COUNT=$(COUNT) CONFIG=$(CONFIG) scripts/populate-local.sh
+populate-tickets: programs  ## COUNT=100 support tickets into the topic tickets
+	MESSAGE_TYPE=ticket COUNT=$(COUNT) CONFIG=$(CONFIG) scripts/populate-local.sh
+populate-help: programs  ## what populate_kafka can do
+	$(BIN)/populate_kafka --help
+
+# --- Real services as processes on loopback, without containers
+
+.PHONY: start-kafka start-schema start-zookeeper stop-services
+start-kafka:  ## a Kafka broker (KRaft) on 127.0.0.1:9092, in the background
+	scripts/setup test
+	@$(SERVICES) start kafka
+start-schema:  ## a schema registry on http://127.0.0.1:8081/apis/ccompat/v7, in the background
+	scripts/setup test
+	@$(SERVICES) start registry
+start-zookeeper:  ## ZooKeeper on 127.0.0.1:2181, of the last Kafka line that has it (3.9)
+	scripts/setup test
+	@$(SERVICES) start zookeeper
+stop-services:  ## ends what the start-* targets started; the records stay
+	@$(SERVICES) stop
+
+# --- Containers
+
+.PHONY: docker compose-redis compose-kafka-zk compose-kafka-kraft
+docker:  ## builds the container image
+	@test -f Dockerfile || { echo 'make docker: comes with the container images; not in this version' >&2; exit 2; }
+	docker build -t push-cache .
+compose-redis:  ## Redis in containers
+compose-kafka-zk:  ## Kafka with ZooKeeper in containers
+compose-kafka-kraft:  ## Kafka in containers
+compose-redis compose-kafka-zk compose-kafka-kraft:
+	@test -f compose/$(@:compose-%=%).yaml || { echo 'make $@: comes with the container images; not in this version' >&2; exit 2; }
+	docker compose -f compose/$(@:compose-%=%).yaml up -d
+
+# --- Code
+
+.PHONY: fmt lint
+CXX_FILES = $(shell git ls-files 'src/*.h' 'src/*.cc')
+fmt:  ## formats the C++ files
+	clang-format-14 -i $(CXX_FILES)
+lint:  ## format, layers, and the syntax of scripts and tests
+	clang-format-14 --dry-run -Werror $(CXX_FILES)
+	python3 tests/check_layers.py
+	for script in scripts/setup scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	python3 -m compileall -q tests scripts
