@@ -17,11 +17,12 @@ enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kPatch, kO
 // One request, whole with its body. All views live until the exchange is finished.
 struct Request {
   Method method = Method::kGet;
-  std::string_view target;         // as sent: "/api/users/a%20b?x=1"
-  std::string_view path;           // up to '?', still percent-encoded
-  std::string_view query;          // after '?', "" without one
-  std::string_view rest;           // the part of `path` after the prefix that Router matched
-  std::string_view if_none_match;  // header values as sent, "" when absent; repeated lines are joined by ", "
+  std::string_view target;  // as sent: "/api/users/a%20b?x=1"
+  std::string_view path;    // up to '?', still percent-encoded
+  std::string_view query;   // after '?', "" without one
+  std::string_view rest;    // the part of `path` after the prefix that Router matched
+  std::string_view
+      if_none_match;  // header values as sent, "" when absent; repeated lines are joined by ", "
   std::string_view content_type;
   std::string_view accept;
   std::string_view body;
@@ -31,7 +32,7 @@ struct Request {
 // Connection are the server's own work.
 struct Head {
   std::string_view content_type = "application/json";
-  std::string_view etag;           // with its quotes
+  std::string_view etag;  // with its quotes
   std::string_view cache_control;
   std::string_view allow;
   std::string_view retry_after;
@@ -43,8 +44,8 @@ class BodySource {
  public:
   virtual ~BodySource() = default;
   // Appends the next piece (some tens of KiB) to `out`; false after the last one. Called on the
-  // connection's loop, each time the socket has taken the piece before; other connections of the loop
-  // get their turn between two calls.
+  // connection's loop, each time the socket has taken the piece before; other connections of the
+  // loop get their turn between two calls.
   virtual bool append_next(Buffer& out) = 0;
 };
 
@@ -55,10 +56,12 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
   virtual const Request& request() const = 0;
+  // Sets `Request::rest`; for handlers that pass the exchange on, such as Router.
+  virtual void set_rest(std::string_view /*rest*/) {}
 
   // Writes the status line and headers, and returns the connection's output buffer: append the body
-  // there, nothing else, and then call `finish`. For HEAD and 304 the body is dropped (304 has no
-  // Content-Length); not appending one to a HEAD is only right with `finish_head`.
+  // there, nothing else, and then call `finish`. For HEAD the body is counted and dropped, so a
+  // HEAD is handled as its GET; 204 and 304 have neither body nor Content-Length.
   virtual Buffer& begin(unsigned status, const Head& head) = 0;
   // Drops what was written since `begin`, which may then be called again.
   virtual void abandon() = 0;
@@ -69,8 +72,11 @@ class Exchange {
   // closes). The exchange owns `source` until the last piece is sent or the client has gone.
   virtual void stream(unsigned status, const Head& head, std::unique_ptr<BodySource> source) = 0;
 
-  // Runs `task` later on this connection's loop; safe from any thread. When the connection has gone by
-  // then the task is dropped, so it may use the exchange freely.
+  // Runs `task` later on this connection's loop; safe from any thread while the exchange is open.
+  // When the connection has gone by then, or another task has finished the exchange, the task is
+  // dropped, so it may use the exchange freely. The exchange stays open until a task finishes it,
+  // whatever the client does; at the server's end open ones are dropped, and nothing may use them
+  // after that.
   virtual void post(std::function<void()> task) = 0;
 
   // Which event loop this connection is on: 0 to threads-1. For counters without sharing.

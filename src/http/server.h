@@ -17,10 +17,10 @@ struct ServerOptions {
   std::string address = "127.0.0.1:0";  // host:port; a port of 0 takes a free one; [::1]:0 for IPv6
   unsigned threads = 1;                 // event loops
   std::string name = "http";            // for logs and thread names (at most 12 bytes are shown)
-  std::size_t target_bytes_max = limits::kTargetBytesMax;      // beyond: 414
-  std::size_t header_bytes_max = limits::kHeaderBytesMax;      // beyond: 431
-  std::size_t body_bytes_max = limits::kBodyBytesMax;          // beyond: 413
-  std::size_t connections_max = limits::kConnectionsMax;       // beyond: 503 and closed
+  std::size_t target_bytes_max = limits::kTargetBytesMax;               // beyond: 414
+  std::size_t header_bytes_max = limits::kHeaderBytesMax;               // beyond: 431
+  std::size_t body_bytes_max = limits::kBodyBytesMax;                   // beyond: 413
+  std::size_t connections_max = limits::kConnectionsMax;                // beyond: 503 and closed
   std::chrono::milliseconds request_timeout = limits::kRequestTimeout;  // beyond: 408 and closed
   std::chrono::milliseconds idle_timeout = limits::kIdleTimeout;        // beyond: closed
   std::chrono::milliseconds write_timeout = limits::kWriteTimeout;      // beyond: closed
@@ -32,16 +32,17 @@ struct ServerCounts {
   std::uint64_t connections_total = 0;
   std::uint64_t connections_refused = 0;
   std::uint64_t requests_total = 0;
-  std::uint64_t bad_requests_total = 0;  // answered by the server itself: 400, 408, 413, 414, 431, 501, 505
+  std::uint64_t bad_requests_total =
+      0;  // answered by the server itself: 400, 408, 413, 414, 431, 501, 505
   std::uint64_t bytes_in_total = 0;
   std::uint64_t bytes_out_total = 0;
 };
 
 class Server {
  public:
-  // Listens on `options.address` and serves `handler`, which must outlive the server, from `threads`
-  // threads of its own. kUnavailable, naming the address, when it cannot be bound; kInvalidArgument
-  // for an address that is none.
+  // Listens on `options.address` and serves `handler`, which must outlive the server, from
+  // `threads` threads of its own. kUnavailable, naming the address, when it cannot be bound;
+  // kInvalidArgument for an address that is none.
   static Result<std::unique_ptr<Server>> start(const ServerOptions& options, Handler& handler);
 
   // Drops every connection and joins the threads. Use `drain` first for a graceful end.
@@ -53,8 +54,8 @@ class Server {
   virtual ServerCounts counts() const = 0;
 
   // Stops accepting, closes idle connections at once and the others after the response under way
-  // (with "Connection: close"). Returns true when all had ended within `timeout`. Call it once, from
-  // no loop.
+  // (with "Connection: close"). Returns true when all had ended within `timeout`. Call it once,
+  // from no loop.
   virtual bool drain(std::chrono::milliseconds timeout) = 0;
 
  protected:

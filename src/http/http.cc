@@ -1,0 +1,20 @@
+#include "http/http.h"
+
+#include "base/utf8.h"
+
+namespace push_cache::http {
+
+void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head) {
+  head.content_type = "application/json";
+  Buffer& body = exchange.begin(status, head);
+  body.append(R"({"message":)");
+  append_json_string(body, is_utf8(message) ? message : "the request is not UTF-8");
+  body.append('}');
+  exchange.finish();
+}
+
+void send_error(Exchange& exchange, const Error& error, Head head) {
+  send_error(exchange, static_cast<unsigned>(http_status(error.code)), error.public_text, head);
+}
+
+}  // namespace push_cache::http

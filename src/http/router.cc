@@ -1,0 +1,42 @@
+#include "http/router.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace push_cache::http {
+namespace {
+
+std::string_view rest_of(std::string_view path, std::string_view prefix) {
+  return prefix == "/" ? path : path.substr(prefix.size());
+}
+
+bool matches(std::string_view path, std::string_view prefix) {
+  if (prefix == "/") return true;
+  return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+}  // namespace
+
+bool Router::add(std::string prefix, Handler& handler) {
+  for (const Row& row : rows_) {
+    if (row.prefix == prefix) return false;
+  }
+  const auto place = std::find_if(rows_.begin(), rows_.end(), [&](const Row& row) {
+    return row.prefix.size() < prefix.size();
+  });
+  rows_.insert(place, Row{std::move(prefix), &handler});
+  return true;
+}
+
+void Router::handle(Exchange& exchange) {
+  const std::string_view path = exchange.request().path;
+  for (const Row& row : rows_) {
+    if (!matches(path, row.prefix)) continue;
+    exchange.set_rest(rest_of(path, row.prefix));
+    row.handler->handle(exchange);
+    return;
+  }
+  send_error(exchange, 404, "nothing is served under this path");
+}
+
+}  // namespace push_cache::http
