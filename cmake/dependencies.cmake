@@ -38,8 +38,17 @@ if(NOT RDKAFKA_FOUND)
 endif()
 message(STATUS "librdkafka ${RDKAFKA_VERSION} from ${RDKAFKA_PREFIX}")
 
-# What a static librdkafka needs is not all in its pkg-config file.
+# What a static librdkafka needs is not all in its pkg-config file. Its archive stands there as a flag,
+# which the imported target puts before the objects that need it: here it is a library instead.
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 add_library(push_cache_rdkafka INTERFACE)
-target_link_libraries(push_cache_rdkafka INTERFACE PkgConfig::RDKAFKA OpenSSL::SSL OpenSSL::Crypto
-                      ZLIB::ZLIB PkgConfig::ZSTD Threads::Threads)
+set(archives ${RDKAFKA_LDFLAGS_OTHER})
+list(FILTER archives INCLUDE REGEX "\\.a$")
+if(archives)
+  target_include_directories(push_cache_rdkafka SYSTEM INTERFACE ${RDKAFKA_INCLUDE_DIRS})
+  target_link_libraries(push_cache_rdkafka INTERFACE ${archives} ${RDKAFKA_LIBRARIES})
+else()
+  target_link_libraries(push_cache_rdkafka INTERFACE PkgConfig::RDKAFKA)
+endif()
+target_link_libraries(push_cache_rdkafka INTERFACE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB
+                      PkgConfig::ZSTD Threads::Threads)

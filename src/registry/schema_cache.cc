@@ -211,8 +211,8 @@ void SchemaCache::Worker::run(std::stop_token stop) {
     lock.unlock();
     if (say) {
       log("registry")
-          .log(tell ? spdlog::level::err : spdlog::level::warn, "schema {} {}, attempt {}: {}",
-               id.value, tell ? "is of no use" : "is not there", attempts,
+          .log(tell ? spdlog::level::err : spdlog::level::warn,
+               "no usable schema {} after attempt {}: {}", id.value, attempts,
                entry.error().describe());
     }
     for (const auto& listener : to_tell) listener(id);
