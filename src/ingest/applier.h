@@ -45,9 +45,9 @@ struct Incoming {
 };
 
 enum class Outcome {
-  kDone,             // applied, or counted as bad: the next record may come
-  kWaitsForSchema,   // nothing has changed; apply it again when `Applier::missing_schema` is known
-  kWaitsForStore,    // a store did not take it; apply it again later
+  kDone,            // applied, or counted as bad: the next record may come
+  kWaitsForSchema,  // nothing has changed; apply it again when `Applier::missing_schema` is known
+  kWaitsForStore,   // a store did not take it; apply it again later
 };
 
 // A store and the schemas it takes.
@@ -59,17 +59,17 @@ struct Target {
 
 // Since the start. Each is written by the ingest thread alone and may be read from any.
 struct Totals {
-  std::atomic<std::uint64_t> records = 0;     // all that came to an end, whatever it was
-  std::atomic<std::uint64_t> updates = 0;     // put into at least one store
+  std::atomic<std::uint64_t> records = 0;  // all that came to an end, whatever it was
+  std::atomic<std::uint64_t> updates = 0;  // put into at least one store
   std::atomic<std::uint64_t> tombstones = 0;
-  std::atomic<std::uint64_t> unrouted = 0;    // good, but no store takes their schema
+  std::atomic<std::uint64_t> unrouted = 0;  // good, but no store takes their schema
   std::atomic<std::uint64_t> store_errors = 0;
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
 };
 
 // Wire format: byte 0, schema id as 4 bytes big-endian, datum (Confluent "wire format"). A key is
-// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. `apply` from one thread;
-// the rest from any.
+// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. `apply` from one
+// thread; the rest from any.
 class Applier {
  public:
   // `schemas` must outlive the applier. `topics`: names for log lines.

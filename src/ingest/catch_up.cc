@@ -5,8 +5,11 @@ namespace push_cache::ingest {
 void CatchUp::add(kafka::TopicPartition partition, Offset start, Offset target) {
   auto [place, added] = partitions_.try_emplace(partition);
   Progress& progress = place->second;
-  if (added || !progress.behind) ++behind_;
-  progress = {.start = start, .position = start, .target = target, .behind = true};
+  const bool counted_behind = !added && progress.counts && progress.behind;
+  const bool counts = !added || !ever_caught_up_;
+  progress = {
+      .start = start, .position = start, .target = target, .behind = true, .counts = counts};
+  if (counts && !counted_behind) ++behind_;
   settle(progress);
 }
 
@@ -15,6 +18,7 @@ void CatchUp::topic_complete(std::uint32_t topic) {
   if (complete) return;
   complete = true;
   ++complete_topics_;
+  note_caught_up();
 }
 
 void CatchUp::advance(kafka::TopicPartition partition, Offset position) {
@@ -36,7 +40,8 @@ bool CatchUp::caught_up(kafka::TopicPartition partition) const {
 void CatchUp::settle(Progress& progress) {
   if (!progress.behind || progress.position < progress.target) return;
   progress.behind = false;
-  --behind_;
+  if (progress.counts) --behind_;
+  note_caught_up();
 }
 
 }  // namespace push_cache::ingest

@@ -10,8 +10,8 @@
 
 namespace push_cache::ingest {
 
-// Positions against the end offsets that were captured when each partition was found. "Caught up" is
-// decided by these alone: never by a lag of 0, which may only mean that nothing is known yet. A
+// Positions against the end offsets that were captured when each partition was found. "Caught up"
+// is decided by these alone: never by a lag of 0, which may only mean that nothing is known yet. A
 // position moves past what no record shows (compaction holes, transaction markers, aborted
 // transactions) by the end-of-partition events. One thread.
 class CatchUp {
@@ -19,8 +19,9 @@ class CatchUp {
   // A topic of which nothing is known yet is never caught up. `topics` = how many are configured.
   explicit CatchUp(std::size_t topics) : topics_(topics) {}
 
-  // A partition found in `topic`, to be read from `start`; it is caught up once its position reaches
-  // `target`. Again for one that starts anew: it is then behind until the new target is reached.
+  // A partition found in `topic`, to be read from `start`; it is caught up once its position
+  // reaches `target`. Again for one that starts anew: it is then behind until the new target is
+  // reached.
   void add(kafka::TopicPartition partition, Offset start, Offset target);
   // Every partition that `topic` has now was added.
   void topic_complete(std::uint32_t topic);
@@ -38,15 +39,18 @@ class CatchUp {
     Offset position{0};
     Offset target{0};
     bool behind = true;
+    bool counts = true;
   };
   const std::map<kafka::TopicPartition, Progress>& partitions() const { return partitions_; }
 
  private:
   void settle(Progress& progress);
+  void note_caught_up() { ever_caught_up_ = ever_caught_up_ || caught_up(); }
 
   std::size_t topics_;
   std::size_t complete_topics_ = 0;
-  std::size_t behind_ = 0;
+  std::size_t behind_ = 0;  // partitions that count and are behind
+  bool ever_caught_up_ = false;
   std::map<std::uint32_t, bool> complete_;
   std::map<kafka::TopicPartition, Progress> partitions_;
 };

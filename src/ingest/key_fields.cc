@@ -21,9 +21,8 @@ std::vector<std::string> fields_equal_to(const registry::SchemaEntry& schema, st
   if (error || !root.is_object()) return names;
   for (const json::key_value_pair& field : root.get_object()) {
     const json::value& value = field.value();
-    const bool equal =
-        (value.is_string() && std::string_view(value.get_string()) == key) ||
-        (value.is_int64() && std::to_string(value.get_int64()) == key);
+    const bool equal = (value.is_string() && std::string_view(value.get_string()) == key) ||
+                       (value.is_int64() && std::to_string(value.get_int64()) == key);
     if (equal) names.emplace_back(field.key());
   }
   return names;

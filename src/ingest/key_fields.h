@@ -14,9 +14,9 @@
 
 namespace push_cache::ingest {
 
-// A record written through HTTP carries no Kafka key, so its key has to come from a field. The field
-// is the first top-level string or integer that equalled the key in each of the first records of the
-// schema. Thread-safe.
+// A record written through HTTP carries no Kafka key, so its key has to come from a field. The
+// field is the first top-level string or integer that equalled the key in each of the first records
+// of the schema. Thread-safe.
 class KeyFields {
  public:
   // Takes note of one record. False once enough were seen: calling again is then of no use.

@@ -1,0 +1,253 @@
+#include "ingest/applier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <map>
+
+#include "store/memory_store.h"
+
+namespace push_cache::ingest {
+namespace {
+
+constexpr const char* kUser =
+    R"({"type":"record","name":"User","namespace":"test","fields":[{"name":"id","type":"string"},)"
+    R"({"name":"age","type":"int"}]})";
+constexpr const char* kPet =
+    R"({"type":"record","name":"Pet","namespace":"test","fields":[{"name":"name","type":"string"}]})";
+
+// A registry that gives what it is told to.
+class FakeSource final : public registry::SchemaSource {
+ public:
+  void set(std::int32_t id, Result<registry::SchemaText> answer) {
+    const std::lock_guard lock(mutex_);
+    answers_.insert_or_assign(id, std::move(answer));
+  }
+  Result<registry::SchemaText> fetch(SchemaId id, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = answers_.find(id.value);
+    if (found == answers_.end()) return Error{ErrorCode::kUnavailable, "the registry is away"};
+    return found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::int32_t, Result<registry::SchemaText>> answers_;
+};
+
+std::string wire(std::int32_t id, std::string_view datum) {
+  std::string out(1, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(id >> shift));
+  return out.append(datum);
+}
+
+// id "a1" as Avro, then age 21.
+const std::string kUserDatum = std::string("\x04") + "a1" + "\x2a";
+
+Bytes as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+class ApplierTest : public ::testing::Test {
+ protected:
+  ApplierTest() {
+    source_.set(1, registry::SchemaText{kUser});
+    source_.set(2, registry::SchemaText{kPet});
+    source_.set(3, registry::SchemaText{R"("string")"});
+    source_.set(4, registry::SchemaText{R"("long")"});
+    source_.set(5, Error{ErrorCode::kInvalidArgument, "schema 5 is PROTOBUF, not AVRO"});
+  }
+
+  Incoming incoming(std::optional<std::string_view> key, std::optional<std::string_view> value) {
+    Incoming record{.topic = 0, .partition = Partition(2), .offset = Offset(next_offset_++)};
+    if (key) record.key = as_bytes(*key);
+    if (value) record.value = as_bytes(*value);
+    return record;
+  }
+
+  // Applies, waiting for schemas as the feed does.
+  Outcome apply(std::optional<std::string_view> key, std::optional<std::string_view> value) {
+    const Incoming record = incoming(key, value);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    for (;;) {
+      const Outcome outcome = applier_.apply(record);
+      if (outcome != Outcome::kWaitsForSchema || std::chrono::steady_clock::now() > deadline) {
+        return outcome;
+      }
+      std::this_thread::yield();
+    }
+  }
+
+  static std::optional<std::string> datum(store::Store& store, std::string_view key) {
+    struct Sink final : store::GetSink {
+      std::optional<std::string> datum;
+      void found(const store::RecordView& record) override {
+        datum =
+            std::string(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
+      }
+      void absent() override {}
+      void failed(const Error&) override {}
+    } sink;
+    store.get(key, sink);
+    return sink.datum;
+  }
+
+  std::uint64_t bad(BadCause cause) const {
+    return applier_.totals().bad[static_cast<std::size_t>(cause)];
+  }
+
+  std::int64_t next_offset_ = 0;
+  FakeSource source_;
+  registry::SchemaCache schemas_{
+      source_,
+      {.retry = {.first = std::chrono::milliseconds(1), .max = std::chrono::milliseconds(5)}}};
+  std::unique_ptr<store::Store> users_ = store::make_memory_store();
+  std::unique_ptr<store::Store> all_ = store::make_memory_store();
+  Applier applier_{
+      schemas_,
+      {{"users", users_.get(), [](std::string_view name) { return name == "test.User"; }},
+       {"all", all_.get(), [](std::string_view name) { return name != "long"; }}},
+      {"topic"}};
+};
+
+TEST_F(ApplierTest, ARecordGoesToEveryStoreThatTakesItsSchema) {
+  EXPECT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+  EXPECT_EQ(datum(*all_, "a1"), kUserDatum);
+  EXPECT_EQ(apply("p", wire(2, "\x06Rex")), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "p"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "p"), "\x06Rex");
+  EXPECT_EQ(applier_.totals().updates, 2u);
+  EXPECT_EQ(applier_.schemas_of(0), std::vector<SchemaId>{SchemaId(1)});
+  EXPECT_EQ(applier_.schemas_of(1), (std::vector<SchemaId>{SchemaId(1), SchemaId(2)}));
+}
+
+TEST_F(ApplierTest, ATombstoneRemovesFromEveryStoreAndAnEmptyValueFromNone) {
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply("a1", ""), Outcome::kDone);
+  EXPECT_EQ(bad(BadCause::kTruncated), 1u);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+  EXPECT_EQ(apply("a1", std::nullopt), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "a1"), std::nullopt);
+  EXPECT_EQ(apply("never there", std::nullopt), Outcome::kDone);
+  EXPECT_EQ(applier_.totals().tombstones, 2u);
+}
+
+TEST_F(ApplierTest, PutAndTombstoneOfOneKeyInBothOrders) {
+  apply("a1", wire(1, kUserDatum));
+  apply("a1", std::nullopt);
+  EXPECT_EQ(datum(*all_, "a1"), std::nullopt);
+  apply("b1", std::nullopt);
+  apply("b1", wire(1, kUserDatum));
+  EXPECT_EQ(datum(*all_, "b1"), kUserDatum);
+}
+
+TEST_F(ApplierTest, BadRecordsAreCountedByCauseAndLeaveTheLastGoodValue) {
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply(std::nullopt, wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply("\xff\xfe", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply("a1", "{\"id\":1}"), Outcome::kDone);
+  EXPECT_EQ(apply("a1", std::string_view("\0\0\0", 3)), Outcome::kDone);
+  EXPECT_EQ(apply("a1", wire(1, "\x04")), Outcome::kDone);
+  EXPECT_EQ(apply("a1", wire(1, kUserDatum + "left over")), Outcome::kDone);
+  EXPECT_EQ(apply("a1", wire(5, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(bad(BadCause::kNullKey), 1u);
+  EXPECT_EQ(bad(BadCause::kBadKey), 1u);
+  EXPECT_EQ(bad(BadCause::kBadMagic), 1u);
+  EXPECT_EQ(bad(BadCause::kTruncated), 1u);
+  EXPECT_EQ(bad(BadCause::kUndecodable), 2u);
+  EXPECT_EQ(bad(BadCause::kSchemaFailed), 1u);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+  EXPECT_EQ(applier_.totals().records, 8u);
+}
+
+TEST_F(ApplierTest, ARegistryThatIsAwayLosesNothing) {
+  const Incoming record = incoming("a1", std::nullopt);
+  const std::string value = wire(77, kUserDatum);
+  Incoming waiting = record;
+  waiting.value = as_bytes(value);
+  EXPECT_EQ(applier_.apply(waiting), Outcome::kWaitsForSchema);
+  EXPECT_EQ(applier_.missing_schema(), SchemaId(77));
+  EXPECT_EQ(applier_.totals().records, 0u) << "a registry that is away is not a bad record";
+  source_.set(77, registry::SchemaText{kUser});
+  EXPECT_EQ(apply("a1", value), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+}
+
+TEST_F(ApplierTest, KeysInTheWireFormat) {
+  EXPECT_EQ(apply(wire(3, "\x04hi"), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "hi"), kUserDatum);
+  EXPECT_EQ(apply(wire(4, "\x54"), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "42"), kUserDatum);
+  EXPECT_EQ(apply(wire(4, "\x54"), std::nullopt), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "42"), std::nullopt);
+  EXPECT_EQ(apply(wire(1, kUserDatum), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(bad(BadCause::kBadKey), 1u) << "a record is no key";
+}
+
+TEST_F(ApplierTest, GoodRecordsWithoutAStoreAreCountedApart) {
+  EXPECT_EQ(apply("k", wire(4, "\x02")), Outcome::kDone);
+  EXPECT_EQ(applier_.totals().unrouted, 1u);
+  EXPECT_EQ(applier_.totals().updates, 0u);
+}
+
+TEST_F(ApplierTest, AnOversizedKeyIsBad) {
+  EXPECT_EQ(apply(std::string(70'000, 'k'), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(bad(BadCause::kBadKey), 1u);
+}
+
+TEST_F(ApplierTest, TheKeysFieldIsLearned) {
+  EXPECT_EQ(applier_.key_fields().field(SchemaId(1)), std::nullopt);
+  apply("a1", wire(1, kUserDatum));
+  EXPECT_EQ(applier_.key_fields().field(SchemaId(1)), "id");
+  apply("other", wire(2, "\x06Rex"));
+  EXPECT_EQ(applier_.key_fields().field(SchemaId(2)), std::nullopt);
+}
+
+// A store that refuses writes for a while.
+class SickStore final : public store::Store {
+ public:
+  bool sick = true;
+  Result<store::PutOutcome> put(const store::RecordView& record) override {
+    if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
+    return inner->put(record);
+  }
+  Result<store::InsertOutcome> insert(const store::RecordView& record) override {
+    return inner->insert(record);
+  }
+  Result<bool> erase(std::string_view key) override {
+    if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
+    return inner->erase(key);
+  }
+  void take(std::string_view key, store::GetSink& sink) override { inner->take(key, sink); }
+  void get(std::string_view key, store::GetSink& sink) override { inner->get(key, sink); }
+  Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {
+    return inner->page(start, keys_max, sink);
+  }
+  store::Counts counts() const override { return inner->counts(); }
+  Status health() const override { return {}; }
+  std::unique_ptr<store::Store> inner = store::make_memory_store();
+};
+
+TEST_F(ApplierTest, AStoreThatIsAwayLosesNothing) {
+  SickStore sick;
+  Applier applier(schemas_, {{"sick", &sick, [](std::string_view) { return true; }}}, {"topic"});
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
+  const std::string value = wire(1, kUserDatum);
+  const Incoming put = incoming("a1", value);
+  const Incoming tombstone = incoming("a1", std::nullopt);
+  EXPECT_EQ(applier.apply(put), Outcome::kWaitsForStore);
+  EXPECT_EQ(applier.apply(tombstone), Outcome::kWaitsForStore);
+  EXPECT_EQ(applier.totals().records, 0u);
+  EXPECT_EQ(applier.totals().store_errors, 2u);
+  sick.sick = false;
+  EXPECT_EQ(applier.apply(put), Outcome::kDone);
+  EXPECT_EQ(datum(sick, "a1"), kUserDatum);
+  EXPECT_EQ(applier.apply(tombstone), Outcome::kDone);
+  EXPECT_EQ(datum(sick, "a1"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace push_cache::ingest
