@@ -7,7 +7,8 @@
 
 add_library(push_cache_flags INTERFACE)
 target_compile_options(push_cache_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                       -Wold-style-cast -Woverloaded-virtual -fno-omit-frame-pointer)
+                       -Wold-style-cast -Woverloaded-virtual -Wno-missing-field-initializers
+                       -fno-omit-frame-pointer)
 if(PUSH_CACHE_WERROR)
   target_compile_options(push_cache_flags INTERFACE -Werror)
 endif()

@@ -1,0 +1,87 @@
+#include "health/health.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+namespace push_cache::health {
+namespace {
+
+// An exchange that keeps what a handler sends.
+class FakeExchange final : public http::Exchange {
+ public:
+  http::Request asked;
+  unsigned status = 0;
+  std::string allow, retry_after, content_type;
+  Buffer body;
+  bool finished = false;
+
+  const http::Request& request() const override { return asked; }
+  Buffer& begin(unsigned code, const http::Head& head) override {
+    status = code;
+    allow = head.allow;
+    retry_after = head.retry_after;
+    content_type = head.content_type;
+    return body;
+  }
+  void abandon() override { body.clear(); }
+  void finish() override { finished = true; }
+  void stream(unsigned, const http::Head&, std::unique_ptr<http::BodySource>) override {
+    ADD_FAILURE() << "the health port streams nothing";
+  }
+  void post(std::function<void()>) override { ADD_FAILURE() << "the health port defers nothing"; }
+  unsigned loop_index() const override { return 0; }
+};
+
+class HealthTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<FakeExchange> ask(std::string_view path,
+                                    http::Method method = http::Method::kGet) {
+    auto exchange = std::make_unique<FakeExchange>();
+    exchange->asked.path = path;
+    exchange->asked.method = method;
+    handler_.handle(*exchange);
+    EXPECT_TRUE(exchange->finished);
+    return exchange;
+  }
+
+  std::vector<std::string> reasons_ = {"users/0: loading", "with \"quotes\""};
+  Handler handler_{"/hams",
+                   {.not_ready_reasons = [this] { return reasons_; },
+                    .status_json = [] { return std::string("{\"state\":\"loading\"}"); },
+                    .metrics_text = [] { return std::string("up 1\n"); }}};
+};
+
+TEST_F(HealthTest, LiveStaysWhileNotReady) {
+  EXPECT_EQ(ask("/hams/live")->status, 200u);
+  const auto ready = ask("/hams/ready");
+  EXPECT_EQ(ready->status, 503u);
+  EXPECT_EQ(ready->retry_after, "1");
+  EXPECT_EQ(ready->body.view(),
+            R"({"ready":false,"reasons":["users/0: loading","with \"quotes\""]})");
+  reasons_.clear();
+  EXPECT_EQ(ask("/hams/ready")->status, 200u);
+  EXPECT_EQ(ask("/hams/ready")->body.view(), R"({"ready":true,"reasons":[]})");
+}
+
+TEST_F(HealthTest, MetricsAndStatusWithAndWithoutThePrefix) {
+  for (const char* path : {"/metrics", "/hams/metrics"}) {
+    EXPECT_EQ(ask(path)->body.view(), "up 1\n");
+    EXPECT_EQ(ask(path)->content_type, "text/plain; version=0.0.4; charset=utf-8");
+  }
+  for (const char* path : {"/status", "/hams/status"}) {
+    EXPECT_EQ(ask(path)->body.view(), "{\"state\":\"loading\"}");
+  }
+}
+
+TEST_F(HealthTest, OtherPathsAndMethodsAreRefused) {
+  for (const char* path : {"/", "/live", "/hams", "/hams/", "/hams/readyx", "/statusx"}) {
+    EXPECT_EQ(ask(path)->status, 404u) << path;
+  }
+  const auto posted = ask("/hams/ready", http::Method::kPost);
+  EXPECT_EQ(posted->status, 405u);
+  EXPECT_EQ(posted->allow, "GET, HEAD");
+}
+
+}  // namespace
+}  // namespace push_cache::health
