@@ -1,0 +1,29 @@
+// Entity tags of records and the requests that depend on them (RFC 9110, 8.8.3 and 13.1.2).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "store/store.h"
+
+namespace push_cache::api {
+
+// The tag of a record, with its quotes: "VERSION" when the schema has a version field, else
+// "PARTITION-OFFSET" ("TOPIC.PARTITION-OFFSET" for a topic after the first, "local-NUMBER" for a
+// record written through HTTP). Allocates nothing.
+class EntityTag {
+ public:
+  EntityTag(const store::RecordView& record, std::optional<std::int64_t> version);
+  std::string_view view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 64> text_;
+  std::size_t size_ = 0;
+};
+
+// Whether an If-None-Match header names `tag` (weak comparison; * names any).
+bool none_match_names(std::string_view header, std::string_view tag);
+
+}  // namespace push_cache::api

@@ -1,0 +1,113 @@
+#include "api/key_list.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/log.h"
+#include "base/utf8.h"
+
+namespace push_cache::api {
+namespace {
+
+// What one turn may cost its loop: keys looked at, and bytes written.
+constexpr std::size_t kKeysPerTurn = 4096;
+constexpr std::size_t kBytesPerTurn = 64 * 1024;
+
+class KeyList final : public http::BodySource {
+ public:
+  KeyList(store::Store& store, ListQuery query) : store_(store), query_(std::move(query)) {}
+
+  bool append_next(Buffer& out) override {
+    if (first_turn_) out.append('[');
+    first_turn_ = false;
+    bool more = query_.limit > 0;
+    if (more) {
+      Page page(*this, out);
+      const auto result =
+          store_.page({.after = after_, .from_start = from_start_}, kKeysPerTurn, page);
+      if (!result.ok()) {
+        // The status line has gone: an array that does not close tells the client.
+        log("api").warn("a list ended early: {}", result.error().describe());
+        return false;
+      }
+      more = *result && query_.limit > 0;
+    }
+    if (!more) out.append(']');
+    return more;
+  }
+
+ private:
+  struct Page final : store::KeySink {
+    Page(KeyList& owner, Buffer& buffer) : list(owner), out(buffer), start(buffer.size()) {}
+    KeyList& list;
+    Buffer& out;
+    std::size_t start;
+
+    bool key(std::string_view key) override {
+      list.after_.assign(key);
+      list.from_start_ = false;
+      ListQuery& query = list.query_;
+      if (!query.filter.empty() && key.find(query.filter) == std::string_view::npos) return true;
+      if (query.offset > 0) {
+        --query.offset;
+        return true;
+      }
+      if (list.any_) out.append(',');
+      list.any_ = true;
+      append_json_string(out, key);
+      return --query.limit > 0 && out.size() - start < kBytesPerTurn;
+    }
+  };
+
+  store::Store& store_;
+  ListQuery query_;
+  std::string after_;
+  bool from_start_ = true;
+  bool first_turn_ = true;
+  bool any_ = false;
+};
+
+Result<std::uint64_t> parse_count(std::string_view name, std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 std::string(name) + ": a whole number of 0 or more is needed"};
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<ListQuery> ListQuery::parse(std::string_view query) {
+  ListQuery out;
+  while (!query.empty()) {
+    const std::size_t ampersand = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, ampersand);
+    query.remove_prefix(std::min(ampersand + 1, query.size()));
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const std::string_view name = pair.substr(0, equals);
+    std::string raw(pair.substr(std::min(equals + 1, pair.size())));
+    std::replace(raw.begin(), raw.end(), '+', ' ');
+    if (name != "limit" && name != "offset" && name != "filter") continue;
+    std::optional<std::string> value = percent_decode(raw);
+    if (!value || !is_utf8(*value)) {
+      return Error{ErrorCode::kInvalidArgument,
+                   std::string(name) + ": the value is not percent-encoded UTF-8"};
+    }
+    if (name == "filter") {
+      out.filter = *std::move(value);
+      continue;
+    }
+    const auto number = parse_count(name, *value);
+    if (!number.ok()) return number.error();
+    (name == "limit" ? out.limit : out.offset) = *number;
+  }
+  return out;
+}
+
+std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query) {
+  return std::make_unique<KeyList>(store, std::move(query));
+}
+
+}  // namespace push_cache::api

@@ -1,0 +1,90 @@
+// The HTTP API of one route: its records as JSON, by key.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "http/http.h"
+#include "registry/schema_cache.h"
+#include "store/store.h"
+
+namespace push_cache::api {
+
+// Whether everything that was in the topics at the start is in the stores. Safe from any thread.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  virtual bool ready() const = 0;
+};
+
+struct RecordsOptions {
+  std::string path;  // "/api/users": the whole prefix, for Location
+  store::Store* store = nullptr;                   // these four must outlive the handler
+  const registry::SchemaCache* schemas = nullptr;
+  const Gate* gate = nullptr;
+  std::uint32_t max_age_seconds = 300;
+  // Before the gate is open: answer what is there, and 503 only for what is not.
+  bool serve_while_loading = false;
+  bool writes = true;         // false: POST and DELETE answer 405
+  std::string key_from_body;  // field that holds the key ("a.b" for a nested one); "" = none
+  // The schemas a POST may be of: the latest of each record type of the store.
+  std::function<std::vector<SchemaId>()> writable;
+  // Which field of a record of this schema holds its key; asked when `key_from_body` is "".
+  std::function<std::optional<std::string>(SchemaId)> key_field;
+  unsigned loops = 1;  // event loops of the server
+};
+
+struct RecordsCounts {
+  std::array<std::uint64_t, 6> by_status_class = {};  // [2] = 2xx, ...
+  std::uint64_t misses = 0;                           // reads answered by 404
+};
+
+// With P = the route's path (see the API table of docs/reference/http-api.md):
+//   GET, HEAD P/{id}   the record as JSON, with ETag and Cache-Control; 304; 404
+//   DELETE P/{id}      removes it and answers it; 404
+//   GET, HEAD P        the keys as a JSON array: limit, offset, filter
+//   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
+// A read that hits allocates nothing. Until the gate is open everything answers 503.
+class Records final : public http::Handler {
+ public:
+  explicit Records(RecordsOptions options);
+  ~Records() override;
+
+  // For P/... as Router hands it over (Request::rest).
+  void handle(http::Exchange& exchange) override;
+  // For P_by_body: GET and POST read the record whose key a field of the JSON body holds.
+  void handle_by_body(http::Exchange& exchange);
+
+  RecordsCounts counts() const;
+
+ private:
+  struct alignas(64) Slot {
+    std::array<std::atomic<std::uint64_t>, 6> by_status_class = {};
+    std::atomic<std::uint64_t> misses = 0;
+  };
+  class Reply;
+
+  void read(http::Exchange& exchange, std::string_view key);
+  void remove(http::Exchange& exchange, std::string_view key);
+  void list(http::Exchange& exchange);
+  void insert(http::Exchange& exchange);
+  void fail(http::Exchange& exchange, const Error& error);
+  void fail(http::Exchange& exchange, unsigned status, std::string_view message,
+            http::Head head = {});
+  void count(http::Exchange& exchange, unsigned status);
+
+  RecordsOptions options_;
+  std::string cache_control_;
+  std::unique_ptr<Slot[]> slots_;
+  std::atomic<std::int64_t> next_local_offset_;
+};
+
+}  // namespace push_cache::api
