@@ -15,7 +15,8 @@ std::string_view trim(std::string_view text) {
 
 EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t> version) {
   char* at = text_.data();
-  char* const end = at + text_.size();  // three numbers of at most 20 digits and the marks do not fill it
+  char* const end =
+      at + text_.size();  // three numbers of at most 20 digits and the marks do not fill it
   const auto number = [&at, end](std::int64_t value) { at = std::to_chars(at, end, value).ptr; };
   *at++ = '"';
   if (version) {

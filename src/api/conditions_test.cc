@@ -34,7 +34,8 @@ TEST(NoneMatch, ListsWeakTagsAndAny) {
 }
 
 TEST(NoneMatch, WhatIsNoListNamesNothing) {
-  for (const char* header : {"", "a", "\"a", "\"b\"", "\"b\" \"a\"", "a\"", ", \"a\"", "W/", "\"A\""}) {
+  for (const char* header :
+       {"", "a", "\"a", "\"b\"", "\"b\" \"a\"", "a\"", ", \"a\"", "W/", "\"A\""}) {
     EXPECT_FALSE(none_match_names(header, "\"a\"")) << header;
   }
 }

@@ -22,8 +22,8 @@ struct ListQuery {
   static Result<ListQuery> parse(std::string_view query);
 };
 
-// A JSON array of the keys in byte order. `store` must outlive it. Looks at a bounded number of keys
-// between two turns of the loop, whatever the filter, and copies or sorts none.
+// A JSON array of the keys in byte order. `store` must outlive it. Looks at a bounded number of
+// keys between two turns of the loop, whatever the filter, and copies or sorts none.
 std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query);
 
 }  // namespace push_cache::api

@@ -26,8 +26,8 @@ class Gate {
 };
 
 struct RecordsOptions {
-  std::string path;  // "/api/users": the whole prefix, for Location
-  store::Store* store = nullptr;                   // these four must outlive the handler
+  std::string path;               // "/api/users": the whole prefix, for Location
+  store::Store* store = nullptr;  // these four must outlive the handler
   const registry::SchemaCache* schemas = nullptr;
   const Gate* gate = nullptr;
   std::uint32_t max_age_seconds = 300;

@@ -29,4 +29,8 @@ std::optional<std::string> decode_base64(std::string_view text);
 // two hexadecimal digits. '+' stays as it is.
 std::optional<std::string> percent_decode(std::string_view text);
 
+// `text` with every byte but letters, digits and -._~ as %XX: safe as one segment of a path (RFC
+// 3986, 2.3).
+std::string percent_encode(std::string_view text);
+
 }  // namespace push_cache

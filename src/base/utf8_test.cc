@@ -81,5 +81,12 @@ TEST(PercentDecode, DecodesAndRefuses) {
   }
 }
 
+TEST(PercentEncode, RoundTripsEveryByte) {
+  std::string all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
+  EXPECT_EQ(percent_decode(percent_encode(all)), all);
+  EXPECT_EQ(percent_encode("a b/\xC3\xBC~"), "a%20b%2F%C3%BC~");
+}
+
 }  // namespace
 }  // namespace push_cache

@@ -1,0 +1,336 @@
+#include "api/records.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "api/body_key.h"
+#include "api/conditions.h"
+#include "api/key_list.h"
+#include "avro/encoder.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/utf8.h"
+
+namespace push_cache::api {
+namespace {
+
+constexpr std::string_view kNotReady =
+    "not ready: the topic is still being loaded, so an answer could be wrong; try again";
+constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
+constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
+constexpr std::string_view kBodyAllow = "GET, POST, OPTIONS";
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool is_json(std::string_view content_type) {
+  if (content_type.empty()) return true;
+  const std::string_view type = content_type.substr(0, content_type.find_first_of("; \t"));
+  constexpr std::string_view kJson = "application/json";
+  return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+  });
+}
+
+}  // namespace
+
+// What becomes of one look-up: the sink of a store's get or take, and the response it writes. Taken
+// from a pool of its thread, since a remote store answers after `handle` has returned.
+class Records::Reply final : public store::GetSink {
+ public:
+  enum class Kind { kRead, kRemove };
+
+  static Reply& take(Records& owner, http::Exchange& exchange, Kind kind) {
+    auto& pool = free_replies();
+    if (pool.empty()) pool.push_back(std::make_unique<Reply>());
+    Reply* reply = pool.back().release();
+    pool.pop_back();
+    reply->owner_ = &owner;
+    reply->exchange_ = &exchange;
+    reply->kind_ = kind;
+    reply->status_ = 0;
+    reply->inside_call_ = true;
+    return *reply;
+  }
+
+  // After the store's call: sends what has come by then, outside the store's locks.
+  void returned() {
+    inside_call_ = false;
+    if (status_ != 0) send();
+  }
+
+  void found(const store::RecordView& record) override {
+    status_ = render(record);
+    if (!inside_call_) send();
+  }
+
+  void absent() override {
+    // After the look-up: a partition that is being read anew closes the gate before it is emptied.
+    fail(owner_->options_.gate->ready() ? Error{ErrorCode::kNotFound, "no record has this key"}
+                                        : Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+  }
+
+  void failed(const Error& error) override {
+    log("api").warn("{}: the store does not answer: {}", owner_->options_.path, error.describe());
+    fail(error);
+  }
+
+ private:
+  static std::vector<std::unique_ptr<Reply>>& free_replies() {
+    thread_local std::vector<std::unique_ptr<Reply>> pool;
+    return pool;
+  }
+
+  // Writes the response into the connection's buffer and gives its status; 0 when it failed and
+  // `error_` says how.
+  unsigned render(const store::RecordView& record) {
+    const registry::SchemaEntry* schema = owner_->options_.schemas->find(record.schema);
+    if (schema == nullptr) {
+      return fail_render(record, {ErrorCode::kInternal, "the record's schema is not known"});
+    }
+    const EntityTag tag(record, schema->plan->version(record.datum));
+    http::Head head;
+    if (kind_ == Kind::kRead) {
+      head = {.etag = tag.view(), .cache_control = owner_->cache_control_};
+      const std::string_view condition = exchange_->request().if_none_match;
+      if (!condition.empty() && none_match_names(condition, tag.view())) {
+        exchange_->begin(304, head);
+        return 304;
+      }
+    } else {
+      head = {.cache_control = "no-store"};
+    }
+    Buffer& body = exchange_->begin(200, head);
+    if (Status rendered = schema->plan->to_json(record.datum, body); !rendered.ok()) {
+      exchange_->abandon();
+      return fail_render(record, std::move(rendered).error());
+    }
+    return 200;
+  }
+
+  unsigned fail_render(const store::RecordView& record, const Error& error) {
+    log("api").error("{}: the record at partition {} offset {} cannot be shown: {}",
+                     owner_->options_.path, record.partition.value, record.offset.value,
+                     error.describe());
+    error_ = {ErrorCode::kInternal, "the record cannot be shown; the log says why"};
+    return 500;
+  }
+
+  void fail(const Error& error) {
+    error_ = error;
+    status_ = static_cast<unsigned>(http_status(error.code));
+    if (!inside_call_) send();
+  }
+
+  void send() {
+    http::Exchange& exchange = *exchange_;
+    Records& owner = *owner_;
+    const unsigned status = status_;
+    const Error error = status >= 400 ? std::move(error_) : Error{};
+    error_ = Error{};
+    free_replies().emplace_back(this);  // before finish: the next request may want it at once
+    if (status >= 400) return owner.fail(exchange, error);
+    owner.count(exchange, status);
+    exchange.finish();
+  }
+
+  Records* owner_ = nullptr;
+  http::Exchange* exchange_ = nullptr;
+  Kind kind_ = Kind::kRead;
+  bool inside_call_ = false;
+  unsigned status_ = 0;  // of the response that is ready to go; 0 = none yet
+  Error error_;
+};
+
+Records::Records(RecordsOptions options)
+    : options_(std::move(options)),
+      cache_control_("public, max-age=" + std::to_string(options_.max_age_seconds)),
+      slots_(std::make_unique<Slot[]>(std::max(options_.loops, 1u))),
+      // Above every number that an earlier run of the process gave out.
+      next_local_offset_(now_ms() * 1000) {}
+
+Records::~Records() = default;
+
+void Records::handle(http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  const bool item = request.rest.size() > 1;
+  const std::string_view allow = item ? kItemAllow : kListAllow;
+  const auto refuse = [&] {
+    fail(exchange, 405, "this method is not allowed here", {.allow = allow});
+  };
+  using http::Method;
+  if (request.method == Method::kOptions) {
+    exchange.begin(204, {.content_type = "", .allow = allow});
+    count(exchange, 204);
+    return exchange.finish();
+  }
+  const bool reads = request.method == Method::kGet || request.method == Method::kHead;
+  const bool writes = request.method == (item ? Method::kDelete : Method::kPost);
+  if (!reads && !writes) return refuse();
+  if (writes && !options_.writes) {
+    return fail(exchange, 405, "writing through HTTP is switched off (cache.writes)",
+                {.allow = "GET, HEAD, OPTIONS"});
+  }
+  if (!options_.gate->ready() && !(item && reads && options_.serve_while_loading)) {
+    return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+  }
+  if (!item) return reads ? list(exchange) : insert(exchange);
+
+  std::string_view key = request.rest.substr(1);
+  std::optional<std::string> decoded;
+  if (key.find('%') != std::string_view::npos) {
+    decoded = percent_decode(key);
+    if (!decoded) {
+      return fail(exchange, 400, "the key in the path is not well percent-encoded");
+    }
+    key = *decoded;
+  }
+  if (!is_utf8(key)) return fail(exchange, 400, "the key in the path is not UTF-8");
+  reads ? read(exchange, key) : remove(exchange, key);
+}
+
+void Records::handle_by_body(http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  if (request.method == http::Method::kOptions) {
+    exchange.begin(204, {.content_type = "", .allow = kBodyAllow});
+    count(exchange, 204);
+    return exchange.finish();
+  }
+  if (request.method != http::Method::kGet && request.method != http::Method::kPost) {
+    return fail(exchange, 405, "this method is not allowed here", {.allow = kBodyAllow});
+  }
+  if (!request.rest.empty() && request.rest != "/") {
+    return fail(exchange, 404, "no such page: the key belongs into the body");
+  }
+  if (!is_json(request.content_type)) {
+    return fail(exchange, 415, "the body must be application/json");
+  }
+  if (!options_.gate->ready() && !options_.serve_while_loading) {
+    return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+  }
+  const auto key = key_from_body(request.body, options_.key_from_body);
+  if (!key.ok()) return fail(exchange, key.error());
+  read(exchange, *key);
+}
+
+void Records::read(http::Exchange& exchange, std::string_view key) {
+  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRead);
+  options_.store->get(key, reply);
+  reply.returned();
+}
+
+void Records::remove(http::Exchange& exchange, std::string_view key) {
+  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRemove);
+  options_.store->take(key, reply);
+  reply.returned();
+}
+
+void Records::list(http::Exchange& exchange) {
+  auto query = ListQuery::parse(exchange.request().query);
+  if (!query.ok()) return fail(exchange, query.error());
+  count(exchange, 200);
+  exchange.stream(200, {.cache_control = "no-cache"},
+                  make_key_list(*options_.store, *std::move(query)));
+}
+
+void Records::insert(http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  if (!is_json(request.content_type)) {
+    return fail(exchange, 415, "the body must be application/json");
+  }
+  const std::vector<SchemaId> candidates = options_.writable();
+  if (candidates.empty()) {
+    return fail(exchange,
+                Error{ErrorCode::kUnavailable,
+                      "no schema is known here yet: it comes with the first record of the "
+                      "topic, or from kafka.preload_schemas"});
+  }
+  Buffer datum;
+  const registry::SchemaEntry* schema = nullptr;
+  Error first_error;
+  for (const SchemaId id : candidates) {
+    const registry::SchemaEntry* candidate = options_.schemas->find(id);
+    if (candidate == nullptr) continue;
+    Status encoded = avro::Encoder(candidate->schema).from_json(request.body, datum);
+    if (encoded.ok()) {
+      schema = candidate;
+      break;
+    }
+    if (first_error.public_text.empty()) {
+      first_error = std::move(encoded).error();
+      if (candidates.size() > 1) {
+        first_error.public_text = candidate->full_name + ": " + first_error.public_text;
+      }
+    }
+  }
+  if (schema == nullptr) return fail(exchange, first_error);
+
+  std::optional<std::string> field = options_.key_from_body;
+  if (field->empty()) field = options_.key_field(schema->id);
+  if (!field) {
+    return fail(exchange, 400,
+                "which field holds the key is not known here: set key_from_body on the route");
+  }
+  const auto key = key_from_body(request.body, *field);
+  if (!key.ok()) return fail(exchange, key.error());
+  if (key->size() > limits::kKeyBytesMax) {
+    return fail(exchange, 400, "the field '" + *field + "' is too long for a key");
+  }
+  const store::RecordView record = {.key = *key,
+                                    .datum = datum.bytes(),
+                                    .schema = schema->id,
+                                    .offset = Offset(next_local_offset_++),
+                                    .timestamp_ms = now_ms()};
+  const auto outcome = options_.store->insert(record);
+  if (!outcome.ok()) return fail(exchange, outcome.error());
+  if (*outcome == store::InsertOutcome::kExists) {
+    return fail(exchange, Error{ErrorCode::kConflict, "a record with this key exists"});
+  }
+  const EntityTag tag(record, schema->plan->version(record.datum));
+  const std::string location = options_.path + "/" + percent_encode(*key);
+  Buffer& body = exchange.begin(201, {.etag = tag.view(), .location = location});
+  if (const Status rendered = schema->plan->to_json(record.datum, body); !rendered.ok()) {
+    exchange.abandon();
+    return fail(exchange, rendered.error());
+  }
+  count(exchange, 201);
+  exchange.finish();
+}
+
+void Records::fail(http::Exchange& exchange, const Error& error) {
+  http::Head head;
+  if (error.code == ErrorCode::kUnavailable) head.retry_after = "1";
+  fail(exchange, static_cast<unsigned>(http_status(error.code)), error.public_text, head);
+}
+
+void Records::fail(http::Exchange& exchange, unsigned status, std::string_view message,
+                   http::Head head) {
+  count(exchange, status);
+  head.cache_control = "no-store";
+  http::send_error(exchange, status, message, head);
+}
+
+void Records::count(http::Exchange& exchange, unsigned status) {
+  const auto add = [](std::atomic<std::uint64_t>& counter) {
+    counter.fetch_add(1, std::memory_order_relaxed);
+  };
+  Slot& slot = slots_[exchange.loop_index() % std::max(options_.loops, 1u)];
+  add(slot.by_status_class[std::min(status / 100, 5u)]);
+  if (status == 404) add(slot.misses);
+}
+
+RecordsCounts Records::counts() const {
+  RecordsCounts sum;
+  for (unsigned i = 0; i < std::max(options_.loops, 1u); ++i) {
+    for (std::size_t c = 0; c < sum.by_status_class.size(); ++c) {
+      sum.by_status_class[c] += slots_[i].by_status_class[c].load(std::memory_order_relaxed);
+    }
+    sum.misses += slots_[i].misses.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+}  // namespace push_cache::api
