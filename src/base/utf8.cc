@@ -126,8 +126,11 @@ void append_json_string(Buffer& out, std::string_view text) {
 }
 
 void append_base64(Buffer& out, Bytes bytes) {
-  char* to = out.reserve((bytes.size() + 2) / 3 * 4);
-  char* const start = to;
+  char* const start = out.reserve((bytes.size() + 2) / 3 * 4);
+  out.commit(static_cast<std::size_t>(write_base64(start, bytes) - start));
+}
+
+char* write_base64(char* to, Bytes bytes) {
   std::size_t at = 0;
   for (; at + 3 <= bytes.size(); at += 3) {
     const std::uint32_t group = std::uint32_t{bytes[at]} << 16 | std::uint32_t{bytes[at + 1]} << 8 |
@@ -146,7 +149,7 @@ void append_base64(Buffer& out, Bytes bytes) {
     *to++ = left == 2 ? kBase64[group >> 6 & 63] : '=';
     *to++ = '=';
   }
-  out.commit(static_cast<std::size_t>(to - start));
+  return to;
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {

@@ -21,6 +21,8 @@ void append_json_string(Buffer& out, std::string_view text);
 
 // Appends `bytes` in base64 with padding (RFC 4648, 4), without quotes.
 void append_base64(Buffer& out, Bytes bytes);
+// The same, written at `to`, where (size + 2) / 3 * 4 bytes are free; gives the place behind it.
+char* write_base64(char* to, Bytes bytes);
 
 // The bytes that base64 `text` stands for, or nothing when it is not base64 with right padding.
 std::optional<std::string> decode_base64(std::string_view text);

@@ -1,0 +1,276 @@
+#include "avro/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+#include <random>
+
+#include "avro/testing.h"
+
+namespace {
+std::size_t allocations = 0;
+}  // namespace
+
+// Counted for the test that rendering allocates nothing.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* place = std::malloc(size)) return place;
+  throw std::bad_alloc();
+}
+void operator delete(void* place) noexcept { std::free(place); }
+void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+
+namespace push_cache::avro {
+namespace {
+
+struct Case {
+  const char* schema;
+  const char* hex;
+  const char* json;
+};
+
+constexpr const char* kCustomer =
+    R"({"type":"record","name":"Customer","namespace":"com.polecatworks.billing","fields":[)"
+    R"({"name":"accountId","type":"string"},{"name":"name","type":"string"},)"
+    R"({"name":"address","type":"string"},{"name":"phone","type":"string"},)"
+    R"({"name":"createdAt","type":"long"},{"name":"updatedAt","type":"long"}]})";
+constexpr const char* kNode =
+    R"({"type":"record","name":"Node","fields":[{"name":"v","type":"int"},)"
+    R"({"name":"next","type":["null","Node"]}]})";
+constexpr const char* kTree =
+    R"({"type":"record","name":"Tree","fields":[{"name":"kids","type":{"type":"array","items":"Tree"}}]})";
+
+const Case kCases[] = {
+    {R"("null")", "", "null"},
+    {R"("boolean")", "00", "false"},
+    {R"("boolean")", "01", "true"},
+    {R"("int")", "01", "-1"},
+    {R"("int")", "feffffff0f", "2147483647"},
+    {R"("int")", "ffffffff0f", "-2147483648"},
+    {R"("long")", "feffffffffffffffff01", "9223372036854775807"},
+    {R"("long")", "ffffffffffffffffff01", "-9223372036854775808"},
+    {R"("long")", "8000", "0"},  // longer than needed, but a right varint
+    {R"("float")", "00000000", "0.0"},
+    {R"("float")", "cdcccc3d", "0.1"},
+    {R"("float")", "0000c07f", "null"},
+    {R"("double")", "0000000000005940", "100.0"},
+    {R"("double")", "9a9999999999b93f", "0.1"},
+    {R"("double")", "0000000000000080", "-0.0"},
+    {R"("double")", "000000000000f07f", "null"},
+    {R"("double")", "000000000000f87f", "null"},
+    {R"("double")", "50efe2d6e41a4b44", "1e+21"},
+    {R"("double")", "0100000000000000", "5e-324"},
+    {R"("string")", "00", R"("")"},
+    {R"("string")", "06666f6f", R"("foo")"},
+    {R"("string")", "0c61220a5c0762", R"("a\"\n\\\u0007b")"},
+    {R"("string")", "16 30313233343536373839 c3", "error: byte 1: a string that is not UTF-8"},
+    {R"("string")", "18 30313233343536373839 c3bc", "\"0123456789\xC3\xBC\""},
+    {R"("bytes")", "0600ff10", R"("AP8Q")"},
+    {R"("bytes")", "00", R"("")"},
+    {R"({"type":"fixed","name":"F","size":2})", "ff00", R"("/wA=")"},
+    {R"({"type":"fixed","name":"F","size":0})", "", R"("")"},
+    {R"({"type":"enum","name":"E","symbols":["A","B"]})", "02", R"("B")"},
+    {R"({"type":"array","items":"int"})", "00", "[]"},
+    {R"({"type":"array","items":"int"})", "04020400", "[1,2]"},
+    {R"({"type":"array","items":"int"})", "0202 0302 04 00",
+     "[1,2]"},  // two blocks, one with its size
+    {R"({"type":"array","items":"null"})", "0600", "[null,null,null]"},
+    {R"({"type":"array","items":{"type":"array","items":"int"}})", "04 0202 00 00 00", "[[1],[]]"},
+    {R"({"type":"map","values":"int"})", "00", "{}"},
+    {R"({"type":"map","values":"int"})", "04 0261 02 0262 04 00", R"({"a":1,"b":2})"},
+    {R"({"type":"map","values":"int"})", "02 0222 02 00", R"({"\"":1})"},
+    {R"(["null","string"])", "00", "null"},
+    {R"(["null","string"])", "020261", R"("a")"},
+    {R"(["int","string","null"])", "0406", "error: byte 1: bytes are left over behind the datum"},
+    {R"(["int","string","null"])", "0006", "3"},
+    {R"({"type":"record","name":"R","fields":[]})", "", "{}"},
+    {R"({"type":"record","name":"R","fields":[{"name":"a\"b","type":"int"}]})", "02",
+     R"({"a\"b":1})"},
+    {R"({"type":"record","name":"R","fields":[{"name":"a","type":["null","int"]},{"name":"b","type":"int"}]})",
+     "0004", R"({"a":null,"b":2})"},
+    {R"({"type":"record","name":"R","fields":[{"name":"a","type":{"type":"record","name":"S","fields":[)"
+     R"({"name":"x","type":"int"}]}},{"name":"b","type":"S"}]})",
+     "0204", R"({"a":{"x":1},"b":{"x":2}})"},
+    {kNode, "02 02 04 02 06 00", R"({"v":1,"next":{"v":2,"next":{"v":3,"next":null}}})"},
+    {kTree, "02 04 00 00 00 00", "error: byte 5: bytes are left over behind the datum"},
+    {kTree, "04 00 02 00 00 00", R"({"kids":[{"kids":[]},{"kids":[{"kids":[]}]}]})"},
+    {kCustomer, "046131 0441 6c 0262 00 02 04",
+     "{\"accountId\":\"a1\",\"name\":\"Al\",\"address\":\"b\",\"phone\":\"\",\"createdAt\":1,"
+     "\"updatedAt\":2}"},
+    // Malformed: where, and why.
+    {R"("boolean")", "", "error: byte 0: the datum ends before this value does"},
+    {R"("boolean")", "02", "error: byte 0: a boolean must be 0 or 1"},
+    {R"("int")", "feffffff1f",
+     "error: byte 0: a number that does not end or does not fit its type"},
+    {R"("int")", "80", "error: byte 0: a number that does not end or does not fit its type"},
+    {R"("long")", "ffffffffffffffffff02",
+     "error: byte 0: a number that does not end or does not fit its type"},
+    {R"("long")", "8080808080808080808000",
+     "error: byte 0: a number that does not end or does not fit its type"},
+    {R"("double")", "00000000000059", "error: byte 0: the datum ends before this value does"},
+    {R"("string")", "0761", "error: byte 1: a length that is negative or more than the bytes left"},
+    {R"("string")", "0461", "error: byte 1: a length that is negative or more than the bytes left"},
+    {R"("string")", "feffffffffffffffff01",
+     "error: byte 10: a length that is negative or more than the bytes left"},
+    {R"({"type":"fixed","name":"F","size":3})", "ff00",
+     "error: byte 0: the datum ends before this value does"},
+    {R"({"type":"enum","name":"E","symbols":["A","B"]})", "04",
+     "error: byte 0: the enum has no such symbol"},
+    {R"({"type":"enum","name":"E","symbols":["A","B"]})", "01",
+     "error: byte 0: the enum has no such symbol"},
+    {R"(["null","string"])", "04", "error: byte 0: the union has no such branch"},
+    {R"(["null","string"])", "01", "error: byte 0: the union has no such branch"},
+    {R"({"type":"array","items":"int"})", "0302 0200",
+     "error: byte 3: a number that does not end or does not fit its type"},
+    {R"({"type":"array","items":"int"})", "0304 0200",
+     "error: byte 3: a block's byte size is not that of its items"},
+    {R"({"type":"array","items":"int"})", "0306 02",
+     "error: byte 2: a length that is negative or more than the bytes left"},
+    {R"({"type":"array","items":"null"})", "feffffffffffffffff01",
+     "error: byte 10: too many items without any bytes"},
+    {R"("int")", "0202", "error: byte 1: bytes are left over behind the datum"},
+};
+
+TEST(Plan, TableOfHandWrittenCases) {
+  for (const Case& row : kCases) {
+    EXPECT_EQ(render(*plan(row.schema), unhex(row.hex)), row.json) << row.schema << " " << row.hex;
+  }
+}
+
+TEST(Plan, EveryTruncationOfEveryCaseIsAnErrorOrShorter) {
+  for (const Case& row : kCases) {
+    const std::string datum = unhex(row.hex);
+    const auto compiled = plan(row.schema);
+    const std::string whole = render(*compiled, datum);
+    for (std::size_t size = 0; size < datum.size(); ++size) {
+      EXPECT_NE(render(*compiled, datum.substr(0, size)), whole)
+          << row.schema << " cut at " << size;
+    }
+  }
+}
+
+TEST(Plan, RandomDamageNeverCrashes) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  for (const Case& row : kCases) {
+    const auto compiled = plan(row.schema, {.logical_types = LogicalTypes::kReadable});
+    for (int round = 0; round < 200; ++round) {
+      std::string datum = unhex(row.hex) + std::string(random() % 8, '\2');
+      for (int hit = 0; hit < 3 && !datum.empty(); ++hit) {
+        datum[random() % datum.size()] = static_cast<char>(random());
+      }
+      render(*compiled, datum);
+    }
+  }
+}
+
+TEST(Plan, ReadableLogicalTypes) {
+  const Case cases[] = {
+      {R"({"type":"int","logicalType":"date"})", "00", R"("1970-01-01")"},
+      {R"({"type":"int","logicalType":"date"})", "01", R"("1969-12-31")"},
+      {R"({"type":"int","logicalType":"date"})", "8cb502", R"("2024-02-29")"},
+      {R"({"type":"int","logicalType":"date"})", "feffffff0f", "2147483647"},
+      {R"({"type":"int","logicalType":"time-millis"})", "02", R"("00:00:00.001")"},
+      {R"({"type":"long","logicalType":"time-micros"})", "02", R"("00:00:00.000001")"},
+      {R"({"type":"int","logicalType":"time-millis"})", "01", "-1"},
+      {R"({"type":"long","logicalType":"timestamp-millis"})", "00", R"("1970-01-01T00:00:00Z")"},
+      {R"({"type":"long","logicalType":"timestamp-millis"})", "01",
+       R"("1969-12-31T23:59:59.999Z")"},
+      {R"({"type":"long","logicalType":"timestamp-micros"})", "02",
+       R"("1970-01-01T00:00:00.000001Z")"},
+      {R"({"type":"long","logicalType":"timestamp-nanos"})", "02",
+       R"("1970-01-01T00:00:00.000000001Z")"},
+      {R"({"type":"long","logicalType":"local-timestamp-millis"})", "00",
+       R"("1970-01-01T00:00:00")"},
+      {R"({"type":"long","logicalType":"timestamp-millis"})", "feffffffffffffffff01",
+       "9223372036854775807"},
+      {R"({"type":"bytes","logicalType":"decimal","precision":9,"scale":2})", "043039",
+       R"("123.45")"},
+      {R"({"type":"bytes","logicalType":"decimal","precision":9,"scale":2})", "04cfc7",
+       R"("-123.45")"},
+      {R"({"type":"bytes","logicalType":"decimal","precision":9,"scale":3})", "0205", R"("0.005")"},
+      {R"({"type":"bytes","logicalType":"decimal","precision":9})", "00", R"("0")"},
+      {R"({"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":4})", "8000",
+       R"("-32768")"},
+      {R"({"type":"bytes","logicalType":"decimal","precision":40})",
+       "2200ffffffffffffffffffffffffffffffff", R"("340282366920938463463374607431768211455")"},
+      {R"({"type":"fixed","name":"U","size":16,"logicalType":"uuid"})",
+       "00112233445566778899aabbccddeeff", R"("00112233-4455-6677-8899-aabbccddeeff")"},
+      {R"({"type":"string","logicalType":"uuid"})", "0261", R"("a")"},
+      {R"({"type":"fixed","name":"D","size":12,"logicalType":"duration"})",
+       "01000000 02000000 bc0b0000", R"("P1M2DT3.004S")"},
+      {R"({"type":"fixed","name":"D","size":12,"logicalType":"duration"})",
+       "00000000 00000000 00000000", R"("PT0S")"},
+      {R"({"type":"string","logicalType":"date"})", "0261", R"("a")"},  // ill-formed: ignored
+  };
+  for (const Case& row : cases) {
+    EXPECT_EQ(render(*plan(row.schema, {.logical_types = LogicalTypes::kReadable}), unhex(row.hex)),
+              row.json)
+        << row.schema << " " << row.hex;
+  }
+  EXPECT_EQ(render(*plan(R"({"type":"long","logicalType":"timestamp-millis"})"), unhex("02")), "1");
+}
+
+TEST(Plan, DeepDataAreRefusedNotCrashed) {
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += unhex("0202");
+  EXPECT_NE(render(*plan(kNode), deep).find("nested too deeply"), std::string::npos);
+  std::string nested_arrays(100'000, '\2');
+  EXPECT_NE(render(*plan(kTree), nested_arrays).find("nested too deeply"), std::string::npos);
+}
+
+TEST(Plan, LongStringsAndManyEscapes) {
+  for (const std::size_t size : {7u, 8u, 9u, 255u, 1024u, 1025u, 100'000u}) {
+    for (const char letter : {'x', '\x01', '"'}) {
+      const std::string text(size, letter);
+      std::string datum;
+      for (std::uint64_t raw = size * 2;; raw >>= 7) {
+        datum.push_back(static_cast<char>(raw >= 0x80 ? (raw & 0x7F) | 0x80 : raw));
+        if (raw < 0x80) break;
+      }
+      std::string expected;
+      for (std::size_t i = 0; i < size; ++i) {
+        expected += letter == 'x' ? "x" : letter == '"' ? "\\\"" : "\\u0001";
+      }
+      EXPECT_EQ(render(*plan(R"("string")"), datum + text), "\"" + expected + "\"");
+    }
+  }
+}
+
+TEST(Plan, RenderingAllocatesNothing) {
+  const auto customer = plan(kCustomer);
+  const std::string datum = unhex("046131 0441 6c 0262 00 02 04");
+  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size());
+  Buffer out(4096);
+  ASSERT_TRUE(customer->to_json(bytes, out).ok());
+  const std::size_t before = allocations;
+  for (int i = 0; i < 10; ++i) {
+    out.clear();
+    if (!customer->to_json(bytes, out).ok() || !customer->validate(bytes).ok()) FAIL();
+  }
+  EXPECT_EQ(allocations, before);
+}
+
+TEST(Plan, VersionIsReadFromItsField) {
+  const auto version = [](const char* schema_text, const char* hex,
+                          const char* field = "updatedAt") {
+    return plan(schema_text, {.version_field = field})->version(ExactBytes(unhex(hex)));
+  };
+  EXPECT_EQ(version(kCustomer, "046131 0441 6c 0262 00 02 04"), 2);
+  EXPECT_EQ(version(kCustomer, "046131 0441 6c 0262 00 02 04", "createdAt"), 1);
+  EXPECT_EQ(version(kCustomer, "046131 0441", "createdAt"), std::nullopt);
+  EXPECT_EQ(version(kCustomer, "046131 0441 6c 0262 00 02 04", "name"), std::nullopt);
+  EXPECT_EQ(version(kCustomer, "046131 0441 6c 0262 00 02 04", ""), std::nullopt);
+  EXPECT_EQ(version(R"("long")", "02"), std::nullopt);
+  const char* nullable =
+      R"({"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"string"}},)"
+      R"({"name":"updatedAt","type":["null","long"]}]})";
+  EXPECT_EQ(version(nullable, "00 02 0a"), 5);
+  EXPECT_EQ(version(nullable, "00 00"), std::nullopt);
+  EXPECT_EQ(version(nullable, "01 08 0261 0262 00 02 0a"), 5);
+}
+
+}  // namespace
+}  // namespace push_cache::avro
