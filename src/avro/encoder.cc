@@ -1,6 +1,7 @@
 #include "avro/encoder.h"
 
 #include <boost/json.hpp>
+#include <boost/json/basic_parser_impl.hpp>
 #include <unordered_set>
 
 #include "avro/encode.h"

@@ -64,7 +64,7 @@ const Case kCases[] = {
     {R"("string")", "00", R"("")"},
     {R"("string")", "06666f6f", R"("foo")"},
     {R"("string")", "0c61220a5c0762", R"("a\"\n\\\u0007b")"},
-    {R"("string")", "16 30313233343536373839 c3", "error: byte 1: a string that is not UTF-8"},
+    {R"("string")", "16 30313233343536373839 c3", "error: byte 0: a string that is not UTF-8"},
     {R"("string")", "18 30313233343536373839 c3bc", "\"0123456789\xC3\xBC\""},
     {R"("bytes")", "0600ff10", R"("AP8Q")"},
     {R"("bytes")", "00", R"("")"},
@@ -73,7 +73,7 @@ const Case kCases[] = {
     {R"({"type":"enum","name":"E","symbols":["A","B"]})", "02", R"("B")"},
     {R"({"type":"array","items":"int"})", "00", "[]"},
     {R"({"type":"array","items":"int"})", "04020400", "[1,2]"},
-    {R"({"type":"array","items":"int"})", "0202 0302 04 00",
+    {R"({"type":"array","items":"int"})", "0202 0102 04 00",
      "[1,2]"},  // two blocks, one with its size
     {R"({"type":"array","items":"null"})", "0600", "[null,null,null]"},
     {R"({"type":"array","items":{"type":"array","items":"int"}})", "04 0202 00 00 00", "[[1],[]]"},
@@ -93,7 +93,8 @@ const Case kCases[] = {
      R"({"name":"x","type":"int"}]}},{"name":"b","type":"S"}]})",
      "0204", R"({"a":{"x":1},"b":{"x":2}})"},
     {kNode, "02 02 04 02 06 00", R"({"v":1,"next":{"v":2,"next":{"v":3,"next":null}}})"},
-    {kTree, "02 04 00 00 00 00", "error: byte 5: bytes are left over behind the datum"},
+    {kTree, "02 04 00 00 00 00", R"({"kids":[{"kids":[{"kids":[]},{"kids":[]}]}]})"},
+    {kTree, "02 04 00 00 00 00 00", "error: byte 6: bytes are left over behind the datum"},
     {kTree, "04 00 02 00 00 00", R"({"kids":[{"kids":[]},{"kids":[{"kids":[]}]}]})"},
     {kCustomer, "046131 0441 6c 0262 00 02 04",
      "{\"accountId\":\"a1\",\"name\":\"Al\",\"address\":\"b\",\"phone\":\"\",\"createdAt\":1,"
@@ -109,10 +110,10 @@ const Case kCases[] = {
     {R"("long")", "8080808080808080808000",
      "error: byte 0: a number that does not end or does not fit its type"},
     {R"("double")", "00000000000059", "error: byte 0: the datum ends before this value does"},
-    {R"("string")", "0761", "error: byte 1: a length that is negative or more than the bytes left"},
-    {R"("string")", "0461", "error: byte 1: a length that is negative or more than the bytes left"},
+    {R"("string")", "0761", "error: byte 0: a length that is negative or more than the bytes left"},
+    {R"("string")", "0461", "error: byte 0: a length that is negative or more than the bytes left"},
     {R"("string")", "feffffffffffffffff01",
-     "error: byte 10: a length that is negative or more than the bytes left"},
+     "error: byte 0: a length that is negative or more than the bytes left"},
     {R"({"type":"fixed","name":"F","size":3})", "ff00",
      "error: byte 0: the datum ends before this value does"},
     {R"({"type":"enum","name":"E","symbols":["A","B"]})", "04",
@@ -122,8 +123,8 @@ const Case kCases[] = {
     {R"(["null","string"])", "04", "error: byte 0: the union has no such branch"},
     {R"(["null","string"])", "01", "error: byte 0: the union has no such branch"},
     {R"({"type":"array","items":"int"})", "0302 0200",
-     "error: byte 3: a number that does not end or does not fit its type"},
-    {R"({"type":"array","items":"int"})", "0304 0200",
+     "error: byte 4: a block's byte size is not that of its items"},
+    {R"({"type":"array","items":"int"})", "0104 0200",
      "error: byte 3: a block's byte size is not that of its items"},
     {R"({"type":"array","items":"int"})", "0306 02",
      "error: byte 2: a length that is negative or more than the bytes left"},
@@ -138,11 +139,12 @@ TEST(Plan, TableOfHandWrittenCases) {
   }
 }
 
-TEST(Plan, EveryTruncationOfEveryCaseIsAnErrorOrShorter) {
+TEST(Plan, NoTruncatedDatumIsTakenForTheWhole) {
   for (const Case& row : kCases) {
     const std::string datum = unhex(row.hex);
     const auto compiled = plan(row.schema);
     const std::string whole = render(*compiled, datum);
+    if (whole.starts_with("error")) continue;
     for (std::size_t size = 0; size < datum.size(); ++size) {
       EXPECT_NE(render(*compiled, datum.substr(0, size)), whole)
           << row.schema << " cut at " << size;

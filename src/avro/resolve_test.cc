@@ -32,7 +32,7 @@ TEST(Resolve, Promotions) {
   EXPECT_EQ(resolve(R"("double")", R"("float")", "02").substr(0, 6), "cannot");
   EXPECT_EQ(resolve(R"("string")", R"("int")", "02").substr(0, 6), "cannot");
   EXPECT_EQ(resolve(R"("bytes")", R"("string")", "02ff"),
-            "error: byte 1: a string that is not UTF-8");
+            "error: byte 0: a string that is not UTF-8");
 }
 
 TEST(Resolve, FieldsAddedRemovedAndReordered) {

@@ -144,6 +144,15 @@ class Machine {
  private:
   static constexpr bool kRender = !std::is_same_v<Out, NullWriter>;
 
+  // Bytes behind their length.
+  Fault sized(Bytes& bytes) {
+    const std::size_t begin = reader_.position();
+    std::int64_t size = 0;
+    if (!reader_.read_long(size)) return Fault::kVarint;
+    if (size >= 0 && reader_.read_fixed(static_cast<std::size_t>(size), bytes)) return Fault::kNone;
+    reader_.seek(begin);
+    return Fault::kLength;
+  }
   Fault string();
   void string_slow(Bytes text, std::size_t from);
   Fault base64(Bytes bytes);
@@ -187,9 +196,8 @@ class Machine {
 template <typename Out>
 Fault Machine<Out>::string() {
   Bytes bytes;
-  std::int64_t size = 0;
-  if (!reader_.read_long(size)) return Fault::kVarint;
-  if (size < 0 || !reader_.read_fixed(static_cast<std::size_t>(size), bytes)) return Fault::kLength;
+  const std::size_t begin = reader_.position();
+  if (const Fault fault = sized(bytes); fault != Fault::kNone) return fault;
   const std::uint8_t* const from = bytes.data();
   const std::size_t length = bytes.size();
   char* to = nullptr;
@@ -216,7 +224,10 @@ Fault Machine<Out>::string() {
     return Fault::kNone;
   }
   const std::string_view rest(reinterpret_cast<const char*>(from) + i, length - i);
-  if (!is_utf8(rest)) return Fault::kUtf8;
+  if (!is_utf8(rest)) {
+    reader_.seek(begin);
+    return Fault::kUtf8;
+  }
   if constexpr (kRender) {
     out_.moved_to(to + i);
     string_slow(bytes, i);
@@ -450,12 +461,8 @@ Fault Machine<Out>::run() {
         break;
       case Code::kBytes:
       case Code::kDecimalBytes: {
-        std::int64_t size = 0;
         Bytes bytes;
-        if (!reader_.read_long(size)) return Fault::kVarint;
-        if (size < 0 || !reader_.read_fixed(static_cast<std::size_t>(size), bytes)) {
-          return Fault::kLength;
-        }
+        if (fault = sized(bytes); fault != Fault::kNone) return fault;
         at->code == Code::kBytes ? base64(bytes) : decimal(bytes, at->a);
         break;
       }
