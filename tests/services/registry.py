@@ -3,6 +3,7 @@ import http.client
 import http.server
 import json
 import pathlib
+import re
 import socketserver
 import threading
 import urllib.parse
@@ -93,8 +94,9 @@ class Registry:
 class RegistryGate:
     """Stands before a registry on a port of its own and passes requests on, while it is open.
 
-    Shut, nobody listens on the port: to a client the registry is down, though others go on using it. With
-    `failures` set, it answers that many requests for a schema by 500 first. `requests` lists what came.
+    Shut, nobody listens on the port: to a client the registry is down, though others go on using it.
+    `failures`: that many requests for a schema are answered by 500 first. `only`: requests for any schema but
+    those ids are answered by 500. `requests` lists what came.
     """
 
     def __init__(self, registry):
@@ -103,7 +105,18 @@ class RegistryGate:
         self.url = f"http://127.0.0.1:{self.port}{API}"
         self.requests = []
         self.failures = 0
+        self.only = None
         self._server = None
+
+    def fails(self, path):
+        """Whether this request is one to answer by 500."""
+        found = re.search(r"/schemas/ids/(\d+)", path)
+        if not found:
+            return False
+        if self.failures > 0:
+            self.failures -= 1
+            return True
+        return self.only is not None and int(found[1]) not in self.only
 
     def open(self):
         gate = self
@@ -115,8 +128,7 @@ class RegistryGate:
                 gate.requests.append(f"{self.command} {self.path}")
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
-                if gate.failures > 0 and "/schemas/ids/" in self.path:
-                    gate.failures -= 1
+                if gate.fails(self.path):
                     status, media_type, text = 500, "application/json", b'{"message": "not now"}'
                 else:
                     status, media_type, text = self.fetch(body)

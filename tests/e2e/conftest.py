@@ -1,0 +1,120 @@
+"""Fixtures: one broker and one registry for the whole run, topics and services of each test's own."""
+import itertools
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from e2e.producing import Kafka
+from e2e.pushcache import PushCache, make_config
+from services import KafkaCluster, Registry, RegistryGate
+
+
+@pytest.fixture(scope="session")
+def work():
+    """A folder for data of the session's services, removed at the end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="push-cache-e2e-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(work):
+    """The broker that tests share, with every kind of listener. They must leave it running."""
+    cluster = KafkaCluster(work / "kafka", secure=True).start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(work):
+    """The registry that tests share. To take it away from one service, use `gate`."""
+    registry = Registry(work / "registry").start()
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(cluster, registry):
+    return Kafka(cluster.bootstrap(), registry)
+
+
+@pytest.fixture
+def own_cluster(work, request):
+    """Makes brokers for one test alone, to start and to kill: own_cluster(nodes=1)."""
+    made = []
+    show_when_failed(request, lambda: [log for cluster in made for log in cluster.logs()])
+
+    def make(**options):
+        made.append(KafkaCluster(work / f"own-{request.node.name}-{len(made)}", **options))
+        return made[-1]
+    yield make
+    for cluster in made:
+        cluster.kill()
+
+
+@pytest.fixture
+def gate(registry):
+    """A way to the registry that the test can shut and open. Open at first."""
+    gate = RegistryGate(registry).open()
+    yield gate
+    gate.shut()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def name(request):
+    """A name that no other test has, for topics and subjects."""
+    plain = "".join(c if c.isalnum() else "-" for c in request.node.name).strip("-")
+    return f"{plain[:60].rstrip('-')}-{next(_numbers)}"
+
+
+@pytest.fixture
+def topic(kafka, name):
+    """Creates a topic of the test's own: topic(partitions=2, cleanup_policy="compact")."""
+    made = []
+
+    def create(partitions=1, **config):
+        made.append(kafka.create(f"{name}-{len(made)}", partitions, **config))
+        return made[-1]
+    return create
+
+
+@pytest.fixture
+def config(cluster, registry, name):
+    """Makes a configuration: config("topic"), with more by its sections: config("topic", cache={...})."""
+    def make(topics, **sections):
+        return make_config(cluster.bootstrap(), registry.url, f"{name}-group", topics, **sections)
+    return make
+
+
+@pytest.fixture
+def service(tmp_path, request):
+    """Starts services that end with the test: service(config), or service(arguments=["demo"])."""
+    made = []
+    show_when_failed(request, lambda: [one.log for one in made])
+
+    def start(config=None, **options):
+        service = PushCache(tmp_path / f"push-cache-{len(made)}", config, **options)
+        made.append(service)
+        return service.start()
+    yield start
+    for one in made:
+        if one.process and one.process.alive():
+            one.kill()
+
+
+def show_when_failed(request, logs):
+    """When the test fails, the files that logs() lists are shown in its report."""
+    request.node.logs = [*getattr(request.node, "logs", []), logs]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    if call.excinfo and call.when == "call":
+        for log in (log for logs in getattr(item, "logs", []) for log in logs()):
+            item.add_report_section("call", str(log), log.read_text(errors="replace")[-20000:])
+    return (yield)
