@@ -28,6 +28,7 @@ using ReusePort = boost::asio::detail::socket_option::boolean<SOL_SOCKET, SO_REU
 constexpr int kBacklog = 4096;     // the kernel cuts it to its own cap
 constexpr int kAcceptsATurn = 64;  // then the loop's other work
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr std::int64_t kAcceptWarningMs = 10'000;
 constexpr std::size_t kFreeInputsMax = 64;  // each kInputBlockBytes
 constexpr std::size_t kFreeOutputsMax = 16;
 constexpr std::size_t kRefusedLingeringMax = 64;
@@ -148,7 +149,10 @@ void Loop::accept_some() {
     }
     // Out of file descriptors or memory: the connection stays in the backlog, so trying again at
     // once would only spin.
-    log("http").warn("{}: accept: {}; pausing", shared_.options.name, std::strerror(error));
+    if (now_ms_ - accept_warned_ms_ >= kAcceptWarningMs) {
+      accept_warned_ms_ = now_ms_;
+      log("http").warn("{}: new connections wait: {}", shared_.options.name, std::strerror(error));
+    }
     accept_later();
     return;
   }

@@ -110,6 +110,7 @@ class Loop {
   Timer accept_timer_;
   std::int64_t now_ms_;
   std::int64_t tick_ms_;
+  std::int64_t accept_warned_ms_ = -1'000'000'000;  // when it was last logged
   Wheel wheel_;
   DateLine date_;
   bool draining_ = false;
