@@ -35,49 +35,49 @@ struct Webservice {
 
 struct SchemaRegistry {
   // http:// or https://, without user and password and without a slash at the end: safe to log.
-  std::string url;
-  std::string username;  // "" = no basic authentication; secret together with the password
-  std::string password;  // secret
-  std::string token;     // secret; "" = none; never together with a user name
-  std::string ca_file;   // PEM file of the authorities to trust; "" = the system's
+  std::string url = {};
+  std::string username = {};  // "" = no basic authentication; secret together with the password
+  std::string password = {};  // secret
+  std::string token = {};     // secret; "" = none; never together with a user name
+  std::string ca_file = {};   // PEM file of the authorities to trust; "" = the system's
   std::chrono::milliseconds timeout{5'000};  // of one request
   bool operator==(const SchemaRegistry&) const = default;
 };
 
 struct Kafka {
-  std::string brokers;              // host:port, comma-separated, as librdkafka takes it
-  std::string group_id;             // with use_hostname: the host's name already
-  std::vector<std::string> topics;  // at least one, each once
-  SchemaRegistry registry;
+  std::string brokers = {};              // host:port, comma-separated, as librdkafka takes it
+  std::string group_id = {};             // with use_hostname: the host's name already
+  std::vector<std::string> topics = {};  // at least one, each once
+  SchemaRegistry registry = {};
   std::chrono::seconds cache_max_age{300};  // of Cache-Control
   OffsetReset offset_reset = OffsetReset::kEarliest;
   bool force_reset_earliest = false;
-  std::vector<std::int32_t> preload_schemas;
+  std::vector<std::int32_t> preload_schemas = {};
   std::chrono::milliseconds fetch_metadata_timeout{5'000};
-  std::map<std::string, std::string> properties;  // for librdkafka; see `is_secret_property`
+  std::map<std::string, std::string> properties = {};  // for librdkafka; see `is_secret_property`
   bool operator==(const Kafka&) const = default;
 };
 
 struct Store {
-  std::string name;
+  std::string name = {};
   StoreType type = StoreType::kInMemory;
-  std::vector<std::string> schemas;  // for `schema_matches`; empty = all
-  std::string url;     // Redis only, checked; may hold a password: log it only by `redact_url`
-  std::string prefix;  // Redis only; "" = none
+  std::vector<std::string> schemas = {};  // for `schema_matches`; empty = all
+  std::string url = {};     // Redis only, checked; may hold a password: log it only by `redact_url`
+  std::string prefix = {};  // Redis only; "" = none
   bool operator==(const Store&) const = default;
 };
 
 struct Route {
-  std::string path;           // "/users": a slash in front, none at the end
-  std::string store;          // the name of one of `stores`
-  std::string key_from_body;  // field of the request's body that holds the key; "" = none
+  std::string path = {};           // "/users": a slash in front, none at the end
+  std::string store = {};          // the name of one of `stores`
+  std::string key_from_body = {};  // field of the request's body that holds the key; "" = none
   bool operator==(const Route&) const = default;
 };
 
 struct Cache {
   Writes writes = Writes::kLocal;
-  std::vector<Store> stores;  // at least one, names unique
-  std::vector<Route> routes;  // at least one, paths unique
+  std::vector<Store> stores = {};  // at least one, names unique
+  std::vector<Route> routes = {};  // at least one, paths unique
   bool operator==(const Cache&) const = default;
 };
 
@@ -101,23 +101,23 @@ struct Json {
 
 // A whole, checked configuration. A plain value: make it, then share it as const.
 struct Config {
-  Webservice webservice;
-  Kafka kafka;
-  Cache cache;
-  Hams hams;
-  StartupChecks startup_checks;
-  Json json;
+  Webservice webservice = {};
+  Kafka kafka = {};
+  Cache cache = {};
+  Hams hams = {};
+  StartupChecks startup_checks = {};
+  Json json = {};
   // What was accepted but does nothing, such as keys that only the first form knew; for the log,
   // one warning each. Holds no secret.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes = {};
   bool operator==(const Config&) const = default;
 };
 
 // Where the configuration comes from; each layer overrides the ones before it.
 struct Sources {
-  std::string file;                        // the YAML file's path; also its name in reports
-  std::optional<std::string> text;         // instead of the file's content
-  std::optional<std::string> secrets_dir;  // file name = key path, content = value
+  std::string file = {};                        // the YAML file's path; also its name in reports
+  std::optional<std::string> text = {};         // instead of the file's content
+  std::optional<std::string> secrets_dir = {};  // file name = key path, content = value
   std::map<std::string, std::string>
       environment;  // only names that start with APP_ (any case) count
   std::string

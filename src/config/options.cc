@@ -1,0 +1,320 @@
+#include "config/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <limits>
+
+namespace push_cache::config {
+namespace {
+
+using enum Type;
+using namespace std::string_view_literals;
+
+constexpr Choice kOffsetResets[] = {{"earliest", static_cast<std::uint8_t>(OffsetReset::kEarliest)},
+                                    {"latest", static_cast<std::uint8_t>(OffsetReset::kLatest)}};
+constexpr Choice kStoreTypes[] = {{"in_memory", static_cast<std::uint8_t>(StoreType::kInMemory)},
+                                  {"redis", static_cast<std::uint8_t>(StoreType::kRedis)}};
+constexpr std::string_view kReservedStoreTypes[] = {"mongo", "oracle", "postgres"};
+constexpr Choice kWrites[] = {{"local", static_cast<std::uint8_t>(Writes::kLocal)},
+                              {"off", static_cast<std::uint8_t>(Writes::kOff)}};
+constexpr std::string_view kReservedWrites[] = {"kafka"};
+constexpr Choice kLogicalTypes[] = {
+    {"numbers", static_cast<std::uint8_t>(LogicalTypes::kNumbers)},
+    {"readable", static_cast<std::uint8_t>(LogicalTypes::kReadable)}};
+
+constexpr std::int64_t kYearSeconds = 365LL * 24 * 3600;
+constexpr std::int64_t kHourMs = 3'600'000;
+
+// clang-format off
+constexpr Option kOptions[] = {
+    {.path = "webservice.address", .type = kAddress, .fallback = "0.0.0.0:8080",
+     .help = "IP address and port of the API. Also a URL, whose path is then the prefix: http://0.0.0.0:8080/api.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.address; }},
+    {.path = "webservice.prefix", .type = kPath, .fallback = "/api",
+     .help = "What every path of the API begins with; / for nothing.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.prefix; }},
+    {.path = "webservice.serve_while_loading", .type = kBool, .fallback = "false",
+     .help = "Answer reads before everything that was in the topic at the start is loaded. Such an answer may be a false 404 or an old value.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.serve_while_loading; }},
+    {.path = "webservice.threads", .type = kCount, .fallback = "0",
+     .help = "Threads that serve the API; 0 = one a core.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.threads; }, .max = 1024},
+
+    {.path = "kafka.brokers", .type = kBrokers, .required = true,
+     .help = "Brokers to begin with: host:port, several with commas or as a list. kafka:// in front is accepted.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.brokers; }},
+    {.path = "kafka.group_id", .type = kGroupId, .required = true,
+     .help = "Consumer group; {use_hostname: true} takes the host's name. A store in memory reads every partition whatever the group.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.group_id; }},
+    {.path = "kafka.topic", .type = kTopics, .required = true,
+     .help = "The topic to read, or a list of topics.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.topics; }},
+    {.path = "kafka.schema_registry_url", .type = kHttpUrl, .required = true,
+     .help = "URL of the Schema Registry. A user and password in it are used as kafka.schema_registry.username and password.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.url; }},
+    {.path = "kafka.schema_registry.username", .type = kString, .secret = true,
+     .help = "User name for the registry (basic authentication).",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.username; }},
+    {.path = "kafka.schema_registry.password", .type = kString, .secret = true,
+     .help = "Password for the registry.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.password; }},
+    {.path = "kafka.schema_registry.token", .type = kString, .secret = true,
+     .help = "Bearer token for the registry, instead of a user name and password.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.token; }},
+    {.path = "kafka.schema_registry.ca_file", .type = kString,
+     .help = "PEM file with the authorities to trust for the registry; without it the system's.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.ca_file; }},
+    {.path = "kafka.schema_registry.timeout", .type = kDuration, .fallback = "5s",
+     .help = "Longest time for one request to the registry.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.registry.timeout; }, .min = 1, .max = kHourMs},
+    {.path = "kafka.cache_max_age_seconds", .type = kSeconds, .fallback = "300",
+     .help = "max-age of Cache-Control in answers.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.cache_max_age; }, .max = kYearSeconds},
+    {.path = "kafka.offset_reset", .type = kChoice, .fallback = "earliest",
+     .help = "Where a shared store (redis) starts without a committed offset. A store in memory always reads from the beginning.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.offset_reset; }, .choices = kOffsetResets},
+    {.path = "kafka.force_reset_earliest", .type = kBool, .fallback = "false",
+     .help = "A shared store (redis) reads from the beginning at each start. A store in memory always does.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.force_reset_earliest; }},
+    {.path = "kafka.preload_schemas", .type = kIds,
+     .help = "Schema ids to fetch from the registry at the start.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.preload_schemas; }, .max = std::numeric_limits<std::int32_t>::max()},
+    {.path = "kafka.fetch_metadata_timeout", .type = kDuration, .fallback = "5s",
+     .help = "Longest time for one request for the topic's metadata and offsets.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.fetch_metadata_timeout; }, .min = 1, .max = kHourMs},
+    {.path = "kafka.properties", .type = kProperties,
+     .help = "Handed to librdkafka as they are: security.protocol, sasl.mechanism, ssl.ca.location, ...",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.properties; }},
+
+    {.path = "cache.writes", .type = kChoice, .fallback = "local",
+     .help = "What POST and DELETE do: local changes the store at once, off refuses them with 405.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.cache.writes; }, .choices = kWrites, .reserved = kReservedWrites},
+    {.path = "cache.stores[].name", .type = kString, .required = true,
+     .help = "Name of the store, which routes refer to; no two alike.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].name; }},
+    {.path = "cache.stores[].type", .type = kChoice, .required = true,
+     .help = "in_memory, or redis (checked, but this version does not start with one).",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].type; }, .choices = kStoreTypes, .reserved = kReservedStoreTypes},
+    {.path = "cache.stores[].schemas", .type = kStrings,
+     .help = "Names of the schemas whose records the store takes; empty = all.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].schemas; }},
+    {.path = "cache.stores[].url", .type = kRedisUrl, .secret = true,
+     .help = "Required for redis: redis://user:password@host:port/db, or rediss:// for TLS.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].url; }},
+    {.path = "cache.stores[].prefix", .type = kString,
+     .help = "For redis: keys are prefix:key.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].prefix; }},
+    {.path = "cache.routes[].path", .type = kPath, .required = true,
+     .help = "Path below webservice.prefix; no two alike.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].path; }},
+    {.path = "cache.routes[].store", .type = kString, .required = true,
+     .help = "Name of the store that the path serves.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].store; }},
+    {.path = "cache.routes[].key_from_body", .type = kString,
+     .help = "Field of a JSON request body that holds the key; makes the path with _by_body at its end.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].key_from_body; }},
+
+    {.path = "hams.address", .type = kAddress, .fallback = "0.0.0.0:8079",
+     .help = "IP address and port for health and metrics.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.hams.address; }},
+    {.path = "hams.prefix", .type = kPath, .fallback = "/hams",
+     .help = "What the paths of the health checks begin with.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.hams.prefix; }},
+
+    {.path = "startup_checks.enabled", .type = kBool, .fallback = "true",
+     .help = "Check at the start that the registry answers and knows Avro, and that the topic exists.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.enabled; }},
+    {.path = "startup_checks.fails", .type = kCount, .fallback = "2",
+     .help = "Attempts that may fail before the start is given up.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.fails; }, .max = 1'000'000},
+    {.path = "startup_checks.timeout", .type = kDuration, .fallback = "5s",
+     .help = "Longest time for one attempt.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.timeout; }, .min = 1, .max = kHourMs},
+
+    {.path = "json.logical_types", .type = kChoice, .fallback = "numbers",
+     .help = "Dates, times and decimals of Avro in JSON: numbers as they are stored, or readable text.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.json.logical_types; }, .choices = kLogicalTypes},
+
+    // Keys of the first form.
+    {.path = "kafka.cache_max_age", .type = kAlias, .fallback = "kafka.cache_max_age_seconds", .help = "A duration: 300s."},
+    {.path = "runtime.threads", .type = kAlias, .fallback = "webservice.threads", .help = "Threads of the Tokio runtime."},
+    {.path = "runtime.stack_size", .type = kIgnored, .help = "Stack size of the Tokio runtime's threads."},
+    {.path = "runtime.name", .type = kIgnored, .help = "Name of the Tokio runtime's threads."},
+    {.path = "webservice.forwarding_headers", .type = kIgnored, .help = "The first form did not use it either."},
+    {.path = "hams.logging", .type = kIgnored, .help = "The log level is set by CAPTURE_LOG."},
+    {.path = "hams.checks", .type = kIgnored, .help = "Checks of the health library of the first form."},
+    {.path = "persistence", .type = kIgnored, .help = "Left over from the template of the first form, which did not use it."},
+};
+// clang-format on
+
+// Parts of a property's name that make its value a secret, and the endings that make it a mere file
+// name after all.
+constexpr std::string_view kSecretWords[] = {
+    "password",   "passphrase",         "secret", "token",  "jaas",
+    "credential", "oauthbearer.config", ".pem",   "ssl.key"};
+constexpr std::string_view kFileEndings[] = {".location", ".url"};
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return result;
+}
+
+bool starts_with_part(std::string_view path, std::string_view section) {
+  return path.size() > section.size() && path.starts_with(section) && path[section.size()] == '.';
+}
+
+// Edits (insert, delete, replace, swap of neighbours) that make `b` of `a`.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] =
+          std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    before = last;
+    last = row;
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+std::string_view Option::name() const {
+  const std::size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? path : path.substr(dot + 1);
+}
+
+std::string_view Option::section() const {
+  const std::size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
+}
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_option(std::string_view path) {
+  for (const Option& option : kOptions) {
+    if (option.path == path) return &option;
+  }
+  return nullptr;
+}
+
+bool is_section(std::string_view path) {
+  return std::any_of(std::begin(kOptions), std::end(kOptions),
+                     [path](const Option& option) { return starts_with_part(option.path, path); });
+}
+
+bool is_list_section(std::string_view path) { return is_section(std::string(path) + "[]"); }
+
+std::vector<std::string_view> names_in(std::string_view path) {
+  std::vector<std::string_view> names;
+  for (const Option& option : kOptions) {
+    std::string_view rest = option.path;
+    if (!path.empty()) {
+      if (!starts_with_part(rest, path)) continue;
+      rest.remove_prefix(path.size() + 1);
+    }
+    const std::string_view name = rest.substr(0, rest.find_first_of(".["));
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::string type_text(const Option& option) {
+  switch (option.type) {
+    case kString:
+      return "string";
+    case kBool:
+      return "true or false";
+    case kCount:
+      return fmt::format("whole number from {} to {}", option.min, option.max);
+    case kSeconds:
+      return "duration, in whole seconds";
+    case kDuration:
+      return "duration";
+    case kAddress:
+      return "address";
+    case kPath:
+      return "path";
+    case kHttpUrl:
+      return "URL";
+    case kRedisUrl:
+      return "Redis URL";
+    case kBrokers:
+      return "string or list of strings";
+    case kTopics:
+      return "string or list of strings";
+    case kStrings:
+      return "list of strings";
+    case kIds:
+      return "list of numbers";
+    case kGroupId:
+      return "string or {use_hostname: true}";
+    case kProperties:
+      return "map of strings";
+    case kChoice: {
+      std::string text;
+      for (const Choice& choice : option.choices) {
+        if (!text.empty()) text += " or ";
+        text += choice.name;
+      }
+      return text;
+    }
+    case kAlias:
+      return fmt::format("as {}", option.fallback);
+    case kIgnored:
+      return "any";
+  }
+  return {};
+}
+
+std::string environment_name(std::string_view path) {
+  std::string name = "APP_";
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '[') {
+      // "[]" stands for any number, "[3]" for the fourth item.
+      name += "__";
+      if (i + 1 < path.size() && path[i + 1] == ']') name += '0';
+    } else if (path[i] == '.') {
+      name += "__";
+    } else if (path[i] != ']') {
+      name += upper(path.substr(i, 1));
+    }
+  }
+  return name;
+}
+
+bool is_secret_property(std::string_view name) {
+  std::string text(name);
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (std::string_view ending : kFileEndings) {
+    if (text.ends_with(ending)) return false;
+  }
+  return std::any_of(std::begin(kSecretWords), std::end(kSecretWords),
+                     [&](std::string_view word) { return text.find(word) != std::string::npos; });
+}
+
+std::string_view closest(std::string_view name, std::span<const std::string_view> names) {
+  if (name.size() > 100) return {};
+  std::string_view best;
+  // A third of the name may be wrong, and at most three letters of it.
+  std::size_t best_distance = std::min<std::size_t>(name.size() / 3 + 1, 3) + 1;
+  for (std::string_view candidate : names) {
+    const std::size_t here = distance(name, candidate);
+    if (here < best_distance) {
+      best = candidate;
+      best_distance = here;
+    }
+  }
+  return best;
+}
+
+}  // namespace push_cache::config

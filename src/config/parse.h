@@ -1,0 +1,36 @@
+// Texts of a configuration to values. Each error says what would be right and does not repeat the
+// text.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace push_cache::config {
+
+Result<bool> parse_bool(std::string_view text);
+Result<std::int64_t> parse_whole(std::string_view text);
+
+// A number of seconds ("5", "0.5"), or numbers with units ("500ms", "5s", "1m 30s", "1 hour"; ns,
+// us, ms, s, m, h, d and their longer names).
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
+// The shortest text that `parse_duration` takes for it: "5s", "1500ms".
+std::string duration_text(std::chrono::milliseconds duration);
+
+// "host:port" of an IP address or localhost (which becomes 127.0.0.1): "127.0.0.1:80", "[::1]:80".
+Result<std::string> parse_address(std::string_view text);
+
+// A path of a URL with a slash in front and none at the end; "" for "" and "/".
+Result<std::string> parse_path(std::string_view text);
+
+// Brokers as librdkafka takes them: "host:port,host:port" without the scheme kafka:// or tcp://.
+Result<std::string> parse_brokers(std::string_view text);
+
+// A topic's name (Kafka: 1 to 249 of a-z A-Z 0-9 . _ -).
+Result<std::string> parse_topic(std::string_view text);
+
+}  // namespace push_cache::config
