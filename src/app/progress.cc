@@ -1,0 +1,69 @@
+#include "app/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace push_cache::app {
+namespace {
+
+constexpr std::size_t kBarWidth = 30;
+
+}  // namespace
+
+std::string progress_text(const ingest::FeedStatus& status) {
+  std::int64_t done = 0;
+  std::int64_t all = 0;
+  for (const ingest::PartitionStatus& partition : status.partitions) {
+    done += std::min(partition.position.value, partition.target.value);
+    all += partition.target.value;
+  }
+  const bool stuck = !status.connected || status.partitions.empty() || done >= all;
+  if (stuck && !status.reasons.empty()) return "waiting: " + status.reasons.front();
+  const double part = all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 0;
+  std::string bar(kBarWidth, '.');
+  std::fill_n(bar.begin(), static_cast<std::size_t>(part * kBarWidth), '#');
+  std::string text = fmt::format("loading [{}] {:3.0f} %  {} of {}  {:.0f}/s", bar,
+                                 std::floor(part * 100), done, all, status.records_per_second);
+  if (status.eta_seconds) text += fmt::format("  {:.0f} s left", std::ceil(*status.eta_seconds));
+  return text;
+}
+
+Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void Progress::clear_line() {
+  if (line_open_) std::fputs("\r\033[K", stderr);
+  line_open_ = false;
+}
+
+void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
+  const auto now = std::chrono::steady_clock::now();
+  if (status.ready) {
+    if (was_ready_) return;
+    was_ready_ = true;
+    clear_line();
+    std::fprintf(stderr, "ready: %llu records applied in %.1f s\n",
+                 static_cast<unsigned long long>(records),
+                 std::chrono::duration<double>(now - started_).count());
+    return;
+  }
+  if (was_ready_) {
+    was_ready_ = false;
+    started_ = now;
+    std::fprintf(stderr, "not ready any more: %s\n",
+                 status.reasons.empty() ? "" : status.reasons.front().c_str());
+  }
+  if (terminal_) {
+    clear_line();
+    std::fputs(progress_text(status).c_str(), stderr);
+    line_open_ = true;
+  } else if (now >= next_line_) {
+    next_line_ = now + std::chrono::seconds(5);
+    std::fprintf(stderr, "%s\n", progress_text(status).c_str());
+  }
+}
+
+}  // namespace push_cache::app

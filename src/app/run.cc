@@ -1,0 +1,46 @@
+#include "app/run.h"
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+
+#include "app/progress.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+namespace push_cache::app {
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+}  // namespace
+
+void block_stop_signals() {
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+int run_until_stopped(Service& service, const std::function<void()>& tick) {
+  std::printf("api %s\nhealth %s\n", service.api_url().c_str(), service.health_url().c_str());
+  std::fflush(stdout);
+  Progress progress;
+  const sigset_t signals = stop_signals();
+  const timespec interval{.tv_sec = 0, .tv_nsec = 200'000'000};
+  while (sigtimedwait(&signals, nullptr, &interval) < 0) {
+    progress.show(service.feed_status(), service.records_applied());
+    if (tick) tick();
+  }
+  log("app").info("stopping");
+  const bool drained = service.drain(limits::kDrainTimeout);
+  if (!drained) log("app").warn("some requests did not end in time and were cut off");
+  return 0;
+}
+
+}  // namespace push_cache::app

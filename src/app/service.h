@@ -1,0 +1,107 @@
+// The service: every part of it, wired together.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "api/records.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "health/health.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "ingest/applier.h"
+#include "ingest/feed.h"
+#include "registry/client.h"
+#include "registry/schema_cache.h"
+#include "store/store.h"
+
+namespace push_cache::app {
+
+inline constexpr std::string_view kVersion = PUSH_CACHE_VERSION;
+
+// Runs from `start` until it is destroyed. Both ports listen before anything is loaded.
+class Service {
+ public:
+  // Fails for a port that cannot be bound, properties that librdkafka refuses and store types that
+  // this version does not have; never for Kafka or the registry being away.
+  static Result<std::unique_ptr<Service>> start(const config::Config& config);
+  ~Service();
+
+  std::string api_url() const;     // "http://127.0.0.1:8080/api"
+  std::string health_url() const;  // "http://127.0.0.1:8079/hams"
+
+  ingest::FeedStatus feed_status() const { return feed_->status(); }
+  std::uint64_t records_applied() const { return applier_->totals().records; }
+  bool ready() const { return gate_.ready(); }
+  std::vector<std::string> not_ready_reasons() const;
+  std::string status_json() const;
+  std::string metrics_text() const;
+
+  // Not ready from now on; answers the requests under way. True when all ended in time.
+  bool drain(std::chrono::milliseconds timeout);
+
+ private:
+  // Open while everything is loaded.
+  class FeedGate final : public api::Gate {
+   public:
+    bool ready() const override {
+      const ingest::Feed* feed = feed_.load(std::memory_order_acquire);
+      return feed != nullptr && feed->ready();
+    }
+    void watch(const ingest::Feed* feed) { feed_.store(feed, std::memory_order_release); }
+
+   private:
+    std::atomic<const ingest::Feed*> feed_ = nullptr;
+  };
+  class ByBody final : public http::Handler {
+   public:
+    explicit ByBody(api::Records& records) : records_(records) {}
+    void handle(http::Exchange& exchange) override { records_.handle_by_body(exchange); }
+
+   private:
+    api::Records& records_;
+  };
+  struct StoreRow {
+    std::string name;
+    std::unique_ptr<store::Store> store;
+  };
+  struct RouteRow {
+    std::string path;  // as configured, without the API's prefix
+    std::string store;
+    std::unique_ptr<api::Records> records;
+    std::unique_ptr<ByBody> by_body;
+  };
+
+  explicit Service(const config::Config& config) : config_(config) {}
+  Status make_stores();
+  Status make_schemas();
+  void make_routes(unsigned loops);
+  Status start_servers(unsigned loops);
+  Status start_feed();
+  void check_registry();
+
+  const config::Config config_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::atomic<bool> stopping_ = false;
+  FeedGate gate_;
+  // In the order of use: what is further down uses what is above, and goes first.
+  std::vector<StoreRow> stores_;
+  std::unique_ptr<registry::Client> client_;
+  std::unique_ptr<registry::SchemaCache> schemas_;
+  std::unique_ptr<ingest::Applier> applier_;
+  std::vector<RouteRow> routes_;
+  http::Router router_;
+  std::unique_ptr<health::Handler> health_;
+  std::unique_ptr<ingest::Feed> feed_;
+  std::unique_ptr<http::Server> api_server_;
+  std::unique_ptr<http::Server> health_server_;
+  std::jthread registry_check_;
+};
+
+}  // namespace push_cache::app

@@ -1,0 +1,88 @@
+// What the service says of itself on /status.
+#include <boost/json.hpp>
+
+#include "app/service.h"
+
+namespace push_cache::app {
+namespace {
+
+namespace json = boost::json;
+
+json::object partition_json(const ingest::PartitionStatus& partition) {
+  return {{"topic", partition.topic},
+          {"partition", partition.partition.value},
+          {"position", partition.position.value},
+          {"end", partition.end.value},
+          {"target", partition.target.value},
+          {"lag", partition.lag_records()},
+          {"state", json::string(ingest::to_string(partition.stage))}};
+}
+
+json::object records_json(const ingest::Totals& totals) {
+  json::object bad;
+  for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
+    bad[json::string(ingest::to_string(static_cast<ingest::BadCause>(i)))] = totals.bad[i].load();
+  }
+  return {{"updates", totals.updates.load()},
+          {"tombstones", totals.tombstones.load()},
+          {"unrouted", totals.unrouted.load()},
+          {"store_errors", totals.store_errors.load()},
+          {"bad", std::move(bad)}};
+}
+
+}  // namespace
+
+std::string Service::status_json() const {
+  const ingest::FeedStatus feed = feed_->status();
+  const std::vector<std::string> reasons = not_ready_reasons();
+  json::array partitions;
+  for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
+  json::array waiting;
+  for (const registry::Waiting& one : schemas_->waiting()) {
+    waiting.push_back({{"schema_id", one.id.value},
+                       {"state", one.kind == registry::StateKind::kFailed ? "failed" : "waiting"},
+                       {"attempts", one.attempts},
+                       {"error", one.last_error}});
+  }
+  json::array stores;
+  for (const StoreRow& row : stores_) {
+    const store::Counts counts = row.store->counts();
+    stores.push_back({{"name", row.name},
+                      {"type", "in_memory"},
+                      {"records", counts.records},
+                      {"bytes", counts.bytes}});
+  }
+  json::array routes;
+  for (const RouteRow& row : routes_) {
+    const api::RecordsCounts counts = row.records->counts();
+    std::uint64_t requests = 0;
+    for (const std::uint64_t count : counts.by_status_class) requests += count;
+    routes.push_back({{"path", row.path},
+                      {"store", row.store},
+                      {"requests", requests},
+                      {"misses", counts.misses}});
+  }
+  const char* state = stopping_ ? "stopping" : reasons.empty() ? "ready" : "loading";
+  const json::object status = {
+      {"state", state},
+      {"ready", reasons.empty()},
+      {"reasons", json::array(reasons.begin(), reasons.end())},
+      {"version", json::string(kVersion)},
+      {"uptime_seconds",
+       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
+      {"kafka",
+       {{"connected", feed.connected},
+        {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
+        {"partitions", std::move(partitions)}}},
+      {"load",
+       {{"records_total", applier_->totals().records.load()},
+        {"records_per_second", feed.records_per_second},
+        {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
+      {"records", records_json(applier_->totals())},
+      {"registry", {{"waiting", std::move(waiting)}}},
+      {"stores", std::move(stores)},
+      {"routes", std::move(routes)}};
+  return json::serialize(status);
+}
+
+}  // namespace push_cache::app
