@@ -16,14 +16,28 @@ namespace {
 
 constexpr std::string_view kNotReady =
     "not ready: the topic is still being loaded, so an answer could be wrong; try again";
+constexpr std::int64_t kFaultLogMs = 1000;
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
+constexpr std::string_view kReadAllow = "GET, HEAD, OPTIONS";  // without writes
 constexpr std::string_view kBodyAllow = "GET, POST, OPTIONS";
 
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+// Numbers for the records written through HTTP: above every one that an earlier run of the process
+// gave out, and none twice whichever route it came by.
+std::int64_t next_local_offset() {
+  static constinit std::atomic<std::int64_t> last{0};
+  std::int64_t before = last.load(std::memory_order_relaxed);
+  std::int64_t next = 0;
+  do {
+    next = std::max(before + 1, now_ms() * 1000);
+  } while (!last.compare_exchange_weak(before, next, std::memory_order_relaxed));
+  return next;
 }
 
 bool is_json(std::string_view content_type) {
@@ -74,7 +88,9 @@ class Records::Reply final : public store::GetSink {
   }
 
   void failed(const Error& error) override {
-    log("api").warn("{}: the store does not answer: {}", owner_->options_.path, error.describe());
+    if (may_log()) {
+      log("api").warn("{}: the store does not answer: {}", owner_->options_.path, error.describe());
+    }
     fail(error);
   }
 
@@ -112,11 +128,22 @@ class Records::Reply final : public store::GetSink {
   }
 
   unsigned fail_render(const store::RecordView& record, const Error& error) {
+    if (may_log()) log_render(record, error);
+    error_ = {ErrorCode::kInternal, "the record cannot be shown; the log says why"};
+    return 500;
+  }
+
+  // Whoever meets a fault may meet it often.
+  bool may_log() {
+    const std::int64_t now = now_ms();
+    std::int64_t last = owner_->fault_logged_ms_.load(std::memory_order_relaxed);
+    return now - last >= kFaultLogMs && owner_->fault_logged_ms_.compare_exchange_strong(last, now);
+  }
+
+  void log_render(const store::RecordView& record, const Error& error) {
     log("api").error("{}: the record at partition {} offset {} cannot be shown: {}",
                      owner_->options_.path, record.partition.value, record.offset.value,
                      error.describe());
-    error_ = {ErrorCode::kInternal, "the record cannot be shown; the log says why"};
-    return 500;
   }
 
   void fail(const Error& error) {
@@ -148,16 +175,14 @@ class Records::Reply final : public store::GetSink {
 Records::Records(RecordsOptions options)
     : options_(std::move(options)),
       cache_control_("public, max-age=" + std::to_string(options_.max_age_seconds)),
-      slots_(std::make_unique<Slot[]>(std::max(options_.loops, 1u))),
-      // Above every number that an earlier run of the process gave out.
-      next_local_offset_(now_ms() * 1000) {}
+      slots_(std::make_unique<Slot[]>(std::max(options_.loops, 1u))) {}
 
 Records::~Records() = default;
 
 void Records::handle(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   const bool item = request.rest.size() > 1;
-  const std::string_view allow = item ? kItemAllow : kListAllow;
+  const std::string_view allow = !options_.writes ? kReadAllow : item ? kItemAllow : kListAllow;
   const auto refuse = [&] {
     fail(exchange, 405, "this method is not allowed here", {.allow = allow});
   };
@@ -172,7 +197,7 @@ void Records::handle(http::Exchange& exchange) {
   if (!reads && !writes) return refuse();
   if (writes && !options_.writes) {
     return fail(exchange, 405, "writing through HTTP is switched off (cache.writes)",
-                {.allow = "GET, HEAD, OPTIONS"});
+                {.allow = allow});
   }
   if (!options_.gate->ready() && !(item && reads && options_.serve_while_loading)) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
@@ -276,13 +301,15 @@ void Records::insert(http::Exchange& exchange) {
   }
   const auto key = key_from_body(request.body, *field);
   if (!key.ok()) return fail(exchange, key.error());
-  if (key->size() > limits::kKeyBytesMax) {
-    return fail(exchange, 400, "the field '" + *field + "' is too long for a key");
+  if (key->empty() || key->size() > limits::kKeyBytesMax) {
+    return fail(
+        exchange, 400,
+        "the field '" + *field + "' is too " + (key->empty() ? "short" : "long") + " for a key");
   }
   const store::RecordView record = {.key = *key,
                                     .datum = datum.bytes(),
                                     .schema = schema->id,
-                                    .offset = Offset(next_local_offset_++),
+                                    .offset = Offset(next_local_offset()),
                                     .timestamp_ms = now_ms()};
   const auto outcome = options_.store->insert(record);
   if (!outcome.ok()) return fail(exchange, outcome.error());

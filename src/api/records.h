@@ -84,7 +84,7 @@ class Records final : public http::Handler {
   RecordsOptions options_;
   std::string cache_control_;
   std::unique_ptr<Slot[]> slots_;
-  std::atomic<std::int64_t> next_local_offset_;
+  std::atomic<std::int64_t> fault_logged_ms_{0};
 };
 
 }  // namespace push_cache::api

@@ -27,13 +27,13 @@ std::atomic<std::uint64_t> allocations{0};
 
 #if !PUSH_CACHE_SANITIZED
 // Every allocation of this program by any thread.
-void* operator new(std::size_t bytes) {
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* place = std::malloc(bytes)) return place;
   std::abort();
 }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 #endif
 
 namespace push_cache::http {

@@ -1,0 +1,553 @@
+#include "api/records.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avro/encoder.h"
+#include "base/limits.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "http/test_client.h"
+#include "store/memory_store.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PUSH_CACHE_SANITIZED 1
+#else
+#define PUSH_CACHE_SANITIZED 0
+#endif
+
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+}
+
+#if !PUSH_CACHE_SANITIZED
+// Every allocation of this program by any thread.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* place = std::malloc(bytes)) return place;
+  std::abort();
+}
+[[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+#endif
+
+namespace push_cache::api {
+namespace {
+
+using http::test::Client;
+using http::test::Response;
+
+constexpr SchemaId kUser{1};     // with updatedAt
+constexpr SchemaId kReading{2};  // without
+constexpr SchemaId kUnknown{99};
+
+constexpr std::string_view kUserSchema = R"({"type":"record","name":"User","fields":[
+  {"name":"accountId","type":"string"},{"name":"age","type":"int","default":0},
+  {"name":"updatedAt","type":"long","default":7}]})";
+constexpr std::string_view kReadingSchema = R"({"type":"record","name":"Reading","fields":[
+  {"name":"sensor","type":"long"},{"name":"value","type":"double"}]})";
+
+class NoSource final : public registry::SchemaSource {
+ public:
+  Result<registry::SchemaText> fetch(SchemaId, std::stop_token) override {
+    return Error{ErrorCode::kNotFound, "no schema"};
+  }
+};
+
+class TestGate final : public Gate {
+ public:
+  bool ready() const override { return open; }
+  std::atomic<bool> open{true};
+};
+
+// A store that does what it is told to: an error for everything, or the memory store's answers.
+class TestStore final : public store::Store {
+ public:
+  Result<store::PutOutcome> put(const store::RecordView& record) override {
+    return inner->put(record);
+  }
+  Result<store::InsertOutcome> insert(const store::RecordView& record) override {
+    if (error) return *error;
+    return inner->insert(record);
+  }
+  Result<bool> erase(std::string_view key) override { return inner->erase(key); }
+  void take(std::string_view key, store::GetSink& sink) override {
+    if (error) return sink.failed(*error);
+    inner->take(key, sink);
+  }
+  void get(std::string_view key, store::GetSink& sink) override {
+    if (error) return sink.failed(*error);
+    inner->get(key, sink);
+  }
+  Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {
+    return inner->page(start, keys_max, sink);
+  }
+  store::Counts counts() const override { return inner->counts(); }
+  Status health() const override { return {}; }
+
+  std::unique_ptr<store::Store> inner = store::make_memory_store();
+  std::optional<Error> error;  // set while nothing is under way
+};
+
+class ByBody final : public http::Handler {
+ public:
+  explicit ByBody(Records& records) : records_(records) {}
+  void handle(http::Exchange& exchange) override { records_.handle_by_body(exchange); }
+
+ private:
+  Records& records_;
+};
+
+class RecordsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(schemas_.insert(kUser, {std::string(kUserSchema)}).ok());
+    ASSERT_TRUE(schemas_.insert(kReading, {std::string(kReadingSchema)}).ok());
+    options_.path = "/api/users";
+    options_.store = &store_;
+    options_.schemas = &schemas_;
+    options_.gate = &gate_;
+    options_.max_age_seconds = 60;
+    options_.writable = [this] { return writable_; };
+    options_.key_field = [this](SchemaId) { return key_field_; };
+    options_.loops = 2;
+  }
+
+  void TearDown() override {
+    server_.reset();  // before the handlers
+  }
+
+  Client& client() {
+    if (!server_) {
+      records_ = std::make_unique<Records>(options_);
+      by_body_ = std::make_unique<ByBody>(*records_);
+      router_.add("/api/users", *records_);
+      router_.add("/api/users_by_body", *by_body_);
+      http::ServerOptions options;
+      options.threads = options_.loops;
+      auto started = http::Server::start(options, router_);
+      if (!started.ok()) throw std::runtime_error(started.error().describe());
+      server_ = std::move(*started);
+    }
+    if (!client_) client_ = std::make_unique<Client>(server_->port());
+    return *client_;
+  }
+
+  Response ask(const std::string& method, const std::string& target, const std::string& body = "",
+               const std::string& headers = "") {
+    std::string text = method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + headers;
+    if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    const auto response = client().ask(text + "\r\n" + body, method == "HEAD");
+    EXPECT_TRUE(response.has_value()) << method << " " << target;
+    if (!response) return {};
+    if (response->status >= 400 && method != "HEAD") {
+      EXPECT_TRUE(response->body.starts_with("{\"message\":\"")) << response->body;
+      EXPECT_EQ(response->header("Content-Type"), "application/json");
+    }
+    return *response;
+  }
+  Response get(const std::string& target, const std::string& headers = "") {
+    return ask("GET", target, "", headers);
+  }
+
+  void put(std::string_view key, SchemaId schema, std::string_view json, int partition = 0,
+           std::int64_t offset = 0) {
+    Buffer datum;
+    const registry::SchemaEntry* entry = schemas_.find(schema);
+    ASSERT_NE(entry, nullptr);
+    const Status encoded = avro::Encoder(entry->schema).from_json(json, datum);
+    ASSERT_TRUE(encoded.ok()) << encoded.error().describe();
+    put_bytes(key, schema, datum.bytes(), partition, offset);
+  }
+  void put_bytes(std::string_view key, SchemaId schema, Bytes datum, int partition = 0,
+                 std::int64_t offset = 0) {
+    ASSERT_TRUE(store_
+                    .put({.key = key,
+                          .datum = datum,
+                          .schema = schema,
+                          .partition = Partition(partition),
+                          .offset = Offset(offset)})
+                    .ok());
+  }
+
+  NoSource source_;
+  registry::SchemaCache schemas_{source_};
+  TestGate gate_;
+  TestStore store_;
+  std::vector<SchemaId> writable_{kUser};
+  std::optional<std::string> key_field_ = "accountId";
+  RecordsOptions options_;
+  std::unique_ptr<Records> records_;
+  std::unique_ptr<ByBody> by_body_;
+  http::Router router_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<Client> client_;
+};
+
+TEST_F(RecordsTest, GetAnswersTheRecord) {
+  put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":1700000000123})");
+  const Response response = get("/api/users/a1");
+  EXPECT_EQ(response.status, 200u);
+  EXPECT_EQ(response.body, R"({"accountId":"a1","age":3,"updatedAt":1700000000123})");
+  EXPECT_EQ(response.header("Content-Type"), "application/json");
+  EXPECT_EQ(response.header("ETag"), "\"1700000000123\"");
+  EXPECT_EQ(response.header("Cache-Control"), "public, max-age=60");
+  const Response head = ask("HEAD", "/api/users/a1");
+  EXPECT_EQ(head.status, 200u);
+  EXPECT_EQ(head.header("Content-Length"), std::to_string(response.body.size()));
+  EXPECT_EQ(head.header("ETag"), response.header("ETag"));
+  EXPECT_EQ(get("/api/users/a2").status, 404u);
+  EXPECT_EQ(ask("HEAD", "/api/users/a2").status, 404u);
+  EXPECT_EQ(records_->counts().misses, 2u);
+  EXPECT_EQ(records_->counts().by_status_class[2], 2u);
+  EXPECT_EQ(records_->counts().by_status_class[4], 2u);
+}
+
+TEST_F(RecordsTest, EtagWithoutAVersionComesFromTheOffset) {
+  put("5", kReading, R"({"sensor":5,"value":1.5})", 3, 42);
+  EXPECT_EQ(get("/api/users/5").header("ETag"), "\"3-42\"");
+  put("5", kReading, R"({"sensor":5,"value":2.0})", 3, 43);
+  EXPECT_EQ(get("/api/users/5").header("ETag"), "\"3-43\"");
+  EXPECT_EQ(get("/api/users/5").body, R"({"sensor":5,"value":2.0})");
+}
+
+TEST_F(RecordsTest, IfNoneMatchSavesTheBody) {
+  put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
+  for (const char* value : {"\"8\"", "W/\"8\"", "*", "\"1\", \"8\""}) {
+    const Response response = get("/api/users/a1", "If-None-Match: " + std::string(value) + "\r\n");
+    EXPECT_EQ(response.status, 304u) << value;
+    EXPECT_EQ(response.header("ETag"), "\"8\"");
+    EXPECT_EQ(response.header("Cache-Control"), "public, max-age=60");
+  }
+  EXPECT_EQ(get("/api/users/a1", "If-None-Match: \"1\"\r\nIf-None-Match: \"8\"\r\n").status, 304u);
+  EXPECT_EQ(get("/api/users/a1", "If-None-Match: \"7\"\r\n").status, 200u);
+  EXPECT_EQ(ask("HEAD", "/api/users/a1", "", "If-None-Match: \"8\"\r\n").status, 304u);
+  EXPECT_EQ(get("/api/users/none", "If-None-Match: *\r\n").status, 404u);
+}
+
+TEST_F(RecordsTest, KeysMayBeAnyUtf8) {
+  for (const std::string& key : {std::string("a b"), std::string("a/b//c"), std::string("50%"),
+                                 std::string("\xc3\xa9\xf0\x9f\x98\x80"), std::string("a?b#c"),
+                                 std::string("a+b"), std::string("."), std::string("/")}) {
+    put(key, kUser, R"({"accountId":"x"})");
+  }
+  for (const char* target :
+       {"a%20b", "a/b//c", "a%2Fb%2f%2Fc", "50%25", "%C3%A9%F0%9F%98%80",
+        "\xc3\xa9\xf0\x9f\x98\x80", "a%3Fb%23c", "a+b", "a%2Bb", ".", "%2F", "/"}) {
+    EXPECT_EQ(get("/api/users/" + std::string(target)).status, 200u) << target;
+  }
+  for (const char* target : {"%", "%2", "%zz", "a%G0", "%FF", "%C3", "%ED%A0%80", "%C0%80"}) {
+    EXPECT_EQ(get("/api/users/" + std::string(target)).status, 400u) << target;
+  }
+  EXPECT_EQ(get("/api/users/a b").status, 400u);  // the server's own answer; it closes
+}
+
+TEST_F(RecordsTest, UntilReadyEveryReadIs503) {
+  put("a1", kUser, R"({"accountId":"a1"})");
+  gate_.open = false;
+  for (const char* target : {"/api/users/a1", "/api/users/none", "/api/users", "/api/users/"}) {
+    const Response response = get(target);
+    EXPECT_EQ(response.status, 503u) << target;
+    EXPECT_EQ(response.header("Retry-After"), "1") << target;
+  }
+  EXPECT_EQ(ask("HEAD", "/api/users/a1").status, 503u);
+  EXPECT_EQ(ask("DELETE", "/api/users/a1").status, 503u);
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b"})").status, 503u);
+  EXPECT_EQ(ask("OPTIONS", "/api/users").status, 204u);
+  gate_.open = true;
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+  EXPECT_EQ(get("/api/users/none").status, 404u);
+}
+
+TEST_F(RecordsTest, ServeWhileLoadingAnswersOnlyWhatIsThere) {
+  options_.serve_while_loading = true;
+  options_.key_from_body = "accountId";
+  put("a1", kUser, R"({"accountId":"a1"})");
+  gate_.open = false;
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+  const Response miss = get("/api/users/none");
+  EXPECT_EQ(miss.status, 503u);
+  EXPECT_EQ(miss.header("Retry-After"), "1");
+  EXPECT_EQ(get("/api/users").status, 503u);
+  EXPECT_EQ(ask("POST", "/api/users_by_body", R"({"accountId":"a1"})").status, 200u);
+  EXPECT_EQ(ask("POST", "/api/users_by_body", R"({"accountId":"b"})").status, 503u);
+}
+
+TEST_F(RecordsTest, ListHasTheKeysSorted) {
+  for (const char* key : {"b", "a", "ab", "B\"", "\xc3\xa9"}) {
+    put(key, kUser, R"({"accountId":"x"})");
+  }
+  const Response all = get("/api/users");
+  EXPECT_EQ(all.status, 200u);
+  EXPECT_EQ(all.body, "[\"B\\\"\",\"a\",\"ab\",\"b\",\"\xc3\xa9\"]");
+  EXPECT_EQ(all.header("Cache-Control"), "no-cache");
+  EXPECT_EQ(all.header("Content-Type"), "application/json");
+  EXPECT_EQ(get("/api/users/").body, all.body);
+  EXPECT_EQ(ask("HEAD", "/api/users").status, 200u);
+  struct Row {
+    const char* query;
+    const char* body;
+  };
+  for (const Row& row :
+       {Row{"limit=2", R"(["B\"","a"])"}, Row{"offset=3", "[\"b\",\"\xc3\xa9\"]"},
+        Row{"limit=1&offset=1", R"(["a"])"}, Row{"limit=0", "[]"}, Row{"offset=5", "[]"},
+        Row{"filter=b", R"(["ab","b"])"}, Row{"filter=b&offset=1", R"(["b"])"},
+        Row{"filter=%C3%A9", "[\"\xc3\xa9\"]"}, Row{"filter=", nullptr}, Row{"filter=none", "[]"},
+        Row{"x=y&limit=1&z", R"(["B\""])"}, Row{"&&limit=1", R"(["B\""])"}}) {
+    EXPECT_EQ(get("/api/users?" + std::string(row.query)).body,
+              row.body == nullptr ? all.body : row.body)
+        << row.query;
+  }
+  put("c d", kUser, R"({"accountId":"x"})");
+  EXPECT_EQ(get("/api/users?filter=c+d").body, R"(["c d"])");
+  EXPECT_EQ(get("/api/users?filter=c%20d").body, R"(["c d"])");
+  EXPECT_EQ(get("/api/users?filter=%2B").body, "[]");
+  for (const char* query : {"limit=x", "limit=-1", "offset=1.5", "limit=", "limit",
+                            "offset=99999999999999999999999", "filter=%zz", "filter=%FF"}) {
+    const Response response = get("/api/users?" + std::string(query));
+    EXPECT_EQ(response.status, 400u) << query;
+    const std::string name(query, std::string(query).find_first_of("=") == std::string::npos
+                                      ? std::string(query).size()
+                                      : std::string(query).find('='));
+    EXPECT_NE(response.body.find(name), std::string::npos) << response.body;
+  }
+}
+
+TEST_F(RecordsTest, AnEmptyListIsAnEmptyArray) { EXPECT_EQ(get("/api/users").body, "[]"); }
+
+TEST_F(RecordsTest, ListOfManyKeysWhileTheyChange) {
+  std::string expected = "[";
+  for (int i = 0; i < 100'000; ++i) {
+    char key[16];
+    std::snprintf(key, sizeof key, "key-%06d", i);
+    put(key, kUser, R"({"accountId":"x"})");
+    expected += (i == 0 ? "\"" : ",\"") + std::string(key) + "\"";
+  }
+  expected += "]";
+  client();
+  // Others come and go meanwhile; those that are there throughout come once.
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; !done; i = (i + 1) % 1000) {
+      const std::string key = "zzz" + std::to_string(i);
+      put(key, kUser, R"({"accountId":"x"})");
+      EXPECT_TRUE(store_.erase(key).ok());
+    }
+  });
+  std::thread reader([&] {
+    Client other(server_->port());
+    while (!done) EXPECT_EQ(other.get("/api/users/key-000001")->status, 200u);
+  });
+  const Response all = get("/api/users?filter=key");
+  done = true;
+  writer.join();
+  reader.join();
+  EXPECT_TRUE(all.body == expected) << all.body.size();
+  EXPECT_EQ(get("/api/users?offset=99998&filter=key").body, R"(["key-099998","key-099999"])");
+  EXPECT_EQ(get("/api/users?filter=099999").body, R"(["key-099999"])");
+  EXPECT_EQ(get("/api/users?limit=3&offset=50000").body,
+            R"(["key-050000","key-050001","key-050002"])");
+}
+
+TEST_F(RecordsTest, PostAddsARecordOnce) {
+  const std::string json = R"({"accountId":"a/b c","age":4,"updatedAt":9})";
+  const Response created = ask("POST", "/api/users", json, "Content-Type: application/json\r\n");
+  EXPECT_EQ(created.status, 201u);
+  EXPECT_EQ(created.body, json);
+  EXPECT_EQ(created.header("ETag"), "\"9\"");
+  const std::string location = created.header("Location");
+  EXPECT_TRUE(location.starts_with("/api/users/")) << location;
+  EXPECT_EQ(get(location).body, json);
+  EXPECT_EQ(ask("POST", "/api/users", json).status, 409u);
+  // Defaults are filled in.
+  EXPECT_EQ(ask("POST", "/api/users/", R"({"accountId":"d"})").body,
+            R"({"accountId":"d","age":0,"updatedAt":7})");
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"e"})",
+                "Content-Type: Application/JSON; charset=utf-8\r\n")
+                .status,
+            201u);
+}
+
+TEST_F(RecordsTest, PostSaysWhatIsWrong) {
+  struct Row {
+    const char* body;
+    const char* word;  // must be in the message
+  };
+  for (const Row& row :
+       {Row{"", ""}, Row{"{", ""}, Row{"[]", ""}, Row{"{}", "accountId"},
+        Row{R"({"accountId":1})", "accountId"}, Row{R"({"accountId":"a","age":"x"})", "age"},
+        Row{R"({"accountId":"a","age":3000000000})", "age"},
+        Row{R"({"accountId":"a","nope":1})", "nope"}, Row{R"({"accountId":""})", "accountId"}}) {
+    const Response response = ask("POST", "/api/users", row.body);
+    EXPECT_EQ(response.status, 400u) << row.body;
+    EXPECT_NE(response.body.find(row.word), std::string::npos) << response.body;
+  }
+  EXPECT_EQ(ask("POST", "/api/users", "a=b", "Content-Type: text/plain\r\n").status, 415u);
+  EXPECT_EQ(ask("POST", "/api/users/a1", R"({"accountId":"a1"})").status, 405u);
+  const std::string long_key(limits::kKeyBytesMax + 1, 'k');
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":")" + long_key + "\"}").status, 400u);
+  EXPECT_EQ(store_.counts().records, 0u);
+}
+
+TEST_F(RecordsTest, PostNeedsASchemaAndAKey) {
+  key_field_ = std::nullopt;
+  const Response no_key = ask("POST", "/api/users", R"({"accountId":"a"})");
+  EXPECT_EQ(no_key.status, 400u);
+  EXPECT_NE(no_key.body.find("key_from_body"), std::string::npos);
+  writable_.clear();
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"a"})").status, 503u);
+  writable_ = {kUser, kReading};
+  key_field_ = "sensor";
+  EXPECT_EQ(ask("POST", "/api/users", R"({"sensor":-12,"value":1})").status, 201u);
+  EXPECT_EQ(get("/api/users/-12").body, R"({"sensor":-12,"value":1.0})");
+  const Response local = get("/api/users/-12");
+  EXPECT_TRUE(local.header("ETag").starts_with("\"local-")) << local.header("ETag");
+}
+
+TEST_F(RecordsTest, OfManyPostsOfOneKeyOneWins) {
+  client();
+  std::atomic<int> created{0}, conflicts{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      Client other(server_->port());
+      for (int i = 0; i < 100; ++i) {
+        const std::string body = R"({"accountId":"k)" + std::to_string(i) + "\"}";
+        const auto response = other.ask("POST /api/users HTTP/1.1\r\nHost: h\r\nContent-Length: " +
+                                        std::to_string(body.size()) + "\r\n\r\n" + body);
+        ++(response->status == 201 ? created : conflicts);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(created.load(), 100);
+  EXPECT_EQ(conflicts.load(), 300);
+}
+
+TEST_F(RecordsTest, DeleteAnswersTheRecord) {
+  put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":4})");
+  const Response deleted = ask("DELETE", "/api/users/a1");
+  EXPECT_EQ(deleted.status, 200u);
+  EXPECT_EQ(deleted.body, R"({"accountId":"a1","age":3,"updatedAt":4})");
+  EXPECT_EQ(ask("DELETE", "/api/users/a1").status, 404u);
+  EXPECT_EQ(get("/api/users/a1").status, 404u);
+  EXPECT_EQ(ask("DELETE", "/api/users").status, 405u);
+}
+
+TEST_F(RecordsTest, ByBodyReadsTheKeyFromAField) {
+  options_.key_from_body = "customer.id";
+  put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":4})");
+  put("12", kReading, R"({"sensor":12,"value":1})");
+  for (const char* method : {"POST", "GET"}) {
+    const Response response = ask(method, "/api/users_by_body", R"({"customer":{"id":"a1"}})");
+    EXPECT_EQ(response.status, 200u);
+    EXPECT_EQ(response.body, R"({"accountId":"a1","age":3,"updatedAt":4})");
+    EXPECT_EQ(response.header("ETag"), "\"4\"");
+  }
+  EXPECT_EQ(ask("POST", "/api/users_by_body", R"({"customer":{"id":12}})").status, 200u);
+  EXPECT_EQ(ask("POST", "/api/users_by_body", R"({"customer":{"id":"none"}})").status, 404u);
+  for (const char* body : {"", "{", "[]", "{}", R"({"customer":1})", R"({"customer":{}})",
+                           R"({"customer":{"id":1.5}})", R"({"customer":{"id":null}})"}) {
+    EXPECT_EQ(ask("POST", "/api/users_by_body", body).status, 400u) << body;
+  }
+  EXPECT_NE(ask("POST", "/api/users_by_body", "{}").body.find("customer.id"), std::string::npos);
+  const Response refused = ask("DELETE", "/api/users_by_body");
+  EXPECT_EQ(refused.status, 405u);
+  EXPECT_EQ(refused.header("Allow"), "GET, POST, OPTIONS");
+}
+
+TEST_F(RecordsTest, OptionsAndOtherMethods) {
+  EXPECT_EQ(ask("OPTIONS", "/api/users").header("Allow"), "GET, HEAD, POST, OPTIONS");
+  const Response item = ask("OPTIONS", "/api/users/a");
+  EXPECT_EQ(item.status, 204u);
+  EXPECT_EQ(item.header("Allow"), "GET, HEAD, DELETE, OPTIONS");
+  for (const char* method : {"PUT", "PATCH", "TRACE", "get"}) {
+    const Response response = ask(method, "/api/users/a");
+    EXPECT_EQ(response.status, 405u) << method;
+    EXPECT_EQ(response.header("Allow"), "GET, HEAD, DELETE, OPTIONS");
+  }
+}
+
+TEST_F(RecordsTest, WritesCanBeSwitchedOff) {
+  options_.writes = false;
+  put("a1", kUser, R"({"accountId":"a1"})");
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b"})").status, 405u);
+  const Response refused = ask("DELETE", "/api/users/a1");
+  EXPECT_EQ(refused.status, 405u);
+  EXPECT_EQ(refused.header("Allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(ask("OPTIONS", "/api/users").header("Allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+}
+
+TEST_F(RecordsTest, ARecordThatCannotBeShownIsAWholeErrorAndHurtsNoOther) {
+  put("good", kUser, R"({"accountId":"good"})");
+  const std::uint8_t bad[] = {4, 'x'};  // a string of two bytes, one there
+  put_bytes("bad", kUser, bad);
+  const std::uint8_t none[] = {0};
+  put_bytes("unknown", kUnknown, none);
+  for (const char* key : {"bad", "unknown"}) {
+    const Response response = get("/api/users/" + std::string(key));
+    EXPECT_EQ(response.status, 500u) << key;
+    EXPECT_FALSE(response.has_header("ETag"));
+  }
+  EXPECT_EQ(get("/api/users/good").status, 200u);
+}
+
+TEST_F(RecordsTest, ErrorsOfTheStoreAreTold) {
+  put("a1", kUser, R"({"accountId":"a1"})");
+  store_.error = Error{ErrorCode::kUnavailable, "the store is away", "10.0.0.1 refused"};
+  for (const Response& response : {get("/api/users/a1"), ask("DELETE", "/api/users/a1"),
+                                   ask("POST", "/api/users", R"({"accountId":"a2"})")}) {
+    EXPECT_EQ(response.status, 503u);
+    EXPECT_EQ(response.header("Retry-After"), "1");
+    EXPECT_NE(response.body.find("the store is away"), std::string::npos);
+    EXPECT_EQ(response.body.find("10.0.0.1"), std::string::npos);
+  }
+  store_.error = Error{ErrorCode::kTimeout, "too slow"};
+  EXPECT_EQ(get("/api/users/a1").status, 504u);
+  store_.error.reset();
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+}
+
+TEST_F(RecordsTest, AHitAllocatesNothing) {
+  if (PUSH_CACHE_SANITIZED) GTEST_SKIP() << "a sanitizer has the allocator";
+  put("a b", kUser, R"({"accountId":"a b","updatedAt":4})");
+  const Response hit = get("/api/users/a%20b");
+  ASSERT_EQ(hit.status, 200u);
+  const std::string one = "GET /api/users/a%20b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n";
+  const std::string unchanged =
+      "GET /api/users/a%20b HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"4\"\r\n\r\n";
+  const std::size_t bytes = hit.head.size() + hit.body.size();
+  const std::size_t unchanged_bytes =
+      get("/api/users/a%20b", "If-None-Match: \"4\"\r\n").head.size();
+  const auto turn = [&](const std::string& text, std::size_t expected) {
+    static char sink[1 << 16];
+    if (!client().send(text)) return false;
+    while (expected > 0) {
+      const ssize_t got = ::recv(client().fd(), sink, sizeof sink, 0);
+      if (got <= 0) return false;
+      expected -= static_cast<std::size_t>(got);
+    }
+    return true;
+  };
+  std::string eight;
+  for (int i = 0; i < 8; ++i) eight += one;
+  const auto round = [&] {
+    return turn(one, bytes) && turn(eight, 8 * bytes) && turn(unchanged, unchanged_bytes);
+  };
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(round());
+  const std::uint64_t before = allocations.load();
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(round());
+  EXPECT_LE(allocations.load() - before, 20u);  // of the loops' timers, not of 20,000 requests
+}
+
+}  // namespace
+}  // namespace push_cache::api
