@@ -70,6 +70,15 @@ std::uint64_t MockBroker::records_max(int partitions, std::size_t bytes) {
   return static_cast<std::uint64_t>(root * root * partitions);
 }
 
+Status MockBroker::check_fits(std::uint64_t count, int partitions, std::size_t bytes) {
+  const std::uint64_t max = records_max(partitions, bytes);
+  if (count <= max) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               std::to_string(count) + " records are too many for the embedded Kafka: it keeps " +
+                   std::to_string(max) + " of this size in " + std::to_string(partitions) +
+                   (partitions == 1 ? " partition" : " partitions")};
+}
+
 void MockBroker::set_down() { rd_kafka_mock_broker_set_down(cluster_, -1); }
 void MockBroker::set_up() { rd_kafka_mock_broker_set_up(cluster_, -1); }
 

@@ -45,6 +45,9 @@ class MockBroker {
   // unevenly.
   static std::uint64_t records_max(int partitions, std::size_t bytes);
 
+  // kInvalidArgument, saying how many would do, when `count` is beyond `records_max`.
+  static Status check_fits(std::uint64_t count, int partitions, std::size_t bytes);
+
   // For tests: all brokers drop their clients and refuse new ones, until `set_up`.
   void set_down();
   void set_up();
