@@ -37,7 +37,7 @@ constexpr Option kOptions[] = {
      .help = "What every path of the API begins with; / for nothing.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.prefix; }},
     {.path = "webservice.serve_while_loading", .type = kBool, .fallback = "false",
-     .help = "Answer reads before everything that was in the topic at the start is loaded. Such an answer may be a false 404 or an old value.",
+     .help = "Before everything that was in the topic at the start is loaded, answer what is there already, which may be an older value, and 503 only for the rest.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.serve_while_loading; }},
     {.path = "webservice.threads", .type = kCount, .fallback = "0",
      .help = "Threads that serve the API; 0 = one a core.",
@@ -114,7 +114,7 @@ constexpr Option kOptions[] = {
      .help = "Name of the store that the path serves.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].store; }},
     {.path = "cache.routes[].key_from_body", .type = kString,
-     .help = "Field of a JSON request body that holds the key; makes the path with _by_body at its end.",
+     .help = "Field of a JSON request body that holds the key, a.b for one within another; makes the path with _by_body at its end.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].key_from_body; }},
 
     {.path = "hams.address", .type = kAddress, .fallback = "0.0.0.0:8079",

@@ -1,0 +1,117 @@
+#include "metrics/table.h"
+
+#include <fmt/format.h>
+
+namespace push_cache::metrics {
+namespace {
+
+using enum Type;
+
+constexpr std::string_view kCause[] = {"cause"};
+constexpr std::string_view kClass[] = {"class"};
+constexpr std::string_view kStore[] = {"store"};
+constexpr std::string_view kServer[] = {"server"};
+constexpr std::string_view kPartition[] = {"topic", "partition"};
+constexpr std::string_view kBuild[] = {"version"};
+
+// clang-format off
+constexpr Metric kTable[] = {
+    // The names of the first form.
+    {"requests_total", kCounter, "Requests to the API."},
+    {"requests_miss", kCounter, "Reads of a key that is not there (404)."},
+    {"updates_received", kCounter, "Records from Kafka that were put into a store."},
+    {"tombstones_processed", kCounter, "Records from Kafka with a null value: their keys were removed."},
+    {"schema_mismatch_count", kCounter, "Records from Kafka without the wire format, or that do not fit their schema."},
+    {"schema_unrouted_count", kCounter, "Records from Kafka whose schema no store takes."},
+    {"push_cache_records_total", kGauge, "Records in the store.", kStore},
+    {"push_cache_consumer_lag_total", kGauge, "Records in Kafka that are still to be read, over all partitions."},
+
+    // Readiness and loading.
+    {"push_cache_ready", kGauge, "1 when everything that was in the topics at the start is in the stores, else 0."},
+    {"push_cache_ready_seconds", kGauge, "Time from the start of the process until it was ready the first time; absent before."},
+    {"push_cache_load_rate", kGauge, "Records from Kafka a second, lately."},
+    {"push_cache_load_eta_seconds", kGauge, "Time until ready at that rate; absent when unknown or ready."},
+
+    // Kafka.
+    {"push_cache_kafka_connected", kGauge, "1 when the brokers answered lately, else 0. The cache goes on serving without them, ever staler."},
+    {"push_cache_partition_lag", kGauge, "Records still to be read from the partition.", kPartition},
+    {"push_cache_partitions_waiting", kGauge, "Partitions whose next record waits for a schema or a store, or that are read anew."},
+    {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
+    {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
+    {"push_cache_store_errors_total", kCounter, "Writes that a store refused; they are tried again."},
+
+    // Schema registry.
+    {"push_cache_registry_requests_total", kCounter, "Requests to the schema registry."},
+    {"push_cache_registry_errors_total", kCounter, "Requests to the schema registry that failed; they are tried again."},
+    {"push_cache_registry_schemas", kGauge, "Schemas known."},
+    {"push_cache_registry_schemas_waiting", kGauge, "Schemas that records wait for."},
+    {"push_cache_registry_schemas_failed", kGauge, "Schemas that are not well-formed Avro."},
+
+    // Stores.
+    {"push_cache_store_bytes", kGauge, "Bytes of keys and values in the store, without its own overhead.", kStore},
+
+    // HTTP.
+    {"push_cache_responses_total", kCounter, "Answers of the API by class of status: 2xx, 3xx, 4xx, 5xx.", kClass},
+    {"push_cache_http_connections", kGauge, "Open connections. server: api or hams.", kServer},
+    {"push_cache_http_connections_total", kCounter, "Connections taken.", kServer},
+    {"push_cache_http_connections_refused_total", kCounter, "Connections refused since there were too many.", kServer},
+    {"push_cache_http_requests_total", kCounter, "Requests read.", kServer},
+    {"push_cache_http_bad_requests_total", kCounter, "Requests that are no valid HTTP, too large or too slow.", kServer},
+    {"push_cache_http_received_bytes_total", kCounter, "Bytes received.", kServer},
+    {"push_cache_http_sent_bytes_total", kCounter, "Bytes sent.", kServer},
+
+    // The process, by the names that Prometheus' client libraries use.
+    {"push_cache_build_info", kGauge, "Always 1; the labels say what runs.", kBuild},
+    {"process_cpu_seconds_total", kCounter, "Processor time, user and system."},
+    {"process_resident_memory_bytes", kGauge, "Resident memory."},
+    {"process_virtual_memory_bytes", kGauge, "Virtual memory."},
+    {"process_open_fds", kGauge, "Open file descriptors."},
+    {"process_max_fds", kGauge, "Limit of open file descriptors."},
+    {"process_threads", kGauge, "Threads."},
+    {"process_start_time_seconds", kGauge, "Start of the process, seconds since 1970."},
+};
+// clang-format on
+
+constexpr std::string_view kIntroduction = R"(# Metrics
+
+<!-- Made from the table in src/metrics/table.cc by `cmake --build --preset release --target reference`. -->
+
+`GET /metrics` on the health port answers in the text format of Prometheus (0.0.4). Counters begin at 0 with each start of
+the process. The first eight have the names of the service's first form; there, `push_cache_records_total` had no label:
+`sum(push_cache_records_total)` is its value.
+
+| metric | type | labels | meaning |
+| --- | --- | --- | --- |
+)";
+
+}  // namespace
+
+std::span<const Metric> table() { return kTable; }
+
+const Metric* find(std::string_view name) {
+  for (const Metric& metric : kTable) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+std::string reference_page() {
+  std::string page(kIntroduction);
+  for (const Metric& metric : kTable) {
+    page += fmt::format("| `{}` | {} | {} | {} |\n", metric.name,
+                        metric.type == kCounter ? "counter" : "gauge",
+                        fmt::join(metric.labels, ", "), metric.help);
+  }
+  page += R"(
+## What to watch
+
+- `push_cache_ready == 0` for longer than a load takes: `/hams/ready` says why.
+- `push_cache_kafka_connected == 0`, or `push_cache_consumer_lag_total` that grows: answers become stale.
+- `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause.
+- `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
+- `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
+)";
+  return page;
+}
+
+}  // namespace push_cache::metrics

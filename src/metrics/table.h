@@ -1,0 +1,29 @@
+// The table of every metric: docs/reference/metrics.md and the page of /metrics are made from it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace push_cache::metrics {
+
+enum class Type {
+  kCounter,  // only grows; from 0 at each start
+  kGauge,
+};
+
+struct Metric {
+  std::string_view name;
+  Type type = Type::kGauge;
+  std::string_view help;
+  // Names of the labels, in the order in which `Page::add` takes their values.
+  std::span<const std::string_view> labels = {};
+};
+
+std::span<const Metric> table();
+const Metric* find(std::string_view name);
+
+// docs/reference/metrics.md.
+std::string reference_page();
+
+}  // namespace push_cache::metrics
