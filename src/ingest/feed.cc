@@ -129,10 +129,9 @@ void Feed::handle(kafka::Message message) {
     return;
   }
   if (settle(at, state, message)) return;
-  if (const Status stopped = consumer_->unassign(at); !stopped.ok()) {
-    log("ingest").warn("{} goes on being fetched while it waits: {}",
-                       name_of(consumer_->topics()[at.topic], at.partition),
-                       stopped.error().public_text);
+  if (const Status paused = consumer_->pause(at); !paused.ok()) {
+    log("ingest").warn("{} could not be paused: {}", at.partition.value,
+                       paused.error().public_text);
   }
   state.held.push_back(std::move(message));
   ++held_partitions_;
@@ -190,11 +189,10 @@ void Feed::retry_held() {
     if (!state.held.empty()) continue;
     --held_partitions_;
     state.waits_for_schema = false;
-    if (state.reloading) continue;  // `take_found` assigns it
-    const kafka::TopicPartitionOffset next{at, catch_up_.partitions().at(at).position};
-    if (const Status resumed = consumer_->assign({&next, 1}); !resumed.ok()) {
-      log("ingest").error("{} could not be read on: {}",
-                          name_of(consumer_->topics()[at.topic], at.partition),
+    if (state.reloading) continue;  // it is assigned anew once its offsets are known
+    const Offset next = catch_up_.partitions().at(at).position;
+    if (const Status resumed = consumer_->resume({at, next}); !resumed.ok()) {
+      log("ingest").error("{} could not be resumed: {}", at.partition.value,
                           resumed.error().public_text);
     }
   }

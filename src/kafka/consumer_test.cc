@@ -1,0 +1,98 @@
+#include "kafka/consumer.h"
+
+#include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include <chrono>
+
+#include "kafka/producer.h"
+
+namespace push_cache::kafka {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ConsumerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    handle_ = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), nullptr, 0);
+    ASSERT_NE(handle_, nullptr);
+    cluster_ = rd_kafka_mock_cluster_new(handle_, 1);
+    ASSERT_NE(cluster_, nullptr);
+    ASSERT_EQ(rd_kafka_mock_topic_create(cluster_, "t", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    const std::string brokers = rd_kafka_mock_cluster_bootstraps(cluster_);
+    auto producer = Producer::create({.brokers = brokers, .properties = {}});
+    ASSERT_TRUE(producer.ok());
+    producer_ = *std::move(producer);
+    auto consumer = Consumer::create(
+        {.brokers = brokers, .group_id = "test", .topics = {"t"}, .properties = {}});
+    ASSERT_TRUE(consumer.ok());
+    consumer_ = *std::move(consumer);
+  }
+  void TearDown() override {
+    consumer_.reset();
+    producer_.reset();
+    if (cluster_ != nullptr) rd_kafka_mock_cluster_destroy(cluster_);
+    if (handle_ != nullptr) rd_kafka_destroy(handle_);
+  }
+
+  void produce(std::string_view key) {
+    ASSERT_TRUE(producer_->produce("t", key, Bytes()).ok());
+    ASSERT_TRUE(producer_->flush(30s).ok());
+  }
+
+  // Polls until an event of this kind comes; gives its offset, -1 after 30 s without.
+  std::int64_t next(MessageKind kind) {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    while (std::chrono::steady_clock::now() < end) {
+      std::vector<Message> batch;
+      consumer_->poll(50ms, 1, batch);
+      if (!batch.empty() && batch[0].kind() == MessageKind::kOutOfRange) {
+        ADD_FAILURE() << batch[0].error_text();
+        return -1;
+      }
+      if (!batch.empty() && batch[0].kind() == kind) return batch[0].offset().value;
+    }
+    return -1;
+  }
+
+  static constexpr TopicPartition kAt{0, Partition(0)};
+  rd_kafka_t* handle_ = nullptr;
+  rd_kafka_mock_cluster_t* cluster_ = nullptr;
+  std::unique_ptr<Producer> producer_;
+  std::unique_ptr<Consumer> consumer_;
+};
+
+TEST_F(ConsumerTest, GoesOnAfterAPauseAtTheEndWithoutSkippingARecord) {
+  produce("first");
+  const TopicPartitionOffset from{kAt, Offset(0)};
+  ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
+  EXPECT_EQ(next(MessageKind::kRecord), 0);
+  EXPECT_EQ(next(MessageKind::kEnd), 1);
+  ASSERT_TRUE(consumer_->pause(kAt).ok());
+  ASSERT_TRUE(consumer_->resume({kAt, Offset(1)}).ok());
+  EXPECT_EQ(next(MessageKind::kEnd), 1);  // and not: out of range
+  ASSERT_TRUE(consumer_->pause(kAt).ok());
+  produce("second");
+  produce("third");
+  ASSERT_TRUE(consumer_->resume({kAt, Offset(1)}).ok());
+  EXPECT_EQ(next(MessageKind::kRecord), 1);
+  EXPECT_EQ(next(MessageKind::kRecord), 2);
+}
+
+TEST_F(ConsumerTest, GivesNothingOfAPausedPartition) {
+  const TopicPartitionOffset from{kAt, Offset(0)};
+  ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
+  EXPECT_EQ(next(MessageKind::kEnd), 0);
+  ASSERT_TRUE(consumer_->pause(kAt).ok());
+  produce("meanwhile");
+  std::vector<Message> batch;
+  consumer_->poll(300ms, 10, batch);
+  EXPECT_TRUE(batch.empty());
+  ASSERT_TRUE(consumer_->resume({kAt, Offset(0)}).ok());
+  EXPECT_EQ(next(MessageKind::kRecord), 0);
+}
+
+}  // namespace
+}  // namespace push_cache::kafka
