@@ -88,7 +88,7 @@ struct Hams {
 };
 
 struct StartupChecks {
-  std::uint32_t fails = 2;                   // attempts that may fail before the start is given up
+  std::uint32_t fails = 2;                   // attempts that may fail before it is said
   std::chrono::milliseconds timeout{5'000};  // of one attempt
   bool enabled = true;
   bool operator==(const StartupChecks&) const = default;

@@ -125,10 +125,10 @@ constexpr Option kOptions[] = {
      .slot = [](Config& c, std::size_t) -> Slot { return &c.hams.prefix; }},
 
     {.path = "startup_checks.enabled", .type = kBool, .fallback = "true",
-     .help = "Check at the start that the registry answers and knows Avro, and that the topic exists.",
+     .help = "Ask at the start whether the registry answers and knows Avro, and warn in the log when not. The service waits for registry, brokers and topics all the same.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.enabled; }},
     {.path = "startup_checks.fails", .type = kCount, .fallback = "2",
-     .help = "Attempts that may fail before the start is given up.",
+     .help = "Attempts that may fail before that warning.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.fails; }, .max = 1'000'000},
     {.path = "startup_checks.timeout", .type = kDuration, .fallback = "5s",
      .help = "Longest time for one attempt.",
