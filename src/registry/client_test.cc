@@ -148,8 +148,8 @@ TEST(Client, AnswersWithoutSenseAreWorthARetry) {
 TEST(Client, RefusesAHugeBody) {
   const std::string huge(limits::kRegistryBodyBytesMax + 1, ' ');
   EXPECT_EQ(fetch_error({.body = huge}).code, ErrorCode::kTooLarge);
-  const std::string large =
-      std::string(limits::kRegistryBodyBytesMax - 20, ' ') + R"({"schema":"x"})";
+  std::string large(limits::kRegistryBodyBytesMax - 20, ' ');
+  large.append(R"({"schema":"x"})");
   TestServer server([&large](const TestRequest&) { return TestReply{.body = large}; });
   EXPECT_TRUE(client_of({.url = server.url()})->fetch(SchemaId(7)).ok());
 }
