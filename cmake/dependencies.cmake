@@ -52,3 +52,7 @@ else()
 endif()
 target_link_libraries(push_cache_rdkafka INTERFACE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB
                       PkgConfig::ZSTD Threads::Threads)
+if(archives AND PUSH_CACHE_SANITIZE MATCHES "thread")
+  add_library(push_cache_tsan_threads STATIC ${CMAKE_SOURCE_DIR}/cmake/tsan_threads.c)
+  target_link_libraries(push_cache_rdkafka INTERFACE push_cache_tsan_threads)
+endif()
