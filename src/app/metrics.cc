@@ -1,8 +1,114 @@
-// What the service tells Prometheus.
+// What the service tells Prometheus; the names are those of the table in metrics/table.cc.
 #include "app/service.h"
+#include "base/log.h"
+#include "metrics/page.h"
 
 namespace push_cache::app {
+namespace {
 
-std::string Service::metrics_text() const { return ""; }
+template <typename Count>
+double number(const Count& count) {
+  return static_cast<double>(static_cast<std::uint64_t>(count));
+}
+
+void add_server(metrics::Page& page, std::string_view name, const http::ServerCounts& counts) {
+  page.add("push_cache_http_connections", {name}, number(counts.connections_open));
+  page.add("push_cache_http_connections_total", {name}, number(counts.connections_total));
+  page.add("push_cache_http_connections_refused_total", {name}, number(counts.connections_refused));
+  page.add("push_cache_http_requests_total", {name}, number(counts.requests_total));
+  page.add("push_cache_http_bad_requests_total", {name}, number(counts.bad_requests_total));
+  page.add("push_cache_http_received_bytes_total", {name}, number(counts.bytes_in_total));
+  page.add("push_cache_http_sent_bytes_total", {name}, number(counts.bytes_out_total));
+}
+
+void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
+  page.add("push_cache_ready", {}, feed.ready ? 1 : 0);
+  if (feed.first_ready_seconds) page.add("push_cache_ready_seconds", {}, *feed.first_ready_seconds);
+  page.add("push_cache_load_rate", {}, feed.records_per_second);
+  if (feed.eta_seconds) page.add("push_cache_load_eta_seconds", {}, *feed.eta_seconds);
+  page.add("push_cache_kafka_connected", {}, feed.connected ? 1 : 0);
+  std::int64_t lag = 0;
+  int waiting = 0;
+  for (const ingest::PartitionStatus& partition : feed.partitions) {
+    lag += partition.lag_records();
+    page.add("push_cache_partition_lag",
+             {partition.topic, std::to_string(partition.partition.value)},
+             static_cast<double>(partition.lag_records()));
+    waiting += partition.stage != ingest::PartitionStage::kLoading &&
+                       partition.stage != ingest::PartitionStage::kCaughtUp
+                   ? 1
+                   : 0;
+  }
+  page.add("push_cache_consumer_lag_total", {}, static_cast<double>(lag));
+  page.add("push_cache_partitions_waiting", {}, waiting);
+}
+
+void add_totals(metrics::Page& page, const ingest::Totals& totals) {
+  using ingest::BadCause;
+  const auto bad = [&totals](BadCause cause) {
+    return number(totals.bad[static_cast<std::size_t>(cause)]);
+  };
+  page.add("updates_received", {}, number(totals.updates));
+  page.add("tombstones_processed", {}, number(totals.tombstones));
+  page.add("schema_mismatch_count", {},
+           bad(BadCause::kBadMagic) + bad(BadCause::kTruncated) + bad(BadCause::kUndecodable));
+  page.add("schema_unrouted_count", {}, number(totals.unrouted));
+  page.add("push_cache_consumed_total", {}, number(totals.records));
+  page.add("push_cache_store_errors_total", {}, number(totals.store_errors));
+  for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
+    page.add("bad_records_total", {to_string(static_cast<BadCause>(i))}, number(totals.bad[i]));
+  }
+}
+
+}  // namespace
+
+std::string Service::metrics_text() const {
+  metrics::Page page;
+  add_feed(page, feed_->status());
+  add_totals(page, applier_->totals());
+
+  api::RecordsCounts answers;
+  for (const RouteRow& route : routes_) {
+    const api::RecordsCounts counts = route.records->counts();
+    answers.misses += counts.misses;
+    for (std::size_t i = 0; i < counts.by_status_class.size(); ++i) {
+      answers.by_status_class[i] += counts.by_status_class[i];
+    }
+  }
+  std::uint64_t requests = 0;
+  constexpr std::array<std::string_view, 6> kClasses = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
+  for (std::size_t i = 0; i < kClasses.size(); ++i) {
+    requests += answers.by_status_class[i];
+    if (i >= 2) {
+      page.add("push_cache_responses_total", {kClasses[i]}, number(answers.by_status_class[i]));
+    }
+  }
+  page.add("requests_total", {}, number(requests));
+  page.add("requests_miss", {}, number(answers.misses));
+
+  const registry::SchemaCacheCounts schemas = schemas_->counts();
+  page.add("push_cache_registry_requests_total", {}, number(schemas.requests_total));
+  page.add("push_cache_registry_errors_total", {}, number(schemas.errors_total));
+  page.add("push_cache_registry_schemas", {}, number(schemas.known));
+  page.add("push_cache_registry_schemas_waiting", {}, number(schemas.waiting));
+  page.add("push_cache_registry_schemas_failed", {}, number(schemas.failed));
+
+  for (const StoreRow& row : stores_) {
+    const store::Counts counts = row.store->counts();
+    page.add("push_cache_records_total", {row.name}, number(counts.records));
+    page.add("push_cache_store_bytes", {row.name}, number(counts.bytes));
+  }
+  add_server(page, "api", api_server_->counts());
+  // The health port opens last and may be asked while it opens.
+  if (const http::Server* own = opened_health_server_.load(std::memory_order_acquire)) {
+    add_server(page, "hams", own->counts());
+  }
+  page.add("push_cache_build_info", {kVersion}, 1);
+  metrics::add_process(page);
+  for (const std::string& name : page.refused()) {
+    log("app").error("metric {} is not as the table of metrics has it", name);
+  }
+  return page.text();
+}
 
 }  // namespace push_cache::app

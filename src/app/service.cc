@@ -26,6 +26,7 @@ Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
 Service::~Service() {
   registry_check_.request_stop();
   gate_.watch(nullptr);
+  opened_health_server_.store(nullptr, std::memory_order_release);
   health_server_.reset();
   api_server_.reset();
   feed_.reset();
@@ -138,6 +139,7 @@ Status Service::start_servers(unsigned loops) {
     return std::move(health_server).error();
   }
   health_server_ = *std::move(health_server);
+  opened_health_server_.store(health_server_.get(), std::memory_order_release);
   return {};
 }
 

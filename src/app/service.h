@@ -101,6 +101,7 @@ class Service {
   std::unique_ptr<ingest::Feed> feed_;
   std::unique_ptr<http::Server> api_server_;
   std::unique_ptr<http::Server> health_server_;
+  std::atomic<const http::Server*> opened_health_server_ = nullptr;
   std::jthread registry_check_;
 };
 

@@ -48,8 +48,9 @@ struct FeedStatus {
   std::string error;                 // why not connected, "" otherwise; holds no secret
   std::vector<std::string> reasons;  // why not ready, for people; empty when ready
   std::vector<PartitionStatus> partitions;
-  double records_per_second = 0;      // lately
-  std::optional<double> eta_seconds;  // until caught up; nothing when unknown or ready
+  double records_per_second = 0;              // lately
+  std::optional<double> first_ready_seconds;  // from the start of the feed; nothing before
+  std::optional<double> eta_seconds;          // until caught up; nothing when unknown or ready
 };
 
 struct FeedOptions {
@@ -107,6 +108,7 @@ class Feed {
   void set_connection(const Status& status);
 
   FeedOptions options_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Applier& applier_;
   std::vector<store::Store*> stores_;
   std::unique_ptr<kafka::Consumer> consumer_;
@@ -132,6 +134,7 @@ class Feed {
   std::vector<kafka::TopicPartition> reload_wanted_;
   bool reload_signal_ = false;
   std::map<std::uint32_t, std::string> topic_problems_;
+  std::optional<double> first_ready_seconds_;
   bool connected_ = false;
   std::string connection_error_;
   std::vector<PartitionStatus> partitions_;

@@ -1,0 +1,208 @@
+// The feed against an embedded Kafka and registry: what happens when either is away.
+#include "ingest/feed.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "embedded/mock_broker.h"
+#include "embedded/registry_server.h"
+#include "kafka/producer.h"
+#include "registry/client.h"
+#include "store/memory_store.h"
+
+namespace push_cache::ingest {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kSchema =
+    R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"}]})";
+constexpr const char* kNewSchema =
+    R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"},)"
+    R"({"name":"n","type":"int","default":0}]})";
+
+bool wait_for(const std::function<bool()>& condition, std::chrono::seconds limit = 60s) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+class FeedTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto registry = embedded::RegistryServer::start();
+    ASSERT_TRUE(registry.ok()) << registry.error().describe();
+    registry_ = *std::move(registry);
+    auto id = registry_->add("users-value", kSchema);
+    ASSERT_TRUE(id.ok());
+    schema_ = *id;
+    auto client = registry::Client::create({.url = registry_->url(), .total_timeout = 2s});
+    ASSERT_TRUE(client.ok());
+    client_ = *std::move(client);
+    schemas_ = std::make_unique<registry::SchemaCache>(
+        *client_,
+        registry::SchemaCacheOptions{
+            .retry = {.first = 5ms, .max = 20ms, .not_found_first = 5ms, .not_found_max = 20ms}});
+  }
+
+  void start_broker(int partitions) {
+    auto broker = embedded::MockBroker::start({.topics = {{"users", partitions}}});
+    ASSERT_TRUE(broker.ok()) << broker.error().describe();
+    broker_ = *std::move(broker);
+    auto producer = kafka::Producer::create({.brokers = broker_->bootstrap(), .properties = {}});
+    ASSERT_TRUE(producer.ok());
+    producer_ = *std::move(producer);
+  }
+
+  void start_feed(const std::string& brokers, const std::string& topic = "users") {
+    applier_ = std::make_unique<Applier>(
+        *schemas_,
+        std::vector<Target>{{"all", store_.get(), [](std::string_view) { return true; }}},
+        std::vector<std::string>{topic});
+    FeedOptions options;
+    options.consumer = {
+        .brokers = brokers, .group_id = "test", .topics = {topic}, .properties = {}};
+    options.discovery_interval = 100ms;
+    options.metadata_timeout = 1s;
+    auto feed = Feed::start(options, *applier_, {store_.get()});
+    ASSERT_TRUE(feed.ok()) << feed.error().describe();
+    feed_ = *std::move(feed);
+  }
+
+  std::string value(SchemaId id, const std::string& text, const std::string& more = "") const {
+    std::string out(1, '\0');
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      out.push_back(static_cast<char>(static_cast<std::uint32_t>(id.value) >> shift));
+    }
+    out.push_back(static_cast<char>(text.size() * 2));
+    return out + text + more;
+  }
+
+  void produce(const std::string& key, const std::optional<std::string>& text) {
+    std::optional<Bytes> bytes;
+    if (text) bytes = Bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
+    ASSERT_TRUE(producer_->produce("users", key, bytes).ok());
+  }
+
+  std::uint64_t records() const { return store_->counts().records; }
+
+  std::unique_ptr<embedded::RegistryServer> registry_;
+  SchemaId schema_;
+  std::unique_ptr<registry::Client> client_;
+  std::unique_ptr<registry::SchemaCache> schemas_;
+  std::unique_ptr<embedded::MockBroker> broker_;
+  std::unique_ptr<kafka::Producer> producer_;
+  std::unique_ptr<store::Store> store_ = store::make_memory_store();
+  std::unique_ptr<Applier> applier_;
+  std::unique_ptr<Feed> feed_;
+};
+
+TEST_F(FeedTest, ReadyMeansEverythingIsThere) {
+  start_broker(4);
+  for (int i = 0; i < 5000; ++i) {
+    produce("k" + std::to_string(i), value(schema_, "v" + std::to_string(i)));
+  }
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(records(), 5000u);
+  EXPECT_TRUE(
+      wait_for([this] { return feed_->status().ready && feed_->status().reasons.empty(); }));
+  produce("k0", std::nullopt);
+  produce("new", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  EXPECT_TRUE(wait_for([this] { return applier_->totals().tombstones == 1 && records() == 5000; }));
+}
+
+TEST_F(FeedTest, AnEmptyTopicIsReady) {
+  start_broker(2);
+  start_feed(broker_->bootstrap());
+  EXPECT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(records(), 0u);
+}
+
+TEST_F(FeedTest, NotReadyWhileNoBrokerAnswers) {
+  start_broker(1);
+  produce("a", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  broker_->set_down();
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] { return !feed_->status().error.empty(); }));
+  EXPECT_FALSE(feed_->ready());
+  EXPECT_FALSE(feed_->status().reasons.empty());
+  broker_->set_up();
+  EXPECT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(records(), 1u);
+}
+
+TEST_F(FeedTest, ARegistryThatIsAwayHoldsBackAndLosesNothing) {
+  start_broker(1);
+  registry_->fail_with(503);
+  for (int i = 0; i < 100; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
+  produce("k0", std::nullopt);
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] {
+    const FeedStatus status = feed_->status();
+    return !status.partitions.empty() &&
+           status.partitions[0].stage == PartitionStage::kWaitingForSchema;
+  }));
+  EXPECT_FALSE(feed_->ready());
+  EXPECT_EQ(records(), 0u);
+  registry_->fail_with(0);
+  EXPECT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(records(), 99u) << "the tombstone came after its record";
+}
+
+TEST_F(FeedTest, OnePartitionThatWaitsDoesNotHoldUpTheOthers) {
+  start_broker(8);
+  for (int i = 0; i < 800; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  // An id that the registry does not know yet, in one partition, with good records behind it.
+  const SchemaId unknown(schema_.value + 1);
+  produce("stuck", value(unknown, "y", "\x02"));
+  produce("stuck", value(unknown, "z", "\x04"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] { return records() == 800; }));
+  EXPECT_FALSE(feed_->ready());
+  for (int i = 0; i < 800; ++i) produce("more" + std::to_string(i), value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  ASSERT_TRUE(wait_for([this] { return records() >= 1400; })) << records();
+  EXPECT_LT(records(), 1600u) << "what comes behind the waiting record waits with it";
+  ASSERT_EQ(*registry_->add("users-value", kNewSchema), unknown);
+  EXPECT_TRUE(wait_for([this] { return feed_->ready() && records() == 1601; })) << records();
+  for (const auto& partition : feed_->status().partitions) {
+    EXPECT_TRUE(wait_for([this] {
+      for (const auto& one : feed_->status().partitions) {
+        if (one.stage != PartitionStage::kCaughtUp) return false;
+      }
+      return true;
+    })) << partition.partition.value;
+  }
+}
+
+TEST_F(FeedTest, EndsWhileARecordWaits) {
+  start_broker(1);
+  produce("stuck", value(SchemaId(999'999), "y"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] {
+    const FeedStatus status = feed_->status();
+    return !status.partitions.empty() &&
+           status.partitions[0].stage == PartitionStage::kWaitingForSchema;
+  }));
+  feed_.reset();
+  SUCCEED() << "held messages went before the handle";
+}
+
+}  // namespace
+}  // namespace push_cache::ingest
