@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 
+#include "config/checks.h"
 #include "config/config.h"
 #include "config/layers.h"
 #include "config/options.h"
@@ -46,10 +46,12 @@ class Loader {
     config_.cache.stores.resize(items_of(root, "stores"));
     config_.cache.routes.resize(items_of(root, "routes"));
     section(root, "", "", 0);
-    check_registry();
-    check_stores();
-    check_routes();
-    check_addresses();
+    // A user and password of the URL count where the keys of their own are not set.
+    SchemaRegistry& registry = config_.kafka.registry;
+    if (registry.username.empty()) registry.username = url_username_;
+    if (registry.password.empty()) registry.password = url_password_;
+    given_.source = sources_.file;
+    check(config_, given_, faults_);
     return std::move(config_);
   }
 
@@ -63,15 +65,6 @@ class Loader {
     Value* found = cache == nullptr ? nullptr : cache->find(list);
     return found == nullptr || !found->is_list() ? 0 : found->items.size();
   }
-
-  // Where `path` was given, or the whole configuration's name.
-  std::string where(const std::string& path) const {
-    const auto found = places_.find(path);
-    return found == places_.end() ? sources_.file : found->second;
-  }
-  bool given(const std::string& path) const { return places_.contains(path); }
-  // Whether its value was taken, so that checks against others make sense.
-  bool good(const std::string& path) const { return good_.contains(path); }
 
   void section(Value& value, const std::string& pattern, const std::string& path,
                std::size_t index) {
@@ -110,7 +103,7 @@ class Loader {
             "required: a list with at least one item");
       return;
     }
-    places_.emplace(path, value->where);
+    given_.places.emplace(path, value->where);
     if (!value->is_list()) {
       fault(path, value->where, "should be a list");
       return;
@@ -141,10 +134,10 @@ class Loader {
       }
       return;
     }
-    places_.emplace(path, value->where);
+    given_.places.emplace(path, value->where);
     const std::size_t before = faults_.list().size();
     take(row, *value, path, index);
-    if (faults_.list().size() == before) good_.insert(path);
+    if (faults_.list().size() == before) given_.good.insert(path);
   }
 
   void reject(const Option& row, const Value& value, const std::string& path,
@@ -388,7 +381,7 @@ class Loader {
     for (const Entry& entry : value.entries) {
       const std::string name = before + entry.key;
       const std::string name_path = path + "." + shown(entry.key);
-      places_.emplace(name_path, entry.value.where);
+      given_.places.emplace(name_path, entry.value.where);
       if (entry.key.empty()) {
         fault(path, entry.where, "a property without a name");
         continue;
@@ -426,108 +419,10 @@ class Loader {
     url_password_ = std::move(url->password);
   }
 
-  void check_registry() {
-    SchemaRegistry& registry = config_.kafka.registry;
-    if (registry.username.empty()) registry.username = url_username_;
-    if (registry.password.empty()) registry.password = url_password_;
-    if (!registry.token.empty() && !(registry.username.empty() && registry.password.empty())) {
-      fault("kafka.schema_registry.token", where("kafka.schema_registry.token"),
-            "a user name or password is given too; choose one");
-    } else if (!registry.password.empty() && registry.username.empty()) {
-      fault("kafka.schema_registry.password", where("kafka.schema_registry.password"),
-            "a password needs kafka.schema_registry.username");
-    }
-  }
-
-  void check_stores() {
-    std::map<std::string, std::size_t> names;
-    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
-      const Store& store = config_.cache.stores[i];
-      const std::string path = fmt::format("cache.stores[{}]", i);
-      if (good(path + ".name")) {
-        const auto [other, fresh] = names.emplace(store.name, i);
-        if (!fresh) {
-          fault(path + ".name", where(path + ".name"),
-                fmt::format("'{}' is the name of cache.stores[{}] too ({})", shown(store.name),
-                            other->second,
-                            where(fmt::format("cache.stores[{}].name", other->second))));
-        }
-      }
-      if (!good(path + ".type")) continue;
-      if (store.type == StoreType::kRedis && !given(path + ".url")) {
-        fault(path + ".url", where(path + ".type"),
-              fmt::format("required for redis, and set nowhere; it can also be given as {}",
-                          environment_name(path + ".url")));
-      }
-      for (const char* key : {".url", ".prefix"}) {
-        if (store.type != StoreType::kInMemory || !given(path + key)) continue;
-        config_.notes.push_back(fmt::format("{}: {} has no effect for a store in memory",
-                                            where(path + key), path + key));
-      }
-    }
-  }
-
-  void check_routes() {
-    std::map<std::string, std::size_t> paths;
-    std::set<std::string, std::less<>> used;
-    std::vector<std::string_view> names;
-    bool names_known = given("cache.stores");
-    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
-      names_known = names_known && good(fmt::format("cache.stores[{}].name", i));
-      names.push_back(config_.cache.stores[i].name);
-    }
-    for (std::size_t i = 0; i < config_.cache.routes.size(); ++i) {
-      const Route& route = config_.cache.routes[i];
-      const std::string path = fmt::format("cache.routes[{}]", i);
-      if (good(path + ".path")) {
-        if (route.path.empty()) {
-          fault(path + ".path", where(path + ".path"), "must not be empty");
-        }
-        claim(paths, route.path, i);
-        if (!route.key_from_body.empty()) claim(paths, route.path + "_by_body", i);
-      }
-      if (!good(path + ".store")) continue;
-      used.insert(route.store);
-      // With a store's name at fault the route may well mean that one.
-      if (!names_known || std::find(names.begin(), names.end(), route.store) != names.end())
-        continue;
-      const std::string_view meant = closest(route.store, names);
-      fault(path + ".store", where(path + ".store"),
-            fmt::format("there is no store '{}'{}", shown(route.store),
-                        meant.empty() ? "" : fmt::format("; did you mean '{}'?", shown(meant))));
-    }
-    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
-      if (used.contains(config_.cache.stores[i].name)) continue;
-      const std::string path = fmt::format("cache.stores[{}].name", i);
-      config_.notes.push_back(fmt::format("{}: no route serves the store '{}'", where(path),
-                                          shown(config_.cache.stores[i].name)));
-    }
-  }
-
-  void claim(std::map<std::string, std::size_t>& paths, const std::string& route,
-             std::size_t index) {
-    const auto [other, fresh] = paths.emplace(route, index);
-    if (fresh) return;
-    const std::string path = fmt::format("cache.routes[{}].path", index);
-    fault(path, where(path),
-          fmt::format("'{}' is served by cache.routes[{}] too ({})", shown(route), other->second,
-                      where(fmt::format("cache.routes[{}].path", other->second))));
-  }
-
-  void check_addresses() {
-    const std::string& api = config_.webservice.address;
-    if (api != config_.hams.address || api.ends_with(":0")) return;
-    const bool at_hams = given("hams.address");
-    fault(at_hams ? "hams.address" : "webservice.address",
-          where(at_hams ? "hams.address" : "webservice.address"),
-          fmt::format("'{}' is the address of the {} too", api, at_hams ? "API" : "health checks"));
-  }
-
   const Sources& sources_;
   Faults& faults_;
   Config config_;
-  std::map<std::string, std::string> places_;  // path -> where it was given
-  std::set<std::string> good_;                 // paths whose value was taken
+  Given given_;
   std::string url_username_;
   std::string url_password_;
 };

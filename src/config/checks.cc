@@ -1,0 +1,137 @@
+#include "config/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "config/options.h"
+#include "config/value.h"
+
+namespace push_cache::config {
+namespace {
+
+class Checker {
+ public:
+  Checker(Config& config, const Given& given, Faults& faults)
+      : config_(config), given_(given), faults_(faults) {}
+
+  void check_registry() {
+    const SchemaRegistry& registry = config_.kafka.registry;
+    if (!registry.token.empty() && !(registry.username.empty() && registry.password.empty())) {
+      fault("kafka.schema_registry.token", where("kafka.schema_registry.token"),
+            "a user name or password is given too; choose one");
+    } else if (!registry.password.empty() && registry.username.empty()) {
+      fault("kafka.schema_registry.password", where("kafka.schema_registry.password"),
+            "a password needs kafka.schema_registry.username");
+    }
+  }
+
+  void check_stores() {
+    std::map<std::string, std::size_t> names;
+    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
+      const Store& store = config_.cache.stores[i];
+      const std::string path = fmt::format("cache.stores[{}]", i);
+      if (good(path + ".name")) {
+        const auto [other, fresh] = names.emplace(store.name, i);
+        if (!fresh) {
+          fault(path + ".name", where(path + ".name"),
+                fmt::format("'{}' is the name of cache.stores[{}] too ({})", shown(store.name),
+                            other->second,
+                            where(fmt::format("cache.stores[{}].name", other->second))));
+        }
+      }
+      if (!good(path + ".type")) continue;
+      if (store.type == StoreType::kRedis && !given(path + ".url")) {
+        fault(path + ".url", where(path + ".type"),
+              fmt::format("required for redis, and set nowhere; it can also be given as {}",
+                          environment_name(path + ".url")));
+      }
+      for (const char* key : {".url", ".prefix"}) {
+        if (store.type != StoreType::kInMemory || !given(path + key)) continue;
+        config_.notes.push_back(fmt::format("{}: {} has no effect for a store in memory",
+                                            where(path + key), path + key));
+      }
+    }
+  }
+
+  void check_routes() {
+    std::map<std::string, std::size_t> paths;
+    std::set<std::string, std::less<>> used;
+    std::vector<std::string_view> names;
+    bool names_known = given("cache.stores");
+    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
+      names_known = names_known && good(fmt::format("cache.stores[{}].name", i));
+      names.push_back(config_.cache.stores[i].name);
+    }
+    for (std::size_t i = 0; i < config_.cache.routes.size(); ++i) {
+      const Route& route = config_.cache.routes[i];
+      const std::string path = fmt::format("cache.routes[{}]", i);
+      if (good(path + ".path")) {
+        if (route.path.empty()) {
+          fault(path + ".path", where(path + ".path"), "must not be empty");
+        }
+        claim(paths, route.path, i);
+        if (!route.key_from_body.empty()) claim(paths, route.path + "_by_body", i);
+      }
+      if (!good(path + ".store")) continue;
+      used.insert(route.store);
+      // With a store's name at fault the route may well mean that one.
+      if (!names_known || std::find(names.begin(), names.end(), route.store) != names.end())
+        continue;
+      const std::string_view meant = closest(route.store, names);
+      fault(path + ".store", where(path + ".store"),
+            fmt::format("there is no store '{}'{}", shown(route.store),
+                        meant.empty() ? "" : fmt::format("; did you mean '{}'?", shown(meant))));
+    }
+    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
+      if (used.contains(config_.cache.stores[i].name)) continue;
+      const std::string path = fmt::format("cache.stores[{}].name", i);
+      config_.notes.push_back(fmt::format("{}: no route serves the store '{}'", where(path),
+                                          shown(config_.cache.stores[i].name)));
+    }
+  }
+
+  void claim(std::map<std::string, std::size_t>& paths, const std::string& route,
+             std::size_t index) {
+    const auto [other, fresh] = paths.emplace(route, index);
+    if (fresh) return;
+    const std::string path = fmt::format("cache.routes[{}].path", index);
+    fault(path, where(path),
+          fmt::format("'{}' is served by cache.routes[{}] too ({})", shown(route), other->second,
+                      where(fmt::format("cache.routes[{}].path", other->second))));
+  }
+
+  void check_addresses() {
+    const std::string& api = config_.webservice.address;
+    if (api != config_.hams.address || api.ends_with(":0")) return;
+    const bool at_hams = given("hams.address");
+    fault(at_hams ? "hams.address" : "webservice.address",
+          where(at_hams ? "hams.address" : "webservice.address"),
+          fmt::format("'{}' is the address of the {} too", api, at_hams ? "API" : "health checks"));
+  }
+
+ private:
+  void fault(std::string path, std::string where, std::string text) {
+    faults_.add({std::move(path), std::move(where), std::move(text)});
+  }
+  std::string where(const std::string& path) const { return given_.where(path); }
+  bool given(const std::string& path) const { return given_.places.contains(path); }
+  bool good(const std::string& path) const { return given_.good.contains(path); }
+
+  Config& config_;
+  const Given& given_;
+  Faults& faults_;
+};
+
+}  // namespace
+
+void check(Config& config, const Given& given, Faults& faults) {
+  Checker checker(config, given, faults);
+  checker.check_registry();
+  checker.check_stores();
+  checker.check_routes();
+  checker.check_addresses();
+}
+
+}  // namespace push_cache::config
