@@ -46,14 +46,18 @@ Status Service::make_stores() {
   return {};
 }
 
-Status Service::make_schemas() {
+registry::ClientOptions Service::registry_options() const {
   const config::SchemaRegistry& registry = config_.kafka.registry;
-  auto client = registry::Client::create({.url = registry.url,
-                                          .username = registry.username,
-                                          .password = registry.password,
-                                          .bearer_token = registry.token,
-                                          .ca_file = registry.ca_file,
-                                          .total_timeout = registry.timeout});
+  return {.url = registry.url,
+          .username = registry.username,
+          .password = registry.password,
+          .bearer_token = registry.token,
+          .ca_file = registry.ca_file,
+          .total_timeout = registry.timeout};
+}
+
+Status Service::make_schemas() {
+  auto client = registry::Client::create(registry_options());
   if (!client.ok()) return std::move(client).error();
   client_ = *std::move(client);
   registry::SchemaCacheOptions options;
@@ -163,8 +167,12 @@ Status Service::start_feed() {
 // ends the start: the registry may come later.
 void Service::check_registry() {
   registry_check_ = std::jthread([this](const std::stop_token& stop) {
+    registry::ClientOptions options = registry_options();
+    options.total_timeout = config_.startup_checks.timeout;
+    const auto client = registry::Client::create(options);
+    if (!client.ok()) return;  // `make_schemas` has said it
     for (std::uint32_t attempt = 1; !stop.stop_requested(); ++attempt) {
-      const Status answer = client_->check();
+      const Status answer = (*client)->check();
       if (answer.ok()) {
         log("app").info("the schema registry answers");
         return;

@@ -79,6 +79,7 @@ class Service {
   };
 
   explicit Service(const config::Config& config) : config_(config) {}
+  registry::ClientOptions registry_options() const;
   Status make_stores();
   Status make_schemas();
   void make_routes(unsigned loops);
