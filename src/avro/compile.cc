@@ -1,537 +1,203 @@
 #include "avro/compile.h"
 
 #include <algorithm>
-#include <map>
-#include <utility>
 
-#include "avro/encode.h"
+#include "avro/compiler.h"
+#include "avro/interpreter.h"
 #include "base/utf8.h"
 
 namespace push_cache::avro {
 namespace {
 
-constexpr std::size_t kPathDepthMax = 200;
+// Records are compiled in line up to these, and called beyond: the program stays in proportion to
+// the schemas, and the compiler's stack bounded.
+constexpr std::size_t kInlineDepthMax = 16;
+constexpr std::size_t kInlineOpsMax = 8192;
+constexpr std::size_t kInlineTextMax = 256 * 1024;
 
-bool same_name(const Node& writer, const Node& reader) {
-  if (writer.short_name() == reader.short_name()) return true;
-  return std::any_of(reader.aliases.begin(), reader.aliases.end(),
-                     [&](const std::string& alias) { return alias == writer.full_name; });
-}
-
-// Whether data of `writer` may be read as `reader`, as far as it takes to choose a branch of a
-// union.
-bool matches(const Node& writer, const Node& reader, int depth = 0) {
-  if (depth > 32) return true;
-  if (writer.type == Type::kUnion || reader.type == Type::kUnion) return true;
-  if (writer.type == reader.type) {
-    switch (writer.type) {
-      case Type::kRecord:
-      case Type::kEnum:
-        return same_name(writer, reader);
-      case Type::kFixed:
-        return same_name(writer, reader) && writer.fixed_bytes == reader.fixed_bytes;
-      case Type::kArray:
-      case Type::kMap:
-        return matches(*writer.items, *reader.items, depth + 1);
-      default:
-        return true;
-    }
-  }
-  switch (writer.type) {
-    case Type::kInt:
-      return reader.type == Type::kLong || reader.type == Type::kFloat ||
-             reader.type == Type::kDouble;
-    case Type::kLong:
-      return reader.type == Type::kFloat || reader.type == Type::kDouble;
-    case Type::kFloat:
-      return reader.type == Type::kDouble;
-    case Type::kString:
-      return reader.type == Type::kBytes;
-    case Type::kBytes:
-      return reader.type == Type::kString;
-    default:
-      return false;
-  }
-}
-
-std::string describe(const Node& node) {
-  return node.full_name.empty() ? std::string(to_string(node.type)) : node.full_name;
-}
-
-// One record type (or pair) has one function, so shared and recursive types cost their size once.
-struct FunctionDraft {
-  std::vector<Instruction> code;
-  std::uint32_t slots = 0;
-  bool finished = false;
-  std::optional<Error> broken;
-};
-
-class Compiler {
- public:
-  explicit Compiler(LogicalTypes logical_types) : logical_types_(logical_types) {}
-
-  Result<Program> compile(const Node& writer, const Node& reader) {
-    drafts_.emplace_back();
-    current_ = 0;
-    if (Status done = value(writer, reader); !done.ok()) return std::move(done).error();
-    emit(Code::kEnd);
-    drafts_[0].finished = true;
-    return link();
-  }
-
- private:
-  using Pair = std::pair<const Node*, const Node*>;
-
-  bool readable() const { return logical_types_ == LogicalTypes::kReadable; }
-
-  std::vector<Instruction>& code() { return drafts_[current_].code; }
-  std::uint32_t here() { return static_cast<std::uint32_t>(code().size()); }
-
-  std::uint32_t emit(Code what, std::uint32_t a = 0, std::uint32_t b = 0) {
-    Instruction instruction{.code = what, .a = a, .b = b};
-    instruction.literal = static_cast<std::uint32_t>(program_.text.size());
-    instruction.literal_bytes = static_cast<std::uint32_t>(pending_.size());
-    program_.text += pending_;
-    pending_.clear();
-    code().push_back(instruction);
-    return here() - 1;
-  }
-
-  void emit_fail(const Error& error) {
-    program_.messages.push_back(error.public_text);
-    emit(Code::kFail, static_cast<std::uint32_t>(program_.messages.size() - 1));
-  }
-
-  void append_quoted(std::string& out, std::string_view text) {
-    Buffer buffer;
-    append_json_string(buffer, text);
-    out += buffer.view();
-  }
-
-  Error fault(std::string_view text) const {
-    std::string where;
-    for (const std::string& part : path_) where += (where.empty() ? "" : ".") + part;
-    return {ErrorCode::kInvalidArgument,
-            (where.empty() ? std::string("the schema") : "field '" + where + "'") + ": " +
-                std::string(text)};
-  }
-
-  Error mismatch(const Node& writer, const Node& reader) const {
-    return fault("data of type " + describe(writer) + " cannot be read as " + describe(reader));
-  }
-
-  // One value of `writer` as `reader`.
-  Status value(const Node& writer, const Node& reader) {
-    if (path_.size() > kPathDepthMax) return fault("nested too deeply");
-    if (writer.type == Type::kUnion) return union_value(writer, reader);
-    if (reader.type == Type::kUnion) {
-      const Node* branch = choose_branch(writer, reader);
-      if (branch == nullptr) return mismatch(writer, reader);
-      return value(writer, *branch);
-    }
-    if (&writer != &reader && !matches(writer, reader)) return mismatch(writer, reader);
-    switch (writer.type) {
-      case Type::kNull:
-        pending_ += "null";
-        return {};
-      case Type::kBoolean:
-        emit(Code::kBoolean);
-        return {};
-      case Type::kInt:
-      case Type::kLong:
-      case Type::kFloat:
-      case Type::kDouble:
-        return number(writer, reader);
-      case Type::kBytes:
-      case Type::kString:
-        return text(reader);
-      case Type::kFixed:
-        return fixed(reader);
-      case Type::kEnum:
-        return enumeration(writer, reader);
-      case Type::kArray:
-      case Type::kMap:
-        return items(writer, reader);
-      case Type::kRecord:
-        return record(writer, reader);
-      case Type::kUnion:
-        break;
-    }
-    return fault("unknown type");
-  }
-
-  const Node* choose_branch(const Node& writer, const Node& reader_union) {
-    for (const Node* branch : reader_union.branches) {  // the same type before a promotion
-      if (branch->type == writer.type && matches(writer, *branch)) return branch;
-    }
-    for (const Node* branch : reader_union.branches) {
-      if (matches(writer, *branch)) return branch;
-    }
-    return nullptr;
-  }
-
-  Status number(const Node& writer, const Node& reader) {
-    const bool is_int = writer.type == Type::kInt;
-    if (reader.type == Type::kDouble && writer.type != Type::kDouble) {
-      emit(writer.type == Type::kFloat ? Code::kFloat
-           : is_int                    ? Code::kIntAsDouble
-                                       : Code::kLongAsDouble);
-      // A float read as a double has the double's digits, not the shortest ones of the float.
-      if (writer.type == Type::kFloat) code().back().a = 1;
-      return {};
-    }
-    if (reader.type == Type::kFloat && writer.type != Type::kFloat) {
-      emit(is_int ? Code::kIntAsFloat : Code::kLongAsFloat);
-      return {};
-    }
-    const std::uint32_t from_int = is_int ? 1 : 0;
-    if (readable()) {
-      switch (reader.logical) {
-        case Logical::kDate:
-          emit(Code::kDate);
-          return {};
-        case Logical::kTimeMillis:
-          emit(Code::kTime, 3);
-          return {};
-        case Logical::kTimeMicros:
-          emit(Code::kTime, 6, from_int);
-          return {};
-        case Logical::kTimestampMillis:
-        case Logical::kLocalTimestampMillis:
-          emit(Code::kTimestamp, 3, timestamp_flags(reader, from_int));
-          return {};
-        case Logical::kTimestampMicros:
-        case Logical::kLocalTimestampMicros:
-          emit(Code::kTimestamp, 6, timestamp_flags(reader, from_int));
-          return {};
-        case Logical::kTimestampNanos:
-        case Logical::kLocalTimestampNanos:
-          emit(Code::kTimestamp, 9, timestamp_flags(reader, from_int));
-          return {};
-        default:
-          break;
-      }
-    }
-    emit(is_int                        ? Code::kInt
-         : writer.type == Type::kLong  ? Code::kLong
-         : writer.type == Type::kFloat ? Code::kFloat
-                                       : Code::kDouble);
-    return {};
-  }
-
-  static std::uint32_t timestamp_flags(const Node& reader, std::uint32_t from_int) {
-    const bool local = reader.logical == Logical::kLocalTimestampMillis ||
-                       reader.logical == Logical::kLocalTimestampMicros ||
-                       reader.logical == Logical::kLocalTimestampNanos;
-    return (local ? 0u : 1u) | from_int << 1;
-  }
-
-  Status text(const Node& reader) {
-    if (reader.type == Type::kString) {
-      emit(Code::kString);
-    } else if (readable() && reader.logical == Logical::kDecimal) {
-      emit(Code::kDecimalBytes, reader.scale);
-    } else {
-      emit(Code::kBytes);
-    }
-    return {};
-  }
-
-  Status fixed(const Node& reader) {
-    const auto bytes = static_cast<std::uint32_t>(reader.fixed_bytes);
-    if (readable() && reader.logical == Logical::kDecimal) {
-      emit(Code::kDecimalFixed, reader.scale, bytes);
-    } else if (readable() && reader.logical == Logical::kUuid) {
-      emit(Code::kUuidFixed);
-    } else if (readable() && reader.logical == Logical::kDuration) {
-      emit(Code::kDuration);
-    } else {
-      emit(Code::kFixed, bytes);
-    }
-    return {};
-  }
-
-  Status enumeration(const Node& writer, const Node& reader) {
-    const auto first = static_cast<std::uint32_t>(program_.pieces.size());
-    for (const std::string& symbol : writer.symbols) {
-      const bool known =
-          std::find(reader.symbols.begin(), reader.symbols.end(), symbol) != reader.symbols.end();
-      std::string shown;
-      if (known) {
-        append_quoted(shown, symbol);
-      } else if (reader.enum_default) {
-        append_quoted(shown, reader.symbols[*reader.enum_default]);
-      }
-      program_.pieces.push_back({static_cast<std::uint32_t>(program_.text.size()),
-                                 static_cast<std::uint32_t>(shown.size())});
-      program_.text += shown;
-    }
-    emit(Code::kEnum, first, static_cast<std::uint32_t>(writer.symbols.size()));
-    return {};
-  }
-
-  Status items(const Node& writer, const Node& reader) {
-    const bool map = writer.type == Type::kMap;
-    pending_ += map ? "{" : "[";
-    const std::uint32_t begin = emit(map ? Code::kMap : Code::kArray);
-    const std::uint32_t body = here();
-    if (map) emit(Code::kMapKey);
-    path_.push_back(map ? "{}" : "[]");
-    Status done = value(*writer.items, *reader.items);
-    path_.pop_back();
-    if (!done.ok()) return done;
-    emit(map ? Code::kMapNext : Code::kArrayNext, body);
-    code()[begin].a = here();
-    pending_ += map ? "}" : "]";
-    return {};
-  }
-
-  Status union_value(const Node& writer, const Node& reader) {
-    const auto count = static_cast<std::uint32_t>(writer.branches.size());
-    const auto first = static_cast<std::uint32_t>(program_.targets.size());
-    program_.targets.resize(first + count);
-    target_ranges_.push_back({first, count, current_});
-    emit(Code::kUnion, first, count);
-    std::vector<std::uint32_t> jumps;
-    std::optional<Error> first_error;
-    bool any = false;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      program_.targets[first + i] = here();
-      const Node& branch = *writer.branches[i];
-      // Unresolved, each branch is read as itself.
-      const Node& as = &writer == &reader ? branch : reader;
-      const std::uint32_t before = here();
-      Status done = value(branch, as);
-      if (done.ok()) {
-        any = true;
-      } else {
-        pending_.clear();
-        code().resize(before);
-        if (!first_error) first_error = done.error();
-        emit_fail(done.error());
-      }
-      jumps.push_back(emit(Code::kJump));
-    }
-    if (!any && first_error) return *first_error;
-    for (const std::uint32_t jump : jumps) code()[jump].a = here();
-    return {};
-  }
-
-  Status record(const Node& writer, const Node& reader) {
-    // The root's own fields stand in the main line; all other records are functions.
-    if (!root_done_) {
-      root_done_ = true;
-      return fields(writer, reader);
-    }
-    const auto [place, added] =
-        functions_.try_emplace(Pair(&writer, &reader), static_cast<std::uint32_t>(drafts_.size()));
-    const std::uint32_t index = place->second;
-    if (added) {
-      drafts_.emplace_back();
-      const std::size_t caller = std::exchange(current_, index);
-      std::string callers_pending = std::exchange(pending_, {});
-      Status done = fields(writer, reader);
-      if (done.ok()) {
-        emit(Code::kReturn);
-      } else {
-        drafts_[index].broken = done.error();
-        pending_.clear();
-        code().clear();  // a recursive type may have called it already
-        emit_fail(done.error());
-      }
-      drafts_[index].finished = true;
-      current_ = caller;
-      pending_ = std::move(callers_pending);
-    }
-    if (drafts_[index].broken) return *drafts_[index].broken;
-    emit(Code::kCall, index);
-    return {};
-  }
-
-  Status fields(const Node& writer, const Node& reader) {
-    pending_ += "{";
-    Status done = &writer == &reader ? plain_fields(writer) : resolved_fields(writer, reader);
-    pending_ += "}";
-    return done;
-  }
-
-  void name_of(const Field& field, bool first) {
-    if (!first) pending_ += ",";
-    append_quoted(pending_, field.name);
-    pending_ += ":";
-  }
-
-  Status field_value(const Field& field, const Node& writer, const Node& reader) {
-    path_.push_back(field.name);
-    Status done = value(writer, reader);
-    path_.pop_back();
-    return done;
-  }
-
-  Status plain_fields(const Node& record) {
-    bool first = true;
-    for (const Field& field : record.fields) {
-      name_of(field, first);
-      first = false;
-      if (Status done = field_value(field, *field.type, *field.type); !done.ok()) return done;
-    }
-    return {};
-  }
-
-  // Reads a value and writes nothing.
-  Status skip_value(const Field& field) {
-    emit(Code::kMute);
-    Status done = field_value(field, *field.type, *field.type);
-    emit(Code::kUnmute);
-    return done;
-  }
-
-  Status default_value(const Field& field) {
-    path_.push_back(field.name);
-    Status done = [&]() -> Status {
-      if (!field.default_value) {
-        return fault("the writer's schema does not have it and it has no default");
-      }
-      Buffer datum;
-      if (Status encoded = encode_value(*field.type, *field.default_value, Text::kDefault, datum);
-          !encoded.ok()) {
-        return fault("its default does not fit its type: " + encoded.error().public_text);
-      }
-      auto program = compile_program(*field.type, *field.type, logical_types_);
-      if (!program.ok()) return std::move(program).error();
-      Buffer shown;
-      if (Status rendered = run(*program, datum.bytes(), &shown); !rendered.ok()) return rendered;
-      pending_ += shown.view();
-      return {};
-    }();
-    path_.pop_back();
-    return done;
-  }
-
-  Status resolved_fields(const Node& writer, const Node& reader) {
-    // Which reader's field each of the writer's becomes; a field of the writer is used once.
-    std::vector<const Field*> sources(reader.fields.size(), nullptr);
-    for (std::size_t i = 0; i < reader.fields.size(); ++i) {
-      sources[i] = find_writer_field(writer, reader.fields[i]);
-    }
-    std::vector<const Field*> used;
-    for (const Field* source : sources) {
-      if (source != nullptr) used.push_back(source);
-    }
-    return std::is_sorted(used.begin(), used.end()) ? fields_in_order(writer, reader, sources)
-                                                    : fields_by_place(writer, reader, sources);
-  }
-
-  // The fields that both have come in the same order: one pass, the writer's other ones skipped.
-  Status fields_in_order(const Node& writer, const Node& reader,
-                         const std::vector<const Field*>& sources) {
-    std::size_t next = 0;  // of the writer's fields
-    const auto skip_to = [&](std::size_t end) -> Status {
-      for (; next < end; ++next) {
-        if (Status done = skip_value(writer.fields[next]); !done.ok()) return done;
-      }
-      return {};
-    };
-    for (std::size_t i = 0; i < reader.fields.size(); ++i) {
-      const Field& field = reader.fields[i];
-      if (sources[i] == nullptr) {
-        name_of(field, i == 0);
-        if (Status done = default_value(field); !done.ok()) return done;
-        continue;
-      }
-      const auto index = static_cast<std::size_t>(sources[i] - writer.fields.data());
-      if (Status done = skip_to(index); !done.ok()) return done;
-      name_of(field, i == 0);
-      if (Status done = field_value(field, *sources[i]->type, *field.type); !done.ok()) return done;
-      next = index + 1;
-    }
-    return skip_to(writer.fields.size());
-  }
-
-  // The order differs: a first pass notes where each field lies, then they are shown from there.
-  Status fields_by_place(const Node& writer, const Node& reader,
-                         const std::vector<const Field*>& sources) {
-    const std::uint32_t first = drafts_[current_].slots;
-    const auto count = static_cast<std::uint32_t>(writer.fields.size());
-    drafts_[current_].slots += count + 1;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      emit(Code::kSavePlace, first + i);
-      if (Status done = skip_value(writer.fields[i]); !done.ok()) return done;
-    }
-    emit(Code::kSavePlace, first + count);
-    for (std::size_t i = 0; i < reader.fields.size(); ++i) {
-      const Field& field = reader.fields[i];
-      name_of(field, i == 0);
-      if (sources[i] == nullptr) {
-        if (Status done = default_value(field); !done.ok()) return done;
-        continue;
-      }
-      emit(Code::kSeekPlace, first + static_cast<std::uint32_t>(sources[i] - writer.fields.data()));
-      if (Status done = field_value(field, *sources[i]->type, *field.type); !done.ok()) return done;
-    }
-    emit(Code::kSeekPlace, first + count);
-    return {};
-  }
-
-  // Puts the functions behind each other and turns their own addresses into those of the whole.
-  Program link() {
-    for (const FunctionDraft& draft : drafts_) {
-      const auto base = static_cast<std::uint32_t>(program_.code.size());
-      program_.functions.push_back({base, draft.slots});
-      for (Instruction instruction : draft.code) {
-        switch (instruction.code) {
-          case Code::kJump:
-          case Code::kArray:
-          case Code::kArrayNext:
-          case Code::kMap:
-          case Code::kMapNext:
-            instruction.a += base;
-            break;
-          default:
-            break;
-        }
-        program_.code.push_back(instruction);
-      }
-    }
-    for (const TargetRange& range : target_ranges_) {
-      for (std::uint32_t i = 0; i < range.count; ++i) {
-        program_.targets[range.first + i] += program_.functions[range.function].entry;
-      }
-    }
-    program_.text.append(16, '\0');
-    return std::move(program_);
-  }
-
-  struct TargetRange {
-    std::uint32_t first;
-    std::uint32_t count;
-    std::size_t function;
-  };
-
-  LogicalTypes logical_types_;
-  Program program_;
-  std::vector<FunctionDraft> drafts_;
-  std::size_t current_ = 0;
-  std::map<Pair, std::uint32_t> functions_;
-  std::vector<TargetRange> target_ranges_;
-  std::string pending_;  // literals to be written before the next value
-  std::vector<std::string> path_;
-  bool root_done_ = false;
-};
+constexpr std::size_t kOpsMax = 4'000'000;
+constexpr std::size_t kConstantsMax = 256 * 1024 * 1024;
 
 }  // namespace
 
 Result<Program> compile_program(const Node& writer, const Node& reader,
-                                LogicalTypes logical_types) {
-  return Compiler(logical_types).compile(writer, reader);
+                                const PlanOptions& options) {
+  return Compiler(options).compile(writer, reader);
 }
 
-const Field* find_writer_field(const Node& writer, const Field& reader_field) {
-  if (const Field* same = writer.find_field(reader_field.name)) return same;
-  for (const std::string& alias : reader_field.aliases) {
-    if (const Field* field = writer.find_field(alias)) return field;
+Result<Program> Compiler::compile(const Node& writer, const Node& reader) {
+  if (Status fits = resolver_.check(writer, reader); !fits) return std::move(fits).error();
+  value(writer, reader);
+  emit(OpCode::kEnd);
+  version_program(writer, reader);
+  procedures();
+  if (resolver_.entangled()) {
+    error_ = Error{ErrorCode::kInvalidArgument, "schemas too entangled to resolve"};
   }
-  return nullptr;
+  if (error_) return std::move(*error_);
+  finish();
+  return std::move(program_);
+}
+
+bool Compiler::too_large() const {
+  return program_.ops.size() > kOpsMax ||
+         program_.constants.size() + pending_.size() > kConstantsMax;
+}
+
+std::uint32_t Compiler::emit_silent(OpCode code, std::size_t a, std::size_t b, unsigned flag) {
+  Op op;
+  op.code = code;
+  op.flag = static_cast<std::uint8_t>(flag);
+  op.a = static_cast<std::uint32_t>(a);
+  op.b = static_cast<std::uint32_t>(b);
+  op.room = kCopySlack;
+  program_.ops.push_back(op);
+  return static_cast<std::uint32_t>(program_.ops.size() - 1);
+}
+
+std::uint32_t Compiler::emit(OpCode code, std::size_t value_room, std::size_t a, std::size_t b,
+                             unsigned flag) {
+  const std::uint32_t at = emit_silent(code, a, b, flag);
+  Op& op = program_.ops[at];
+  op.text_size = static_cast<std::uint32_t>(pending_.size());
+  op.text_at = static_cast<std::uint32_t>(add_constant(pending_));
+  op.room = static_cast<std::uint32_t>(pending_.size() + value_room + kCopySlack);
+  pending_.clear();
+  return at;
+}
+
+void Compiler::flush() {
+  if (!pending_.empty()) emit(OpCode::kText);
+}
+
+std::uint32_t Compiler::here() {
+  barrier_ = static_cast<std::uint32_t>(program_.ops.size());
+  return barrier_;
+}
+
+std::size_t Compiler::add_constant(std::string_view text) {
+  if (text.empty()) return 0;
+  program_.constants.append(text);
+  return program_.constants.size() - text.size();
+}
+
+std::size_t Compiler::add_message(std::string text) {
+  program_.messages.push_back(std::move(text));
+  return program_.messages.size() - 1;
+}
+
+bool Compiler::may_inline(Pair pair) const {
+  return open_.size() < kInlineDepthMax && program_.ops.size() < kInlineOpsMax &&
+         program_.constants.size() + pending_.size() < kInlineTextMax &&
+         std::find(open_.begin(), open_.end(), pair) == open_.end();
+}
+
+void Compiler::call(Pair pair) {
+  const std::uint32_t op =
+      pair.second == nullptr ? emit_silent(OpCode::kCall) : emit(OpCode::kCall);
+  program_.ops[op].b = slots_open_;
+  calls_.push_back({op, pair});
+}
+
+// Compiles what is called, until nothing new is. A list to work off, since the nesting of named
+// types has no bound.
+void Compiler::procedures() {
+  open_.clear();
+  for (std::size_t next = 0; next < calls_.size() && !error_; ++next) {
+    const Pair pair = calls_[next].pair;
+    const auto [entry, is_new] = entries_.emplace(pair, program_.ops.size());
+    if (!is_new) continue;
+    here();
+    slots_open_ = 0;
+    open_.assign(1, pair);
+    if (pair.second == nullptr) {
+      skip_record_body(*pair.first);
+      emit_silent(OpCode::kReturn);
+    } else {
+      record_body(*pair.first, *pair.second);
+      emit(OpCode::kReturn);
+    }
+    open_.clear();
+    if (too_large()) {
+      error_ = Error{ErrorCode::kInvalidArgument, "the schemas make too large a program"};
+    }
+  }
+}
+
+void Compiler::finish() {
+  program_.constants.append(kCopySlack, ' ');
+  program_.constants.shrink_to_fit();
+  program_.ops.shrink_to_fit();
+  const char* const base = program_.constants.data();
+  for (Op& op : program_.ops) op.text = base + op.text_at;
+  for (Choice& choice : program_.choices) choice.text = base + choice.text_at;
+  for (const Call& call : calls_) program_.ops[call.op].a = entries_.at(call.pair);
+  program_.slots = slots_max_;
+  if (!calls_.empty()) program_.slots *= limits::kDatumDepthMax + 1;
+}
+
+// Reads no further than the version field: passes over those before it, in the writer's order.
+void Compiler::version_program(const Node& writer, const Node& reader) {
+  if (options_.version_field.empty() || writer.type != Type::kRecord) return;
+  std::optional<std::size_t> at;
+  if (reader.type == Type::kRecord) {
+    const std::vector<std::optional<std::size_t>> from = match_fields(writer, reader);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      if (reader.fields[i].name == options_.version_field) at = from[i];
+    }
+  }
+  for (std::size_t i = 0; !at && i < writer.fields.size(); ++i) {
+    if (writer.fields[i].name == options_.version_field) at = i;
+  }
+  if (!at) return;
+  const auto is_integer = [](const Node& node) {
+    return node.type == Type::kInt || node.type == Type::kLong;
+  };
+  const Node& type = *writer.fields[*at].type;
+  const bool is_union =
+      type.type == Type::kUnion &&
+      std::all_of(type.branches.begin(), type.branches.end(), [&](const Node* branch) {
+        return branch->type == Type::kNull || is_integer(*branch);
+      });
+  if (!is_union && !is_integer(type)) return;
+
+  program_.version_start = here();
+  for (std::size_t i = 0; i < *at; ++i) skip(*writer.fields[i].type);
+  if (!is_union) {
+    emit_silent(OpCode::kVersion, 0, 0, type.type == Type::kInt);
+    return;
+  }
+  const std::size_t first = program_.targets.size();
+  program_.targets.resize(first + type.branches.size());
+  emit_silent(OpCode::kUnion, first, type.branches.size());
+  for (std::size_t i = 0; i < type.branches.size(); ++i) {
+    program_.targets[first + i] = here();
+    const Type branch = type.branches[i]->type;
+    emit_silent(branch == Type::kNull ? OpCode::kNoVersion : OpCode::kVersion, 0, 0,
+                branch == Type::kInt);
+  }
+}
+
+const std::string& Compiler::default_json(const Field& field) {
+  const auto [place, is_new] = defaults_.try_emplace(&field);
+  if (!is_new) return place->second;
+  PlanOptions options = options_;
+  options.version_field.clear();
+  Result<Program> program = Compiler(options).compile(*field.type, *field.type);
+  if (!program) {
+    error_ = std::move(program).error();
+    return place->second;
+  }
+  Buffer json;
+  const std::string& datum = *field.default_datum;
+  const Bytes bytes(reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size());
+  const Outcome outcome = run_to_json(*program, bytes, json);
+  if (outcome.fault != Fault::kNone) {
+    error_ = Error{ErrorCode::kInvalidArgument,
+                   "default of '" + field.name + "': " + describe(outcome, *program, bytes)};
+  }
+  place->second = json.view();
+  return place->second;
 }
 
 }  // namespace push_cache::avro

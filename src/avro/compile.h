@@ -1,5 +1,7 @@
-// From schemas to a program. Internal to this folder.
+// From schemas to the program of a plan.
 #pragma once
+
+#include <string>
 
 #include "avro/node.h"
 #include "avro/plan.h"
@@ -8,11 +10,7 @@
 
 namespace push_cache::avro {
 
-// The program for data of `writer`, seen as `reader` (the same node: as they were written).
-Result<Program> compile_program(const Node& writer, const Node& reader, LogicalTypes logical_types);
-
-// The reader's field that `writer_field` of a record resolves to: by name, else by the reader's
-// aliases; null when the reader has none.
-const Field* find_writer_field(const Node& writer, const Field& reader_field);
+// `reader` may be `writer` itself: then every datum is rendered as it was written.
+Result<Program> compile_program(const Node& writer, const Node& reader, const PlanOptions& options);
 
 }  // namespace push_cache::avro

@@ -1,7 +1,6 @@
-// The parts of a parsed schema. Internal to this folder.
+// One type of a parsed schema. Internal to avro/, but `Schema::root()` hands it out for reading.
 #pragma once
 
-#include <boost/json/value.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,17 +21,19 @@ enum class Type : std::uint8_t {
   kString,
   kRecord,
   kEnum,
-  kFixed,
   kArray,
   kMap,
   kUnion,
+  kFixed,
 };
-// The specification's word: "long", "record".
+
+// The word of the specification, such as "long".
 std::string_view to_string(Type type);
 
 enum class Logical : std::uint8_t {
   kNone,
-  kDecimal,
+  kDecimal,  // of bytes or fixed
+  kUuid,     // of string or fixed(16)
   kDate,
   kTimeMillis,
   kTimeMicros,
@@ -42,44 +43,49 @@ enum class Logical : std::uint8_t {
   kLocalTimestampMillis,
   kLocalTimestampMicros,
   kLocalTimestampNanos,
-  kUuid,
-  kDuration,
+  kDuration,  // of fixed(12)
 };
 
 struct Node;
 
 struct Field {
+  static constexpr std::uint32_t kNoToken = 0xFFFF'FFFF;
+
   std::string name;
   std::vector<std::string> aliases;
   const Node* type = nullptr;
-  std::optional<boost::json::value> default_value;
+  // The default as a datum of `type` (a union's with the number of the branch), when there is one.
+  std::optional<std::string> default_datum;
+  // Place of the default in the JSON text that is being parsed; of no use afterwards.
+  std::uint32_t default_token = kNoToken;
+
+  bool has_default() const { return default_datum.has_value() || default_token != kNoToken; }
 };
 
-// One type. Nodes point at each other and live in their Schema's storage, so they may form cycles.
 struct Node {
   Type type = Type::kNull;
   Logical logical = Logical::kNone;
-  std::uint32_t scale = 0;                  // of a decimal
-  std::size_t fixed_bytes = 0;              // of a fixed
-  std::string full_name;                    // record, enum, fixed: with its namespace
-  std::vector<std::string> aliases;         // full names
-  std::vector<Field> fields;                // record
-  std::vector<std::string> symbols;         // enum
-  std::optional<std::size_t> enum_default;  // index into symbols
-  const Node* items = nullptr;              // array; values of a map
-  std::vector<const Node*> branches;        // union
+  std::uint32_t precision = 0;  // of a decimal
+  std::uint32_t scale = 0;      // of a decimal; at most `precision`
+  // Record, enum, fixed: namespace and name, and the aliases in the same form.
+  std::string full_name;
+  std::vector<std::string> aliases;
+  std::vector<Field> fields;                  // record
+  std::vector<std::string> symbols;           // enum
+  std::optional<std::size_t> default_symbol;  // enum
+  const Node* items = nullptr;                // array, map (its values)
+  std::vector<const Node*> branches;          // union
+  std::size_t fixed_size = 0;                 // fixed
+  // Whether a value takes no bytes at all: null, fixed(0), a record of nothing else.
+  bool zero_size = false;
 
+  bool is_named() const {
+    return type == Type::kRecord || type == Type::kEnum || type == Type::kFixed;
+  }
   // The name without its namespace.
-  std::string_view short_name() const {
-    const std::size_t dot = full_name.rfind('.');
-    return std::string_view(full_name).substr(dot == std::string::npos ? 0 : dot + 1);
-  }
-  const Field* find_field(std::string_view name) const {
-    for (const Field& field : fields) {
-      if (field.name == name) return &field;
-    }
-    return nullptr;
-  }
+  std::string_view short_name() const;
+  // What a person calls it in an error: the full name, or the type's word.
+  std::string_view label() const;
 };
 
 }  // namespace push_cache::avro

@@ -1,5 +1,6 @@
-// The way from Avro bytes to JSON text: a schema, or a pair of writer's and reader's schema, compiled
-// once to a flat program that renders a datum without a tree and without an allocation of its own.
+// The way from Avro bytes to JSON text: a schema, or a pair of writer's and reader's schema,
+// compiled once to a flat program that renders a datum without a tree and without an allocation of
+// its own.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace push_cache::avro {
 
 enum class LogicalTypes {
   kNumbers,   // as the underlying type: a timestamp is its long, a decimal its bytes in base64
-  kReadable,  // RFC 3339 dates and times, decimal numbers as exact decimal text, durations as ISO 8601
+  kReadable,  // RFC 3339 dates and times, decimal numbers as exact decimal text, durations as ISO
+              // 8601
 };
 
 struct PlanOptions {
@@ -26,18 +28,19 @@ struct PlanOptions {
 
 // Immutable; safe from any thread.
 //
-// The JSON: no tags on unions; null for null, NaN and the infinities; 64-bit integers exact; float and
-// double the shortest text that reads back to the same number, with a fraction kept (100.0); strings
-// as they are; bytes and fixed in base64; enums their symbol; records as objects with fields in (the
-// reader's) schema order; maps as objects; arrays as arrays. No white space.
+// The JSON: no tags on unions; null for null, NaN and the infinities; 64-bit integers exact; float
+// and double the shortest text that reads back to the same number, with a fraction kept (100.0);
+// strings as they are; bytes and fixed in base64; enums their symbol; records as objects with
+// fields in (the reader's) schema order; maps as objects; arrays as arrays. No white space.
 class Plan {
  public:
   // For data read as they were written.
-  static Result<std::shared_ptr<const Plan>> compile(const Schema& writer, const PlanOptions& options);
+  static Result<std::shared_ptr<const Plan>> compile(const Schema& writer,
+                                                     const PlanOptions& options);
   // For data resolved to `reader` ("Schema Resolution" of the specification): promotions, defaults,
   // aliases, reordered, added and removed fields, enum defaults, unions on either side. Fails with
-  // kInvalidArgument, saying at which field, when no datum of `writer` could ever resolve; what only
-  // some data cannot do (a union branch, an enum symbol) fails in `to_json` for those data.
+  // kInvalidArgument, saying at which field, when no datum of `writer` could ever resolve; what
+  // only some data cannot do (a union branch, an enum symbol) fails in `to_json` for those data.
   static Result<std::shared_ptr<const Plan>> compile(const Schema& writer, const Schema& reader,
                                                      const PlanOptions& options);
   virtual ~Plan() = default;
@@ -50,8 +53,8 @@ class Plan {
   // Succeeds exactly when `to_json` would, but renders nothing.
   virtual Status validate(Bytes datum) const = 0;
 
-  // The value of the version field, or nothing when the schema has none, it is null, or the datum is
-  // malformed before it. Reads no further than that field.
+  // The value of the version field, or nothing when the schema has none, it is null, or the datum
+  // is malformed before it. Reads no further than that field.
   virtual std::optional<std::int64_t> version(Bytes datum) const = 0;
 
  protected:

@@ -28,11 +28,11 @@ TEST(Resolve, Promotions) {
   EXPECT_EQ(resolve(R"("string")", R"("bytes")", "06666f6f"), R"("Zm9v")");
   EXPECT_EQ(resolve(R"("bytes")", R"("string")", "06666f6f"), R"("foo")");
   EXPECT_EQ(resolve(R"("long")", R"("int")", "02"),
-            "cannot: the schema: data of type long cannot be read as int");
+            "cannot: written as long, cannot be read as int");
   EXPECT_EQ(resolve(R"("double")", R"("float")", "02").substr(0, 6), "cannot");
   EXPECT_EQ(resolve(R"("string")", R"("int")", "02").substr(0, 6), "cannot");
   EXPECT_EQ(resolve(R"("bytes")", R"("string")", "02ff"),
-            "error: byte 0: a string that is not UTF-8");
+            "error: byte 0: string that is not UTF-8");
 }
 
 TEST(Resolve, FieldsAddedRemovedAndReordered) {
@@ -53,13 +53,10 @@ TEST(Resolve, FieldsAddedRemovedAndReordered) {
                     "02 0478 79 01"),
             R"({"n":null,"a":1,"s":"d\"q","m":{"k":1},"y":"/w=="})");
   EXPECT_EQ(resolve(writer, record(R"({"name":"z","type":"int"})"), "02 0478 79 01"),
-            "cannot: field 'z': the writer's schema does not have it and it has no default");
-  EXPECT_EQ(
-      resolve(writer, record(R"({"name":"z","type":"int","default":"x"})"), "02").substr(0, 30),
-      "cannot: field 'z': its default");
+            "cannot: z: not in the writer's R, and has no default");
   // What is skipped is still checked.
   EXPECT_EQ(resolve(writer, record(R"({"name":"a","type":"int"})"), "02 0478 79 07"),
-            "error: byte 4: a boolean must be 0 or 1");
+            "error: byte 4: boolean of value 7");
 }
 
 TEST(Resolve, Aliases) {
@@ -70,7 +67,7 @@ TEST(Resolve, Aliases) {
                     "02"),
             R"({"fresh":1})");
   EXPECT_EQ(resolve(writer, record(R"({"name":"old","type":"int"})", "Stranger"), "02"),
-            "cannot: the schema: data of type Old cannot be read as Stranger");
+            "cannot: written as Old, cannot be read as Stranger (no alias says so)");
   EXPECT_EQ(resolve(R"({"type":"record","name":"a.R","fields":[]})",
                     R"({"type":"record","name":"b.R","fields":[]})", ""),
             "{}")
@@ -87,7 +84,7 @@ TEST(Resolve, Enums) {
       R"("A")");
   EXPECT_EQ(resolve(writer, R"({"type":"enum","name":"E","symbols":["C"]})", "04"), R"("C")");
   EXPECT_EQ(resolve(writer, R"({"type":"enum","name":"E","symbols":["C"]})", "00"),
-            "error: byte 0: the reader's enum does not have this symbol and has no default");
+            "error: byte 0: symbol 'A' is not in the reader's E, which has no default");
 }
 
 TEST(Resolve, Unions) {
@@ -95,10 +92,8 @@ TEST(Resolve, Unions) {
   EXPECT_EQ(resolve(R"("int")", R"(["double","int"])", "02"), "1")
       << "the same type before a promotion";
   EXPECT_EQ(resolve(R"(["int","string"])", R"("long")", "0002"), "1");
-  EXPECT_EQ(
-      resolve(R"(["int","string"])", R"("long")", "020261"),
-      "error: byte 1: the reader's schema cannot take this value: the schema: data of type string "
-      "cannot be read as long");
+  EXPECT_EQ(resolve(R"(["int","string"])", R"("long")", "020261"),
+            "error: byte 1: a union's string cannot be read as the reader's long");
   EXPECT_EQ(resolve(R"(["null","int"])", R"(["string","null","double"])", "0202"), "1.0");
   EXPECT_EQ(resolve(R"(["null","int"])", R"(["string","null","double"])", "00"), "null");
   EXPECT_EQ(resolve(R"(["null","int"])", R"("string")", "00").substr(0, 6), "cannot");
@@ -134,7 +129,7 @@ TEST(Resolve, Recursion) {
   // A recursive type that cannot be resolved somewhere inside.
   const std::string bad =
       record(R"({"name":"v","type":"boolean"},{"name":"next","type":["null","R"]})");
-  EXPECT_EQ(resolve(writer, bad, "02").substr(0, 17), "cannot: field 'v'");
+  EXPECT_EQ(resolve(writer, bad, "02").substr(0, 11), "cannot: v: ");
 }
 
 TEST(Resolve, VersionComesFromTheReadersField) {

@@ -16,13 +16,13 @@ namespace push_cache::avro {
 
 struct Node;  // one type of a schema; see avro/node.h
 
-// A parsed schema with all its named types resolved. Copying is cheap (shared, immutable); safe from
-// any thread.
+// A parsed schema with all its named types resolved. Copying is cheap (shared, immutable); safe
+// from any thread.
 class Schema {
  public:
   // Parses a schema's JSON text. `references` are the texts of schemas whose named types this one
-  // uses, each before those that use it (what a registry gives as "references"). The error says what
-  // is wrong and where in the text ("fields[3].type: unknown type 'Foo'"). Limits: limits.h.
+  // uses, each before those that use it (what a registry gives as "references"). The error says
+  // what is wrong and where in the text ("fields[3].type: unknown type 'Foo'"). Limits: limits.h.
   // An unknown or ill-formed logicalType is ignored, as the specification asks.
   static Result<Schema> parse(std::string_view json, std::span<const std::string> references = {});
 
@@ -39,10 +39,10 @@ class Schema {
   const Node* root_;
 };
 
-// The text of a record key that was itself written with Avro: `schema` must be string, bytes, int or
-// long (or a union of one of them with null); kInvalidArgument otherwise. kMalformed when `datum` is
-// not exactly one value of it; a null key is kMalformed too. The text is the string or the decimal
-// number; a string that is not UTF-8 is kMalformed.
+// The text of a record key that was itself written with Avro: `schema` must be string, bytes, int
+// or long (or a union of one of them with null); kInvalidArgument otherwise. kMalformed when
+// `datum` is not exactly one value of it; a null key is kMalformed too. The text is the string or
+// the decimal number; a string that is not UTF-8 is kMalformed.
 Result<std::string> key_text(const Schema& schema, Bytes datum);
 
 }  // namespace push_cache::avro

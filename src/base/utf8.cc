@@ -52,6 +52,43 @@ int hex_value(char digit) {
 
 bool is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
+// The longest escape takes six bytes: long texts go in steps, so that no more is set aside than
+// most texts need.
+constexpr std::size_t kEscapeStepBytes = 4096;
+
+void append_escaped_step(Buffer& out, std::string_view text) {
+  char* to = out.reserve(text.size() * 6);
+  char* const start = to;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    if (end - at >= 8) {
+      const std::uint64_t word = load8(at);
+      if (may_need_escape(word) == 0) {
+        std::memcpy(to, &word, sizeof word);
+        to += 8;
+        at += 8;
+        continue;
+      }
+    }
+    const auto byte = static_cast<unsigned char>(*at++);
+    const char escape = kEscapes[byte];
+    if (escape == 0) {
+      *to++ = static_cast<char>(byte);
+    } else {
+      *to++ = '\\';
+      *to++ = escape;
+      if (escape == 'u') {
+        *to++ = '0';
+        *to++ = '0';
+        *to++ = kHex[byte >> 4];
+        *to++ = kHex[byte & 15];
+      }
+    }
+  }
+  out.commit(static_cast<std::size_t>(to - start));
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -91,38 +128,17 @@ bool is_utf8(std::string_view text) {
 }
 
 void append_json_string(Buffer& out, std::string_view text) {
-  char* to = out.reserve(text.size() * 6 + 2);  // the longest escape is \u00XX
-  char* const start = to;
-  *to++ = '"';
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    if (end - at >= 8) {
-      const std::uint64_t word = load8(at);
-      if (may_need_escape(word) == 0) {
-        std::memcpy(to, &word, sizeof word);
-        to += 8;
-        at += 8;
-        continue;
-      }
-    }
-    const auto byte = static_cast<unsigned char>(*at++);
-    const char escape = kEscapes[byte];
-    if (escape == 0) {
-      *to++ = static_cast<char>(byte);
-    } else {
-      *to++ = '\\';
-      *to++ = escape;
-      if (escape == 'u') {
-        *to++ = '0';
-        *to++ = '0';
-        *to++ = kHex[byte >> 4];
-        *to++ = kHex[byte & 15];
-      }
-    }
+  out.append('"');
+  append_json_escaped(out, text);
+  out.append('"');
+}
+
+void append_json_escaped(Buffer& out, std::string_view text) {
+  while (text.size() > kEscapeStepBytes) {
+    append_escaped_step(out, text.substr(0, kEscapeStepBytes));
+    text.remove_prefix(kEscapeStepBytes);
   }
-  *to++ = '"';
-  out.commit(static_cast<std::size_t>(to - start));
+  append_escaped_step(out, text);
 }
 
 void append_base64(Buffer& out, Bytes bytes) {

@@ -19,6 +19,9 @@ bool is_utf8(std::string_view text);
 // below U+0020 escaped, all else as it is. `text` must be well-formed UTF-8.
 void append_json_string(Buffer& out, std::string_view text);
 
+// The same without the quotes; never asks `out` for much more room than is filled.
+void append_json_escaped(Buffer& out, std::string_view text);
+
 // Appends `bytes` in base64 with padding (RFC 4648, 4), without quotes.
 void append_base64(Buffer& out, Bytes bytes);
 // The same, written at `to`, where (size + 2) / 3 * 4 bytes are free; gives the place behind it.

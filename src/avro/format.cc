@@ -1,0 +1,276 @@
+#include "avro/format.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include "avro/wire.h"
+#include "base/utf8.h"
+
+namespace push_cache::avro {
+namespace {
+
+constexpr std::array<char, 200> kPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+constexpr std::string_view kHex = "0123456789abcdef";
+
+char* write_pair(char* to, std::uint32_t below_100) {
+  std::memcpy(to, &kPairs[2 * below_100], 2);
+  return to + 2;
+}
+
+char* write_four(char* to, std::uint32_t below_10000) {
+  return write_pair(write_pair(to, below_10000 / 100), below_10000 % 100);
+}
+
+char* write_eight(char* to, std::uint32_t below_100_000_000) {
+  return write_four(write_four(to, below_100_000_000 / 10'000), below_100_000_000 % 10'000);
+}
+
+// 1 to 8 digits.
+char* write_up_to_eight(char* to, std::uint32_t value) {
+  if (value < 10) {
+    *to = static_cast<char>('0' + value);
+    return to + 1;
+  }
+  if (value < 100) return write_pair(to, value);
+  if (value < 10'000) {
+    if (value >= 1000) return write_four(to, value);
+    *to = static_cast<char>('0' + value / 100);
+    return write_pair(to + 1, value % 100);
+  }
+  return write_four(write_up_to_eight(to, value / 10'000), value % 10'000);
+}
+
+template <typename T>
+char* write_floating(char* to, T value) {
+  if (!std::isfinite(value)) {
+    std::memcpy(to, "null", 4);
+    return to + 4;
+  }
+  char* const end = std::to_chars(to, to + kDoubleTextMax, value).ptr;
+  for (const char* at = to; at != end; ++at) {
+    if (*at == '.' || *at == 'e') return end;
+  }
+  std::memcpy(end, ".0", 2);  // a whole number: keep it told from an integer
+  return end + 2;
+}
+
+struct CivilDate {
+  std::int64_t year;
+  std::uint32_t month;
+  std::uint32_t day;
+};
+
+constexpr std::int64_t kFirstDay = -719'528;  // 0000-01-01
+constexpr std::int64_t kLastDay = 2'932'896;  // 9999-12-31
+constexpr std::int64_t kSecondsPerDay = 86'400;
+
+// Days since 1970-01-01 in the proleptic Gregorian calendar, counted in years that begin in March.
+CivilDate civil_date(std::int64_t days) {
+  const std::int64_t shifted = days - kFirstDay - 60 + 146'097;  // since -0400-03-01: not negative
+  const std::int64_t era = shifted / 146'097;
+  const auto day_of_era = static_cast<std::uint32_t>(shifted % 146'097);
+  const std::uint32_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const std::uint32_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::uint32_t march_month = (5 * day_of_year + 2) / 153;
+  const std::uint32_t day = day_of_year - (153 * march_month + 2) / 5 + 1;
+  const std::uint32_t month = march_month < 10 ? march_month + 3 : march_month - 9;
+  const std::int64_t year = (era - 1) * 400 + year_of_era + (month <= 2 ? 1 : 0);
+  return {year, month, day};
+}
+
+char* write_civil_date(char* to, std::int64_t days) {
+  const CivilDate date = civil_date(days);
+  to = write_four(to, static_cast<std::uint32_t>(date.year));
+  *to++ = '-';
+  to = write_pair(to, date.month);
+  *to++ = '-';
+  return write_pair(to, date.day);
+}
+
+// ".5" of 500 thousandths; nothing of none. Trailing zeros are left out.
+char* write_fraction(char* to, std::uint32_t fraction, std::uint32_t units_per_second) {
+  if (fraction == 0) return to;
+  *to++ = '.';
+  for (std::uint32_t unit = units_per_second / 10; fraction != 0; unit /= 10) {
+    *to++ = static_cast<char>('0' + fraction / unit);
+    fraction %= unit;
+  }
+  return to;
+}
+
+char* write_time_of_day(char* to, std::uint32_t seconds, std::uint32_t fraction,
+                        std::uint32_t units_per_second) {
+  to = write_pair(to, seconds / 3600);
+  *to++ = ':';
+  to = write_pair(to, seconds / 60 % 60);
+  *to++ = ':';
+  to = write_pair(to, seconds % 60);
+  return write_fraction(to, fraction, units_per_second);
+}
+
+std::int64_t floor_div(std::int64_t value, std::int64_t by) {
+  return value / by - (value % by < 0 ? 1 : 0);
+}
+
+}  // namespace
+
+char* write_unsigned(char* to, std::uint64_t value) {
+  constexpr std::uint64_t kEight = 100'000'000;
+  if (value < kEight) return write_up_to_eight(to, static_cast<std::uint32_t>(value));
+  const std::uint64_t high = value / kEight;
+  const auto low = static_cast<std::uint32_t>(value % kEight);
+  if (high < kEight) {
+    return write_eight(write_up_to_eight(to, static_cast<std::uint32_t>(high)), low);
+  }
+  to = write_up_to_eight(to, static_cast<std::uint32_t>(high / kEight));
+  return write_eight(write_eight(to, static_cast<std::uint32_t>(high % kEight)), low);
+}
+
+char* write_double(char* to, double value) { return write_floating(to, value); }
+char* write_float(char* to, float value) { return write_floating(to, value); }
+
+char* write_date(char* to, std::int64_t days) {
+  if (days < kFirstDay || days > kLastDay) return write_long(to, days);
+  *to++ = '"';
+  to = write_civil_date(to, days);
+  *to++ = '"';
+  return to;
+}
+
+char* write_time(char* to, std::int64_t value, std::uint32_t units_per_second) {
+  if (value < 0 || value >= kSecondsPerDay * units_per_second) return write_long(to, value);
+  *to++ = '"';
+  to = write_time_of_day(to, static_cast<std::uint32_t>(value / units_per_second),
+                         static_cast<std::uint32_t>(value % units_per_second), units_per_second);
+  *to++ = '"';
+  return to;
+}
+
+char* write_timestamp(char* to, std::int64_t value, std::uint32_t units_per_second, bool local) {
+  const std::int64_t seconds = floor_div(value, units_per_second);
+  const std::int64_t days = floor_div(seconds, kSecondsPerDay);
+  if (days < kFirstDay || days > kLastDay) return write_long(to, value);
+  const auto fraction =
+      static_cast<std::uint32_t>((value % units_per_second + units_per_second) % units_per_second);
+  *to++ = '"';
+  to = write_civil_date(to, days);
+  *to++ = 'T';
+  to = write_time_of_day(to, static_cast<std::uint32_t>(seconds - days * kSecondsPerDay), fraction,
+                         units_per_second);
+  if (!local) *to++ = 'Z';
+  *to++ = '"';
+  return to;
+}
+
+char* write_uuid(char* to, const std::uint8_t* bytes) {
+  *to++ = '"';
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+    *to++ = kHex[bytes[i] >> 4];
+    *to++ = kHex[bytes[i] & 15];
+  }
+  *to++ = '"';
+  return to;
+}
+
+char* write_duration(char* to, const std::uint8_t* bytes) {
+  const auto months = load<std::uint32_t>(bytes);
+  const auto days = load<std::uint32_t>(bytes + 4);
+  const auto milliseconds = load<std::uint32_t>(bytes + 8);
+  *to++ = '"';
+  *to++ = 'P';
+  if (months != 0) {
+    to = write_unsigned(to, months);
+    *to++ = 'M';
+  }
+  if (days != 0) {
+    to = write_unsigned(to, days);
+    *to++ = 'D';
+  }
+  if (milliseconds != 0 || (months == 0 && days == 0)) {
+    *to++ = 'T';
+    to = write_unsigned(to, milliseconds / 1000);
+    to = write_fraction(to, milliseconds % 1000, 1000);
+    *to++ = 'S';
+  }
+  *to++ = '"';
+  return to;
+}
+
+void append_decimal(Buffer& out, Bytes bytes, std::uint32_t scale) {
+  if (bytes.size() > kDecimalBytesMax) {
+    out.append('"');
+    append_base64(out, bytes);
+    out.append('"');
+    return;
+  }
+  // The magnitude in 32-bit limbs, lowest first.
+  std::array<std::uint32_t, kDecimalBytesMax / 4 + 1> limbs;  // NOLINT: filled below
+  const bool negative = !bytes.empty() && (bytes.front() & 0x80) != 0;
+  std::size_t size = (bytes.size() + 3) / 4;
+  for (std::size_t i = 0; i < size; ++i) limbs[i] = negative ? 0xFFFF'FFFF : 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const std::uint32_t byte = bytes[bytes.size() - 1 - i];
+    const std::uint32_t shift = 8 * (i % 4);
+    limbs[i / 4] = (limbs[i / 4] & ~(std::uint32_t{0xFF} << shift)) | byte << shift;
+  }
+  if (negative) {
+    std::uint64_t carry = 1;
+    for (std::size_t i = 0; i < size; ++i) {
+      carry += static_cast<std::uint32_t>(~limbs[i]);
+      limbs[i] = static_cast<std::uint32_t>(carry);
+      carry >>= 32;
+    }
+  }
+  // Digits from the last: nine at a time by division, 9.64 for each limb.
+  std::array<char, (kDecimalBytesMax / 4 + 1) * 10 + 9> digits;  // NOLINT: filled below
+  std::size_t first = digits.size();
+  constexpr std::uint32_t kNine = 1'000'000'000;
+  while (size > 0) {
+    std::uint64_t rest = 0;
+    for (std::size_t i = size; i-- > 0;) {
+      rest = rest << 32 | limbs[i];
+      limbs[i] = static_cast<std::uint32_t>(rest / kNine);
+      rest %= kNine;
+    }
+    while (size > 0 && limbs[size - 1] == 0) --size;
+    for (int i = 0; i < 9; ++i, rest /= 10) {
+      digits[--first] = static_cast<char>('0' + rest % 10);
+    }
+  }
+  while (first < digits.size() && digits[first] == '0') ++first;
+  const std::string_view number(digits.data() + first, digits.size() - first);
+
+  const std::size_t whole = number.size() > scale ? number.size() - scale : 0;
+  char* to = out.reserve(number.size() + scale + 8);
+  char* const start = to;
+  *to++ = '"';
+  if (negative) *to++ = '-';
+  if (whole == 0) *to++ = '0';
+  std::memcpy(to, number.data(), whole);
+  to += whole;
+  if (scale != 0) {
+    *to++ = '.';
+    const std::size_t zeros = scale - (number.size() - whole);
+    std::memset(to, '0', zeros);
+    to += zeros;
+    std::memcpy(to, number.data() + whole, number.size() - whole);
+    to += number.size() - whole;
+  }
+  *to++ = '"';
+  out.commit(static_cast<std::size_t>(to - start));
+}
+
+}  // namespace push_cache::avro

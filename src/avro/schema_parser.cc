@@ -1,0 +1,333 @@
+#include "avro/schema_parser.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "avro/datum_writer.h"
+#include "avro/logical.h"
+#include "avro/names.h"
+#include "base/limits.h"
+
+namespace push_cache::avro {
+namespace {
+
+// Arrays and objects of the text: a record within a record is three deeper.
+constexpr std::size_t kJsonDepthMax = limits::kSchemaDepthMax * 4;
+// Values in all defaults of one text, with those that nested records' defaults stand for.
+constexpr std::size_t kDefaultStepsMax = 1'000'000;
+
+// Adds a segment to a path for as long as it lives.
+class PathScope {
+ public:
+  PathScope(std::string& path, std::string_view segment) : path_(path), size_(path.size()) {
+    if (!path_.empty() && segment.front() != '[') path_ += '.';
+    path_ += segment;
+  }
+  ~PathScope() { path_.resize(size_); }
+  PathScope(const PathScope&) = delete;
+  PathScope& operator=(const PathScope&) = delete;
+
+ private:
+  std::string& path_;
+  std::size_t size_;
+};
+
+std::string indexed(std::string_view key, std::size_t index) {
+  return std::string(key) + "[" + std::to_string(index) + "]";
+}
+
+}  // namespace
+
+Result<const Node*> SchemaParser::parse(std::string_view json) {
+  if (json.size() > limits::kSchemaTextBytesMax) {
+    return Error{ErrorCode::kInvalidArgument, "schema of " + std::to_string(json.size()) +
+                                                  " bytes, at most " +
+                                                  std::to_string(limits::kSchemaTextBytesMax)};
+  }
+  // A key that stands twice counts as its last, as in the parsers that registries use.
+  Result<JsonTree> tree = JsonTree::parse(json, kJsonDepthMax, JsonTree::RepeatedKeys::kLastWins);
+  if (!tree) {
+    fail(tree.error().public_text);
+    return Error{ErrorCode::kInvalidArgument, error_};
+  }
+  tree_ = std::move(*tree);
+  const Node* const root = parse_type(JsonTree::kRoot, "");
+  if (root == nullptr || !parse_defaults()) return Error{ErrorCode::kInvalidArgument, error_};
+  return root;
+}
+
+std::nullptr_t SchemaParser::fail(const std::string& what) {
+  error_ = path_.empty() ? what : path_ + ": " + what;
+  return nullptr;
+}
+
+std::nullptr_t SchemaParser::fail_at(std::string_view segment, const std::string& what) {
+  const PathScope scope(path_, segment);
+  return fail(what);
+}
+
+Node* SchemaParser::add(Type type) {
+  if (types_.nodes.size() >= limits::kSchemaTypesMax) {
+    return fail("more than " + std::to_string(limits::kSchemaTypesMax) + " types");
+  }
+  Node& node = types_.nodes.emplace_back();
+  node.type = type;
+  return &node;
+}
+
+const Node* SchemaParser::parse_type_at(std::string_view segment, Ref ref, std::string_view space) {
+  const PathScope scope(path_, segment);
+  return parse_type(ref, space);
+}
+
+const Node* SchemaParser::parse_type(Ref ref, std::string_view space) {
+  if (depth_ >= limits::kSchemaDepthMax) {
+    return fail("types nested deeper than " + std::to_string(limits::kSchemaDepthMax));
+  }
+  ++depth_;
+  const Node* node = nullptr;
+  switch (tree_.kind(ref)) {
+    case JsonKind::kString:
+      node = look_up(tree_.text(ref), space);
+      break;
+    case JsonKind::kArray:
+      node = parse_union(ref, space);
+      break;
+    case JsonKind::kObject:
+      node = parse_object(ref, space);
+      break;
+    default:
+      fail("a type is needed (a name, an object or an array), not " +
+           std::string(describe(tree_.kind(ref))));
+  }
+  --depth_;
+  return node;
+}
+
+const Node* SchemaParser::primitive(Type type, Ref attributes) {
+  if (attributes != JsonTree::kNone && tree_.find(attributes, "logicalType") != JsonTree::kNone) {
+    Node* const node = add(type);
+    if (node == nullptr) return nullptr;
+    set_logical(*node, attributes);
+    return node;
+  }
+  const Node*& shared = types_.primitives[type];
+  if (shared == nullptr) {
+    Node* const node = add(type);
+    if (node == nullptr) return nullptr;
+    node->zero_size = type == Type::kNull;
+    shared = node;
+  }
+  return shared;
+}
+
+const Node* SchemaParser::look_up(std::string_view name, std::string_view space) {
+  if (const std::optional<Type> type = primitive_type(name))
+    return primitive(*type, JsonTree::kNone);
+  auto found = types_.named.find(qualify(name, space));
+  // A name without a namespace may also be one of no namespace: what other parsers accept as well.
+  if (found == types_.named.end()) found = types_.named.find(name);
+  if (found == types_.named.end()) return fail("unknown type '" + std::string(name) + "'");
+  return found->second;
+}
+
+const Node* SchemaParser::parse_object(Ref ref, std::string_view space) {
+  const Ref type = tree_.find(ref, "type");
+  if (type == JsonTree::kNone) return fail("'type' is missing");
+  if (!tree_.is_string(type)) return parse_type_at("type", type, space);
+  const std::string_view word = tree_.text(type);
+  if (word == "record" || word == "error") return parse_record(ref, space);
+  if (word == "enum") return parse_enum(ref, space);
+  if (word == "fixed") return parse_fixed(ref, space);
+  if (word == "array") return parse_collection(ref, space, Type::kArray);
+  if (word == "map") return parse_collection(ref, space, Type::kMap);
+  if (const std::optional<Type> plain = primitive_type(word)) return primitive(*plain, ref);
+  const PathScope scope(path_, "type");
+  return look_up(word, space);
+}
+
+const Node* SchemaParser::parse_union(Ref ref, std::string_view space) {
+  Node* const node = add(Type::kUnion);
+  if (node == nullptr) return nullptr;
+  std::set<std::string_view> seen;
+  std::size_t index = 0;
+  for (Ref at = tree_.first(ref); at < tree_.end(ref); at = tree_.next(at), ++index) {
+    const std::string segment = indexed("", index);
+    const Node* const branch = parse_type_at(segment, at, space);
+    if (branch == nullptr) return nullptr;
+    if (branch->type == Type::kUnion) {
+      return fail_at(segment, "a union directly within a union");
+    }
+    if (!seen.insert(branch->label()).second) {
+      return fail_at(segment, "'" + std::string(branch->label()) + "' stands twice in the union");
+    }
+    node->branches.push_back(branch);
+  }
+  if (node->branches.empty()) return fail("a union needs at least one branch");
+  return node;
+}
+
+const Node* SchemaParser::parse_collection(Ref ref, std::string_view space, Type type) {
+  const std::string_view key = type == Type::kArray ? "items" : "values";
+  const Ref items = tree_.find(ref, key);
+  if (items == JsonTree::kNone) return fail("'" + std::string(key) + "' is missing");
+  Node* const node = add(type);
+  if (node == nullptr) return nullptr;
+  node->items = parse_type_at(key, items, space);
+  return node->items == nullptr ? nullptr : node;
+}
+
+Node* SchemaParser::define(Ref ref, Type type, std::string_view space) {
+  const Ref name = tree_.find(ref, "name");
+  if (name == JsonTree::kNone) return fail("'name' is missing");
+  if (!tree_.is_string(name)) return fail_at("name", "a string is needed");
+  const Ref own_space = tree_.find(ref, "namespace");
+  if (own_space != JsonTree::kNone && tree_.is_string(own_space)) space = tree_.text(own_space);
+  const std::string_view text = tree_.text(name);
+  if (!is_dotted_name(text)) {
+    return fail_at("name", "'" + std::string(text) + "' is not a name (letters, digits and _)");
+  }
+  std::string full_name = qualify(text, space);
+  if (full_name.size() != text.size() && !is_dotted_name(space)) {
+    return fail_at("namespace", "'" + std::string(space) + "' is not names joined by dots");
+  }
+  if (primitive_type(full_name)) return fail_at("name", "'" + full_name + "' is a primitive type");
+
+  Node* const node = add(type);
+  if (node == nullptr) return nullptr;
+  node->full_name = std::move(full_name);
+  if (!parse_names(ref, "aliases", true, namespace_of(node->full_name), node->aliases))
+    return nullptr;
+  if (!types_.named.emplace(node->full_name, node).second) {
+    return fail_at("name", "'" + node->full_name + "' is defined twice");
+  }
+  return node;
+}
+
+bool SchemaParser::parse_names(Ref ref, std::string_view key, bool dotted, std::string_view space,
+                               std::vector<std::string>& out) {
+  const Ref names = tree_.find(ref, key);
+  if (names == JsonTree::kNone) return true;
+  const PathScope scope(path_, key);
+  if (!tree_.is_array(names)) return fail("an array of names is needed"), false;
+  std::size_t index = 0;
+  for (Ref at = tree_.first(names); at < tree_.end(names); at = tree_.next(at), ++index) {
+    const bool good =
+        tree_.is_string(at) && (dotted ? is_dotted_name(tree_.text(at)) : is_name(tree_.text(at)));
+    if (!good) return fail_at(indexed("", index), "not a name (letters, digits and _)"), false;
+    out.push_back(dotted ? qualify(tree_.text(at), space) : std::string(tree_.text(at)));
+  }
+  return true;
+}
+
+const Node* SchemaParser::parse_record(Ref ref, std::string_view space) {
+  Node* const node = define(ref, Type::kRecord, space);
+  if (node == nullptr) return nullptr;
+  const Ref fields = tree_.find(ref, "fields");
+  if (fields == JsonTree::kNone) return fail("'fields' is missing");
+  if (!tree_.is_array(fields)) return fail_at("fields", "an array is needed");
+  if (!parse_fields(fields, *node, namespace_of(node->full_name))) return nullptr;
+  node->zero_size = std::all_of(node->fields.begin(), node->fields.end(),
+                                [](const Field& field) { return field.type->zero_size; });
+  return node;
+}
+
+bool SchemaParser::parse_fields(Ref fields, Node& record, std::string_view space) {
+  std::size_t index = 0;
+  for (Ref at = tree_.first(fields); at < tree_.end(fields); at = tree_.next(at), ++index) {
+    const PathScope scope(path_, indexed("fields", index));
+    if (!parse_field(at, record, space)) return false;
+  }
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < record.fields.size(); ++i) {
+    if (seen.insert(record.fields[i].name).second) continue;
+    fail_at(indexed("fields", i) + ".name", "'" + record.fields[i].name + "' stands twice");
+    return false;
+  }
+  return true;
+}
+
+bool SchemaParser::parse_field(Ref ref, Node& record, std::string_view space) {
+  if (!tree_.is_object(ref)) return fail("an object is needed"), false;
+  const Ref name = tree_.find(ref, "name");
+  if (name == JsonTree::kNone) return fail("'name' is missing"), false;
+  if (!tree_.is_string(name) || !is_name(tree_.text(name))) {
+    return fail_at("name", "not a name (letters, digits and _)"), false;
+  }
+  Field field;
+  field.name = tree_.text(name);
+  if (!parse_names(ref, "aliases", false, "", field.aliases)) return false;
+  const Ref type = tree_.find(ref, "type");
+  if (type == JsonTree::kNone) return fail("'type' is missing"), false;
+  field.type = parse_type_at("type", type, space);
+  if (field.type == nullptr) return false;
+  const Ref value = tree_.find(ref, "default");
+  if (value != JsonTree::kNone) {
+    field.default_token = value;
+    pending_.push_back({&record, record.fields.size(), path_});
+  }
+  record.fields.push_back(std::move(field));
+  return true;
+}
+
+const Node* SchemaParser::parse_enum(Ref ref, std::string_view space) {
+  Node* const node = define(ref, Type::kEnum, space);
+  if (node == nullptr) return nullptr;
+  if (tree_.find(ref, "symbols") == JsonTree::kNone) return fail("'symbols' is missing");
+  if (!parse_names(ref, "symbols", false, "", node->symbols)) return nullptr;
+  std::set<std::string_view> seen;
+  for (const std::string& symbol : node->symbols) {
+    if (!seen.insert(symbol).second) return fail_at("symbols", "'" + symbol + "' stands twice");
+  }
+  const Ref value = tree_.find(ref, "default");
+  if (value == JsonTree::kNone) return node;
+  const auto found = tree_.is_string(value)
+                         ? std::find(node->symbols.begin(), node->symbols.end(), tree_.text(value))
+                         : node->symbols.end();
+  if (found == node->symbols.end()) return fail_at("default", "not one of the symbols");
+  node->default_symbol = static_cast<std::size_t>(found - node->symbols.begin());
+  return node;
+}
+
+const Node* SchemaParser::parse_fixed(Ref ref, std::string_view space) {
+  Node* const node = define(ref, Type::kFixed, space);
+  if (node == nullptr) return nullptr;
+  const Ref size = tree_.find(ref, "size");
+  if (size == JsonTree::kNone) return fail("'size' is missing");
+  const std::optional<std::uint32_t> bytes = small_number(tree_, size);
+  if (!bytes) return fail_at("size", "a number of bytes is needed, from 0 to 2147483647");
+  node->fixed_size = *bytes;
+  node->zero_size = node->fixed_size == 0;
+  set_logical(*node, ref);
+  return node;
+}
+
+void SchemaParser::set_logical(Node& node, Ref ref) const { apply_logical_type(node, tree_, ref); }
+
+// After the whole text, since a default may be of a type that its own field is part of.
+bool SchemaParser::parse_defaults() {
+  DatumWriter writer(tree_, DatumWriter::Mode::kDefaults, limits::kSchemaTextBytesMax,
+                     kDefaultStepsMax);
+  for (const PendingDefault& pending : pending_) {
+    Field& field = pending.record->fields[pending.field];
+    Buffer datum;
+    std::string fault;
+    if (!writer.write(*field.type, field.default_token, datum)) {
+      fault = writer.fault();
+    } else if ((types_.default_bytes += datum.size()) > limits::kSchemaTextBytesMax * 4) {
+      fault = "too many bytes in all defaults";
+    }
+    if (!fault.empty()) {
+      path_ = pending.path;
+      fail_at("default", fault);
+      return false;
+    }
+    field.default_datum = std::string(datum.view());
+    field.default_token = Field::kNoToken;
+  }
+  return true;
+}
+
+}  // namespace push_cache::avro
