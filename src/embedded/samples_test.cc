@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <iostream>
-#include <regex>
 #include <set>
 #include <string>
 
@@ -17,6 +14,7 @@ namespace push_cache::embedded {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 avro::Schema schema_of(const SampleInfo& info) {
   Result<avro::Schema> schema = avro::Schema::parse(info.schema);
@@ -87,35 +85,29 @@ TEST(Samples, AreWhatTheirSchemasSay) {
 }
 
 TEST(Samples, LookAsInTheContract) {
-  const std::string ts = R"(\d{13})";
-  const std::string customer = json(sample_info(SampleType::kCustomer), 1, 42);
-  EXPECT_TRUE(
-      std::regex_match(customer, std::regex(R"(\{"accountId":"ACC-000000042","name":"[^"]+ [^"]+",)"
-                                            R"("address":"\d+ [^"]+, [^"]+","phone":"\+44 7\d{9}",)"
-                                            R"("createdAt":)" +
-                                            ts + R"(,"updatedAt":)" + ts + R"(\})")))
-      << customer;
-  const std::regex date(
-      R"("date":"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")");
-  std::size_t payments = 0;
+  const std::string time = "[0-9]{13}";
+  EXPECT_THAT(json(sample_info(SampleType::kCustomer), 1, 42),
+              MatchesRegex(R"(\{"accountId":"ACC-000000042","name":"[^"]+ [^"]+",)"
+                           R"("address":"[0-9]+ [^"]+, [^"]+","phone":"\+44 7[0-9]{9}",)"
+                           R"("createdAt":)" +
+                           time + R"(,"updatedAt":)" + time + R"(\})"));
   std::set<std::size_t> counts;
+  const std::string_view start = "\"date\":\"";
   for (std::uint64_t index = 0; index < 200; ++index) {
     const std::string bill = json(sample_info(SampleType::kBill), 1, index);
-    const auto dates = std::distance(std::sregex_iterator(bill.begin(), bill.end(), date), {});
-    std::size_t all = 0;
-    for (auto at = bill.find("\"date\""); at != std::string::npos;
-         at = bill.find("\"date\"", at + 1)) {
-      ++all;
+    std::size_t payments = 0;
+    for (auto at = bill.find(start); at != std::string::npos; at = bill.find(start, at + 1)) {
+      ++payments;
+      EXPECT_THAT(bill.substr(at + start.size(), 21),  // RFC 3339
+                  MatchesRegex("20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+                               "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z\""));
     }
-    EXPECT_EQ(static_cast<std::size_t>(dates), all) << bill;
-    payments += all;
-    counts.insert(all);
+    counts.insert(payments);
   }
-  EXPECT_GT(payments, 200u);
   EXPECT_EQ(counts.size(), 5u);  // none to four
   EXPECT_THAT(json(sample_info(SampleType::kUsage), 1, 3), HasSubstr("\"unit\":\""));
-  const std::string ticket = json(sample_info(SampleType::kTicket), 1, 3);
-  EXPECT_THAT(ticket, HasSubstr("\"ticketId\":\"TKT-000000003\",\"accountId\":\"ACC-00000000"));
+  EXPECT_THAT(json(sample_info(SampleType::kTicket), 1, 3),
+              HasSubstr("\"ticketId\":\"TKT-000000003\",\"accountId\":\"ACC-00000000"));
 }
 
 TEST(Samples, DependOnSeedAndIndexAlone) {
