@@ -129,9 +129,10 @@ void Feed::handle(kafka::Message message) {
     return;
   }
   if (settle(at, state, message)) return;
-  if (const Status paused = consumer_->pause(at); !paused.ok()) {
-    log("ingest").warn("{} could not be paused: {}", at.partition.value,
-                       paused.error().public_text);
+  if (const Status stopped = consumer_->unassign(at); !stopped.ok()) {
+    log("ingest").warn("{} goes on being fetched while it waits: {}",
+                       name_of(consumer_->topics()[at.topic], at.partition),
+                       stopped.error().public_text);
   }
   state.held.push_back(std::move(message));
   ++held_partitions_;
@@ -189,10 +190,11 @@ void Feed::retry_held() {
     if (!state.held.empty()) continue;
     --held_partitions_;
     state.waits_for_schema = false;
-    if (state.reloading) continue;  // it is assigned anew once its offsets are known
-    const Offset next = catch_up_.partitions().at(at).position;
-    if (const Status resumed = consumer_->resume({at, next}); !resumed.ok()) {
-      log("ingest").error("{} could not be resumed: {}", at.partition.value,
+    if (state.reloading) continue;  // `take_found` assigns it
+    const kafka::TopicPartitionOffset next{at, catch_up_.partitions().at(at).position};
+    if (const Status resumed = consumer_->assign({&next, 1}); !resumed.ok()) {
+      log("ingest").error("{} could not be read on: {}",
+                          name_of(consumer_->topics()[at.topic], at.partition),
                           resumed.error().public_text);
     }
   }
@@ -274,9 +276,6 @@ void Feed::publish() {
   }
   const std::lock_guard lock(mutex_);
   partitions_ = std::move(partitions);
-  if (ready && !first_ready_seconds_) {
-    first_ready_seconds_ = std::chrono::duration<double>(now - started_).count();
-  }
 }
 
 void Feed::update_rate(steady_clock::time_point now) {
@@ -391,7 +390,6 @@ FeedStatus Feed::status() const {
   out.connected = connected_;
   out.error = connection_error_;
   out.partitions = partitions_;
-  out.first_ready_seconds = first_ready_seconds_;
   out.records_per_second = records_per_second_;
   std::int64_t left = 0;
   for (const PartitionStatus& one : partitions_) {

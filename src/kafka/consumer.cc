@@ -28,11 +28,6 @@ Status from_kafka(rd_kafka_error_t* error) {
   return status;
 }
 
-Status from_kafka(rd_kafka_resp_err_t error) {
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return Error{ErrorCode::kUnavailable, rd_kafka_err2str(error)};
-}
-
 Properties defaults() {
   return {
       {"client.id", "push-cache"},
@@ -138,7 +133,10 @@ Status Consumer::assign(std::span<const TopicPartitionOffset> partitions) {
   const ListPtr list = make_list(partitions.size());
   const ListPtr again = make_list(partitions.size());
   rd_kafka_topic_partition_list_t* assigned = nullptr;
-  if (Status done = from_kafka(rd_kafka_assignment(handle_, &assigned)); !done) return done;
+  if (const auto error = rd_kafka_assignment(handle_, &assigned);
+      error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Error{ErrorCode::kUnavailable, rd_kafka_err2str(error)};
+  }
   const ListPtr current(assigned);
   for (const TopicPartitionOffset& entry : partitions) {
     const char* name = topics_[entry.at.topic].c_str();
@@ -156,17 +154,12 @@ Status Consumer::assign(std::span<const TopicPartitionOffset> partitions) {
   return from_kafka(rd_kafka_incremental_assign(handle_, list.get()));
 }
 
-// Not by rd_kafka_pause_partitions: it notes the position after what was handed out, and takes the
-// end-of-partition event for a record there. Resumed from that, a partition at its end would skip
-// the next record, or be out of range when there is none.
-Status Consumer::pause(TopicPartition partition) {
+Status Consumer::unassign(TopicPartition partition) {
   const ListPtr list = make_list(1);
   rd_kafka_topic_partition_list_add(list.get(), topics_[partition.topic].c_str(),
                                     partition.partition.value);
   return from_kafka(rd_kafka_incremental_unassign(handle_, list.get()));
 }
-
-Status Consumer::resume(const TopicPartitionOffset& next) { return assign({&next, 1}); }
 
 void Consumer::poll(std::chrono::milliseconds timeout, std::size_t messages_max,
                     std::vector<Message>& batch) {

@@ -76,7 +76,7 @@ struct ConsumerOptions {
   Properties properties;            // the operator's, over this program's own
 };
 
-// Thread safety: `poll`, `assign`, `pause` and `resume` from one thread; the rest from any thread.
+// Thread safety: `poll`, `assign` and `unassign` from one thread; the rest from any thread.
 class Consumer {
  public:
   // Fails only for properties that librdkafka refuses: brokers that are away are tried for ever.
@@ -88,11 +88,11 @@ class Consumer {
   // Reads these partitions as well, from these offsets. One that was assigned before starts anew
   // there.
   Status assign(std::span<const TopicPartitionOffset> partitions);
-  // Stops fetching a partition: what librdkafka holds of it is dropped. What `poll` has handed out
-  // stays with the caller.
-  Status pause(TopicPartition partition);
-  // Goes on with a paused partition at the offset named, the next one that the caller wants.
-  Status resume(const TopicPartitionOffset& next);
+  // Stops reading a partition and drops what librdkafka holds of it. What `poll` has handed out
+  // stays with the caller. `assign` reads it again, from an offset of the caller's: librdkafka's
+  // own pause and resume cannot be used, since reading in batches moves its position one too far
+  // behind an end-of-partition event, and the record there would be lost.
+  Status unassign(TopicPartition partition);
 
   // Appends what has come to `batch`, at most `messages_max`, waiting up to `timeout` for the
   // first.

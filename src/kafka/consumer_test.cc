@@ -42,6 +42,11 @@ class ConsumerTest : public testing::Test {
     ASSERT_TRUE(producer_->flush(30s).ok());
   }
 
+  Status read_on(Offset from) {
+    const TopicPartitionOffset next{kAt, from};
+    return consumer_->assign({&next, 1});
+  }
+
   // Polls until an event of this kind comes; gives its offset, -1 after 30 s without.
   std::int64_t next(MessageKind kind) {
     const auto end = std::chrono::steady_clock::now() + 30s;
@@ -64,33 +69,33 @@ class ConsumerTest : public testing::Test {
   std::unique_ptr<Consumer> consumer_;
 };
 
-TEST_F(ConsumerTest, GoesOnAfterAPauseAtTheEndWithoutSkippingARecord) {
+TEST_F(ConsumerTest, GoesOnAfterItWasUnassignedAtTheEndWithoutSkippingARecord) {
   produce("first");
   const TopicPartitionOffset from{kAt, Offset(0)};
   ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 0);
   EXPECT_EQ(next(MessageKind::kEnd), 1);
-  ASSERT_TRUE(consumer_->pause(kAt).ok());
-  ASSERT_TRUE(consumer_->resume({kAt, Offset(1)}).ok());
+  ASSERT_TRUE(consumer_->unassign(kAt).ok());
+  ASSERT_TRUE(read_on(Offset(1)).ok());
   EXPECT_EQ(next(MessageKind::kEnd), 1);  // and not: out of range
-  ASSERT_TRUE(consumer_->pause(kAt).ok());
+  ASSERT_TRUE(consumer_->unassign(kAt).ok());
   produce("second");
   produce("third");
-  ASSERT_TRUE(consumer_->resume({kAt, Offset(1)}).ok());
+  ASSERT_TRUE(read_on(Offset(1)).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 1);
   EXPECT_EQ(next(MessageKind::kRecord), 2);
 }
 
-TEST_F(ConsumerTest, GivesNothingOfAPausedPartition) {
+TEST_F(ConsumerTest, GivesNothingOfAnUnassignedPartition) {
   const TopicPartitionOffset from{kAt, Offset(0)};
   ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
   EXPECT_EQ(next(MessageKind::kEnd), 0);
-  ASSERT_TRUE(consumer_->pause(kAt).ok());
+  ASSERT_TRUE(consumer_->unassign(kAt).ok());
   produce("meanwhile");
   std::vector<Message> batch;
   consumer_->poll(300ms, 10, batch);
   EXPECT_TRUE(batch.empty());
-  ASSERT_TRUE(consumer_->resume({kAt, Offset(0)}).ok());
+  ASSERT_TRUE(read_on(Offset(0)).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 0);
 }
 
