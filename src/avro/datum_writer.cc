@@ -51,15 +51,6 @@ std::optional<T> parse_number(std::string_view text) {
   return std::nullopt;
 }
 
-// What an error may quote of a text from outside.
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kQuotedBytesMax = 64;
-  if (text.size() <= kQuotedBytesMax) return "'" + std::string(text) + "'";
-  std::size_t cut = kQuotedBytesMax;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
-  return "'" + std::string(text.substr(0, cut)) + "...'";
-}
-
 // Whether a value of this JSON kind may be one of `node` at all.
 bool kind_fits(const Node& node, JsonKind kind) {
   switch (node.type) {

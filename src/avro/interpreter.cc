@@ -188,7 +188,7 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
 
       case OpCode::kString: {
         const Sized sized = read_sized(at, end);
-        if (sized.text == nullptr) return fault(sized.fault, at, sized.size, sized.left);
+        if (sized.fault != Fault::kNone) return fault(sized.fault, at, sized.size, sized.left);
         const std::size_t needed = kRender ? sized.size : 6 * sized.size;
         if (!room(needed + kCopySlack)) return fault(Fault::kTooLarge, at);
         if (!put_string(sized.text, sized.size)) return fault(Fault::kUtf8, at);
@@ -204,7 +204,7 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
         const bool fixed = op.code == OpCode::kFixed || op.code == OpCode::kDecimalFixed;
         const Sized sized = fixed ? read_fixed(at, end, op.code == OpCode::kFixed ? op.a : op.b)
                                   : read_sized(at, end);
-        if (sized.text == nullptr) return fault(sized.fault, at, sized.size, sized.left);
+        if (sized.fault != Fault::kNone) return fault(sized.fault, at, sized.size, sized.left);
         const bool decimal = op.code == OpCode::kDecimal || op.code == OpCode::kDecimalFixed;
         const std::uint64_t needed = kRender ? 0 : 3 * sized.size + (decimal ? op.a : 0);
         if (!room(needed + kCopySlack)) return fault(Fault::kTooLarge, at);
@@ -371,7 +371,7 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
 
       case OpCode::kSkipSized: {
         const Sized sized = read_sized(at, end);
-        if (sized.text == nullptr) return fault(sized.fault, at, sized.size, sized.left);
+        if (sized.fault != Fault::kNone) return fault(sized.fault, at, sized.size, sized.left);
         at = sized.text + sized.size;
         ++pc;
         continue;
@@ -457,7 +457,7 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
     }
     if (is_map) {
       const Sized key = read_sized(at, end);
-      if (key.text == nullptr) return fault(key.fault, at, key.size, key.left);
+      if (key.fault != Fault::kNone) return fault(key.fault, at, key.size, key.left);
       if (!skips) {
         const std::size_t needed = kRender ? key.size : 6 * key.size;
         if (!room(needed + kCopySlack)) return fault(Fault::kTooLarge, at);

@@ -31,12 +31,12 @@ inline char* write_boolean(char* to, bool value) {
   return to + (value ? 4 : 5);
 }
 
-// A length and as many bytes.
+// A length and as many bytes. (An empty datum may lie at nullptr: `text` says nothing of success.)
 struct Sized {
-  const std::uint8_t* text;  // nullptr: `fault`
+  const std::uint8_t* text;
   std::uint64_t size;
   std::uint64_t left;
-  Fault fault;
+  Fault fault;  // kNone: all of it is there
 };
 
 inline Sized read_sized(const std::uint8_t* at, const std::uint8_t* end) {
@@ -45,12 +45,12 @@ inline Sized read_sized(const std::uint8_t* at, const std::uint8_t* end) {
   const auto size =
       static_cast<std::uint64_t>(unzigzag(varint.raw));  // a negative one is too large
   const auto left = static_cast<std::uint64_t>(end - varint.next);
-  return {size <= left ? varint.next : nullptr, size, left, Fault::kLength};
+  return {varint.next, size, left, size <= left ? Fault::kNone : Fault::kLength};
 }
 
 inline Sized read_fixed(const std::uint8_t* at, const std::uint8_t* end, std::uint64_t size) {
   const auto left = static_cast<std::uint64_t>(end - at);
-  return {size <= left ? at : nullptr, size, left, Fault::kCut};
+  return {at, size, left, size <= left ? Fault::kNone : Fault::kCut};
 }
 
 // Head of a block of an array or a map.

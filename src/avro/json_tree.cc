@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "base/utf8.h"
+
 namespace push_cache::avro {
 namespace {
 
@@ -31,6 +33,19 @@ std::string_view describe(JsonKind kind) {
       return "an object";
   }
   return "";
+}
+
+std::string quoted(std::string_view text) {
+  constexpr std::size_t kQuotedBytesMax = 64;
+  const bool cut = text.size() > kQuotedBytesMax;
+  if (cut) {
+    std::size_t size = kQuotedBytesMax;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+    text = text.substr(0, size);
+  }
+  Buffer escaped;
+  append_json_escaped(escaped, text);
+  return "'" + std::string(escaped.view()) + (cut ? "...'" : "'");
 }
 
 // What Boost.JSON's parser calls, one call a token.
@@ -160,7 +175,7 @@ Result<JsonTree> JsonTree::parse(std::string_view text, std::size_t depth_max,
   if (error || used != text.size()) {
     if (const std::string* key = parser.handler().repeated_key()) {
       return Error{ErrorCode::kInvalidArgument,
-                   "key '" + *key + "' stands twice in the object that ends at byte " +
+                   "key " + quoted(*key) + " stands twice in the object that ends at byte " +
                        std::to_string(used)};
     }
     std::string what =

@@ -17,6 +17,10 @@ enum class JsonKind : std::uint8_t { kNull, kFalse, kTrue, kNumber, kString, kAr
 // "a number", "an object", ...
 std::string_view describe(JsonKind kind);
 
+// Text from outside for an error: in single quotes, cut when it is long, without control
+// characters.
+std::string quoted(std::string_view text);
+
 class JsonTree {
  public:
   using Ref = std::uint32_t;  // index of a token
