@@ -84,12 +84,13 @@ class Kafka:
     def __init__(self, bootstrap, registry):
         self.bootstrap = bootstrap
         self.registry = registry
-        self.admin = AdminClient({"bootstrap.servers": bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
         self.producer = self.new_producer()
 
     def new_producer(self, **settings):
         return Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "acks": "all",
                          "message.max.bytes": 16_000_000, "queue.buffering.max.messages": 2_000_000,
+                         "log_level": 2,  # or brokers that tests end would fill the report
                          **settings})
 
     def create(self, name, partitions=1, wait=True, **config):
@@ -155,6 +156,7 @@ class Topic:
         self.kafka.admin.create_partitions([NewPartitions(self.name, total)])[self.name].result(60)
         self.partitions = total
         wait_for(self.has_leaders, 60, f"leaders of {self.name}")
+        self.kafka.producer.list_topics(self.name, timeout=30)  # which makes it see them too
 
     def delete_records(self, partition, before):
         """Moves the log's start; `before` -1 = deletes all there is."""
@@ -202,7 +204,7 @@ class Topic:
     def _consumer(self, isolation="read_committed"):
         return Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": f"read-{uuid.uuid4()}",
                          "enable.partition.eof": True, "enable.auto.commit": False,
-                         "isolation.level": isolation})
+                         "isolation.level": isolation, "log_level": 2})
 
     def records(self):
         """key -> record as the last message of each key says, decoded by the registry's schema."""

@@ -215,6 +215,13 @@ def make_config(brokers, registry_url, group, topics, **sections):
     return made
 
 
+def slow(settings):
+    """Makes the service fetch in small pieces: its load takes seconds, not a blink."""
+    settings["kafka"]["properties"] = {"fetch.message.max.bytes": "4000", "queued.min.messages": "100",
+                                       "queued.max.messages.kbytes": "64"}
+    return settings
+
+
 def write_config(folder, config):
     """A YAML file of `config`: a dict (JSON is YAML), or a text."""
     path = pathlib.Path(folder) / "config.yaml"

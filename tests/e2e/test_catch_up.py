@@ -2,6 +2,7 @@
 import pytest
 
 from e2e.producing import Kafka, customer
+from e2e.pushcache import slow
 from services import wait_for
 
 
@@ -166,10 +167,7 @@ def test_leader_moves_during_the_load(own_cluster, registry, name, config, servi
     made.put_all(expected)
     settings = config(name)
     settings["kafka"]["brokers"] = cluster.bootstrap()
-    # Slow enough that the load lasts until a broker is gone.
-    settings["kafka"]["properties"] = {"fetch.message.max.bytes": "20000", "fetch.max.bytes": "20000",
-                                       "queued.min.messages": "100", "queued.max.messages.kbytes": "64"}
-    running = service(settings)
+    running = service(slow(settings))
     running.wait(lambda: running.status()["load"]["records_total"] > 0, "the load to begin")
     leader = kafka.admin.list_topics(timeout=30).topics[name].partitions[0].leader
     cluster.kill([leader])

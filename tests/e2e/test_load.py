@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from e2e.producing import CUSTOMER, customer
+from e2e.pushcache import slow
 
 COUNT = 100_000  # keys; each is written twice
 
@@ -43,13 +44,6 @@ def assert_true(answer, number):
     else:
         assert answer.status == 200, (number, answer)
         assert answer.json() == expected
-
-
-def slow(settings):
-    """Fetches in small pieces: the load takes seconds, not a blink."""
-    settings["kafka"]["properties"] = {"fetch.message.max.bytes": "20000", "fetch.max.bytes": "20000",
-                                       "queued.min.messages": "100", "queued.max.messages.kbytes": "64"}
-    return settings
 
 
 @pytest.mark.parametrize("pace", ["quick", "slow"])
@@ -118,10 +112,15 @@ def test_sigterm_during_the_load(large, config, service):
 
 def test_progress_of_the_load_shows(large, config, service):
     running = service(slow(config(large.name)))
-    running.wait(lambda: running.status()["load"]["records_total"] > 1000, "progress")
-    status = running.status()
-    assert status["state"] == "loading" and not status["ready"] and status["reasons"]
-    assert status["load"]["records_per_second"] > 0
+    seen = []
+
+    def progress():
+        seen.append(running.status())
+        return seen[-1]["load"]["records_per_second"] > 0
+    running.wait(progress, "a rate")
+    status = seen[-1]
+    assert status["state"] == "loading" and not status["ready"] and status["reasons"], status
+    assert status["load"]["records_total"] > 0 and status["load"]["eta_seconds"] > 0, status
     assert any(part["state"] == "loading" and 0 < part["position"] < part["target"]
                and part["lag"] > 0 for part in status["kafka"]["partitions"]), status
 
@@ -129,9 +128,10 @@ def test_progress_of_the_load_shows(large, config, service):
 @pytest.mark.parametrize("early", [True, False])
 def test_serve_while_loading(topic, config, service, gate, early):
     """One partition cannot go on, since the registry is away; the other's records are answered if so configured."""
+    newer = {**CUSTOMER, "fields": [*CUSTOMER["fields"], {"name": "tier", "type": "int", "default": 0}]}
+    stuck = customer(1, tier=2)
     made = topic(partitions=2)
-    other = {**CUSTOMER, "doc": "another id"}
-    made.put("stuck", customer(1), schema=other, partition=0)
+    made.put("stuck", stuck, newer, partition=0)
     made.put("here", customer(2), partition=1)
     made.flush()
     settings = config(made.name, webservice={"serve_while_loading": early}, startup_checks={"enabled": False})
@@ -149,7 +149,7 @@ def test_serve_while_loading(topic, config, service, gate, early):
         assert answer.status == 503
     gate.only = None
     running.wait_ready()
-    running.check_all("/customers", {"stuck": customer(1), "here": customer(2)})
+    running.check_all("/customers", {"stuck": stuck, "here": customer(2)})
 
 
 def test_two_replicas_of_one_group_are_each_whole(large, config, service):
