@@ -50,9 +50,11 @@ asan tsan: setup  ## unit tests and the embedded end-to-end tests under address 
 	ctest --test-dir build/$@ -j2 --output-on-failure --no-tests=error
 	PUSH_CACHE_BIN=build/$@/bin $(PYTEST) tests/e2e/test_demo.py
 
-bench: build-tests  ## runs the benchmarks
-	@set -- $(BIN)/*_bench; test -x "$$1" || { echo 'make: there are no benchmarks in this version' >&2; exit 2; }; \
-	for program; do "$$program" || exit 1; done
+bench:  ## runs the benchmarks
+	scripts/setup test
+	cmake --preset release -DPUSH_CACHE_BENCH=ON
+	cmake --build --preset release
+	for program in $(BIN)/*_bench; do "$$program" || exit 1; done
 
 # --- Sample records for the local services
 

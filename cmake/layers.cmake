@@ -64,3 +64,19 @@ function(push_cache_test NAME)
   target_compile_definitions(${NAME} PRIVATE PUSH_CACHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
+
+# A fuzz body (a source with LLVMFuzzerTestOneInput): NAME_fuzz with PUSH_CACHE_FUZZ, else NAME_replay, which
+# ctest runs over tests/corpus/NAME and some random changes of what is there.
+function(push_cache_fuzz NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  if(PUSH_CACHE_FUZZ)
+    add_executable(${NAME}_fuzz ${ARG_SOURCES})
+    target_link_libraries(${NAME}_fuzz PRIVATE ${ARG_DEPS} push_cache_flags -fsanitize=fuzzer)
+  elseif(PUSH_CACHE_TESTS)
+    add_executable(${NAME}_replay ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.cc)
+    target_link_libraries(${NAME}_replay PRIVATE ${ARG_DEPS} push_cache_flags)
+    add_test(NAME ${NAME}_replay
+             COMMAND ${NAME}_replay ${CMAKE_SOURCE_DIR}/tests/corpus/${NAME} 20000)
+    set_tests_properties(${NAME}_replay PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()

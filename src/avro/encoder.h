@@ -12,7 +12,10 @@ namespace push_cache::avro {
 
 // Immutable; safe from any thread. Accepts the JSON that `Plan::to_json` makes with
 // LogicalTypes::kNumbers (so a rendered record can be sent back), and takes a union's first branch
-// that fits. Fields missing from the JSON take their schema's default.
+// that fits: int and long take whole numbers in range only (5, not 5.0), float and double any
+// number. One thing does not come back: NaN and the infinities are null in JSON, and null is no
+// number here, since a client that sends null for an amount has made a mistake. Fields missing from
+// the JSON take their schema's default.
 class Encoder {
  public:
   explicit Encoder(Schema schema);

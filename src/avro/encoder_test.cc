@@ -83,6 +83,78 @@ TEST(Encoder, FaultsNameTheField) {
   }
 }
 
+TEST(Encoder, FaultsOfNumbers) {
+  const char* const rows[][3] = {
+      {"int", "2147483647", "feffffff0f"},
+      {"int", "-2147483649", "error: -2147483649 is out of the range of int"},
+      {"int", "-0", "00"},
+      {"int", "1e2", "error: a whole number is needed, not 1e2"},
+      {"int", "\"1\"", "error: a number is needed, not a string"},
+      {"int", "null", "error: a number is needed, not null"},
+      {"long", "9223372036854775807", "feffffffffffffffff01"},
+      {"long", "-9223372036854775809", "error: -9223372036854775809 is out of the range of long"},
+      {"long", "5.0", "error: a whole number is needed, not 5.0"},
+      {"double", "9007199254740993", "0000000000004043"},
+      {"double", "1e-400", "0000000000000000"},
+      {"double", "1e400", "error: 1e400 is out of the range of double"},
+      {"double", "-1e400", "error: -1e400 is out of the range of double"},
+      {"double", "null", "error: a number is needed, not null"},
+      {"double", "true", "error: a number is needed, not true"},
+      {"float", "3.4028235e38", "ffff7f7f"},
+      {"float", "1e-50", "00000000"},
+      {"float", "16777217", "0000804b"},
+      {"boolean", "1", "error: true or false is needed, not a number"},
+      {"null", "false", "error: null is needed, not false"},
+      {"string", "7", "error: a string is needed, not a number"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(encode("\"" + std::string(row[0]) + "\"", row[1]), row[2]) << row[0] << " " << row[1];
+  }
+}
+
+TEST(Encoder, PathsLeadThroughEveryContainer) {
+  const char* text =
+      R"({"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":
+      {"type":"array","items":["null",{"type":"record","name":"S","fields":[
+        {"name":"x","type":"long"}]}]}}}]})";
+  EXPECT_EQ(encode(text, R"({"m":{"k k":[null,{"x":1},{"x":"1"}]}})"),
+            "error: m['k k'][2].x: a number is needed, not a string");
+  EXPECT_EQ(encode(text, R"({"m":{"a":[{"y":1}]}})"), "error: m['a'][0].y: no such field in S");
+  EXPECT_EQ(encode(text, R"({"m":{"a":[{}]}})"),
+            "error: m['a'][0].x: the field is missing and has no default");
+  EXPECT_EQ(encode(text, R"({"m":{"a":[],"a":[]}})").substr(0, 27), "error: key 'a' stands twice");
+  EXPECT_EQ(encode(text, R"({"m":{"a":7}})"), "error: m['a']: an array is needed, not a number");
+  EXPECT_EQ(encode(text, R"({"m":[]})"), "error: m: an object is needed, not an array");
+  EXPECT_EQ(encode(text, "{\"m\":{\"a\\nb\":1}}"),
+            "error: m['a\\nb']: an array is needed, not a number")
+      << "no line of a log is broken by what somebody sends";
+}
+
+TEST(Encoder, RepeatedKeysAmongMany) {
+  std::string json = "{";
+  for (int i = 0; i < 100; ++i) json += "\"k" + std::to_string(i) + "\":1,";
+  const char* map = R"({"type":"map","values":"int"})";
+  EXPECT_EQ(encode(map, json + "\"k50\":2}").substr(0, 29), "error: key 'k50' stands twice");
+  EXPECT_EQ(encode(map, json + "\"\":1}").substr(0, 4), "ca01");
+  EXPECT_EQ(encode(map, R"({"":1,"":2})").substr(0, 26), "error: key '' stands twice");
+  EXPECT_EQ(encode(map, R"({"a":1,"\u0061":2})").substr(0, 27), "error: key 'a' stands twice");
+}
+
+TEST(Encoder, UnionsTakeTheFirstBranchThatFits) {
+  EXPECT_EQ(encode(R"(["int","long"])", "3000000000"), "0280f882ad16");
+  EXPECT_EQ(encode(R"(["int","double"])", "5"), "000a");
+  EXPECT_EQ(encode(R"(["int","double"])", "5.0"), "020000000000001440");
+  EXPECT_EQ(encode(R"(["bytes","string"])", R"("abc")"), "0206616263") << "not base64";
+  EXPECT_EQ(encode(R"([{"type":"enum","name":"E","symbols":["A"]},"string"])", R"("B")"), "020242");
+  EXPECT_EQ(encode(R"(["null",{"type":"record","name":"A","fields":[{"name":"x","type":"int"}]},
+                      {"type":"record","name":"B","fields":[{"name":"x","type":"string"}]}])",
+                   R"({"x":"s"})"),
+            "040273");
+  EXPECT_EQ(encode(R"(["null","int","string"])", "true"),
+            "error: true fits no branch of the union (null, int, string)");
+  EXPECT_EQ(encode(R"(["null","int"])", "1.5"), "error: a whole number is needed, not 1.5");
+}
+
 TEST(Encoder, WhatPlansRenderCanBeSentBack) {
   const char* text = R"({"type":"record","name":"R","fields":[{"name":"b","type":"bytes"},)"
                      R"({"name":"u","type":["null",{"type":"map","values":"double"}]},)"

@@ -11,8 +11,8 @@
 namespace push_cache::avro {
 
 // Most bytes that each of these writes, the slack of wide stores included.
-inline constexpr std::size_t kLongTextMax = 24;
-inline constexpr std::size_t kDoubleTextMax = 32;
+inline constexpr std::size_t kLongTextMax = 32;
+inline constexpr std::size_t kDoubleTextMax = 40;
 inline constexpr std::size_t kTimeTextMax = 48;
 inline constexpr std::size_t kUuidTextMax = 40;
 inline constexpr std::size_t kDurationTextMax = 64;

@@ -103,7 +103,7 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
     const std::string_view whole(reinterpret_cast<const char*>(text), size);
     if constexpr (kRender) {
       *to++ = '"';
-      const std::size_t plain = copy_plain(to, text, size, end);
+      const std::size_t plain = copy_plain<true>(to, text, size, end);
       to += plain;
       if (plain != size) [[unlikely]] {
         if (!is_utf8(whole.substr(plain))) return false;
@@ -115,7 +115,8 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
       *to++ = '"';
       return true;
     } else {
-      return is_utf8(whole);
+      const std::size_t plain = copy_plain<false>(nullptr, text, size, end);
+      return plain == size || is_utf8(whole.substr(plain));
     }
   };
 

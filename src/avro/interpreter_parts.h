@@ -6,6 +6,10 @@
 #include <cstring>
 #include <limits>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "avro/interpreter.h"
 #include "avro/wire.h"
 
@@ -87,15 +91,58 @@ inline std::uint64_t special_bytes(std::uint64_t word) {
   return (control | quote | backslash | word) & kHighs;
 }
 
-// Copies from `text` (of `size` bytes, within a datum that ends at `end`) until the first eight
-// bytes with a special one among them; gives how many were copied. Writes up to 7 bytes more.
-inline std::size_t copy_plain(char* to, const std::uint8_t* text, std::size_t size,
-                              const std::uint8_t* end) {
+#if defined(__SSE2__)
+// A bit for each of 16 bytes that is not ASCII or needs an escape.
+inline std::uint32_t special_bits(__m128i block) {
+  const __m128i high_or_control = _mm_cmplt_epi8(block, _mm_set1_epi8(0x20));  // signed
+  const __m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+  const __m128i backslash = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+  return static_cast<std::uint32_t>(
+      _mm_movemask_epi8(_mm_or_si128(high_or_control, _mm_or_si128(quote, backslash))));
+}
+#endif
+
+// Copies `text` (of `size` bytes, within a datum that ends at `end`) up to some bytes before the
+// first special one; gives how many were copied: all, when none is special. Writes up to 32 bytes
+// beyond.
+// Without `kStore` it only looks.
+template <bool kStore>
+std::size_t copy_plain([[maybe_unused]] char* to, const std::uint8_t* text, std::size_t size,
+                       const std::uint8_t* end) {
   std::size_t done = 0;
+#if defined(__SSE2__)
+  // Most strings: 32 bytes whatever the length, so that no branch depends on it.
+  if (size <= 32 && end - text >= 32) [[likely]] {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16));
+    if constexpr (kStore) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), low);
+    if constexpr (kStore) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 16), high);
+    const std::uint64_t special = special_bits(low) | std::uint64_t{special_bits(high)} << 16;
+    const bool plain = (special & ((std::uint64_t{1} << size) - 1)) == 0;
+    return plain ? size : 0;
+  }
+  if (size >= 16) {
+    for (; size - done >= 16; done += 16) {
+      const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + done));
+      if (special_bits(block) != 0) return done;
+      if constexpr (kStore) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + done), block);
+    }
+    // The last 16 bytes, some of them once more.
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + size - 16));
+    if (special_bits(block) != 0) return done;
+    if constexpr (kStore) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + size - 16), block);
+    return size;
+  }
+  if (end - text >= 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text));
+    if constexpr (kStore) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), block);
+    return (special_bits(block) & ((std::uint32_t{1} << size) - 1)) == 0 ? size : 0;
+  }
+#endif
   for (; size - done >= 8; done += 8) {
     const auto word = load<std::uint64_t>(text + done);
     if (special_bytes(word) != 0) return done;
-    std::memcpy(to + done, &word, sizeof word);
+    if constexpr (kStore) std::memcpy(to + done, &word, sizeof word);
   }
   const std::size_t rest = size - done;
   if (rest == 0) return size;
@@ -108,7 +155,7 @@ inline std::size_t copy_plain(char* to, const std::uint8_t* text, std::size_t si
   const std::uint64_t beyond = ~std::uint64_t{0} << (8 * rest);
   word = (word & ~beyond) | (0x2020'2020'2020'2020 & beyond);
   if (special_bytes(word) != 0) return done;
-  std::memcpy(to + done, &word, sizeof word);
+  if constexpr (kStore) std::memcpy(to + done, &word, sizeof word);
   return size;
 }
 

@@ -31,7 +31,13 @@ struct PlanOptions {
 // The JSON: no tags on unions; null for null, NaN and the infinities; 64-bit integers exact; float
 // and double the shortest text that reads back to the same number, with a fraction kept (100.0);
 // strings as they are; bytes and fixed in base64; enums their symbol; records as objects with
-// fields in (the reader's) schema order; maps as objects; arrays as arrays. No white space.
+// fields in (the reader's) schema order; maps as objects (a key that the datum has twice is there
+// twice); arrays as arrays. No white space.
+//
+// LogicalTypes::kReadable keeps the plain number for dates and times outside of the years 0000 to
+// 9999, and base64 for a decimal of more than 2,048 bytes. Where writer's and reader's logical
+// types differ, the writer's says what the bytes mean; a reader's type without one asks for the
+// plain value. Decimals of different scale do not resolve.
 class Plan {
  public:
   // For data read as they were written.
@@ -53,8 +59,9 @@ class Plan {
   // Succeeds exactly when `to_json` would, but renders nothing.
   virtual Status validate(Bytes datum) const = 0;
 
-  // The value of the version field, or nothing when the schema has none, it is null, or the datum
-  // is malformed before it. Reads no further than that field.
+  // The value of the version field (of the writer's field that the reader's of this name is read
+  // from; of the writer's of this name where the reader has none), or nothing when the schema has
+  // none, it is null, or the datum is malformed before it. Reads no further than that field.
   virtual std::optional<std::int64_t> version(Bytes datum) const = 0;
 
  protected:

@@ -102,6 +102,6 @@ struct Program {
 };
 
 // Copies and stores of values run over by up to this much.
-inline constexpr std::size_t kCopySlack = 32;
+inline constexpr std::size_t kCopySlack = 64;
 
 }  // namespace push_cache::avro

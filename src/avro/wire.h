@@ -27,8 +27,15 @@ struct Varint {
   std::uint64_t raw;         // still in zig-zag
 };
 
-// More than one byte, or none left.
-inline Varint read_long_varint(const std::uint8_t* at, const std::uint8_t* end) {
+template <typename T>
+T load(const void* place) {
+  T value;
+  std::memcpy(&value, place, sizeof value);
+  return value;
+}
+
+// Byte by byte: near the end of the datum, or longer than eight bytes.
+inline Varint read_varint_bytes(const std::uint8_t* at, const std::uint8_t* end) {
   std::uint64_t raw = 0;
   for (unsigned shift = 0; at != end; shift += 7) {
     const std::uint64_t byte = *at++;
@@ -37,6 +44,23 @@ inline Varint read_long_varint(const std::uint8_t* at, const std::uint8_t* end) 
     if (byte < 0x80) return {at, raw};
   }
   return {nullptr, raw};
+}
+
+// Up to eight bytes at once: the groups of seven bits are pushed together pairwise.
+inline Varint read_long_varint(const std::uint8_t* at, const std::uint8_t* end) {
+  if (end - at >= 8) {
+    std::uint64_t word = load<std::uint64_t>(at);
+    const std::uint64_t stops = ~word & 0x8080'8080'8080'8080;
+    if (stops != 0) {
+      const int size = std::countr_zero(stops) / 8 + 1;
+      word &= stops ^ (stops - 1);  // the bits up to the stop of the last byte
+      word = (word & 0x007F'007F'007F'007F) | (word & 0x7F00'7F00'7F00'7F00) >> 1;
+      word = (word & 0x0000'3FFF'0000'3FFF) | (word & 0x3FFF'0000'3FFF'0000) >> 2;
+      word = (word & 0x0000'0000'0FFF'FFFF) | (word & 0x0FFF'FFFF'0000'0000) >> 4;
+      return {at + size, word};
+    }
+  }
+  return read_varint_bytes(at, end);
 }
 
 inline Varint read_varint(const std::uint8_t* at, const std::uint8_t* end) {
@@ -51,13 +75,6 @@ inline void append_varint(Buffer& out, std::int64_t value) {
   for (; raw >= 0x80; raw >>= 7) *to++ = static_cast<char>(raw | 0x80);
   *to++ = static_cast<char>(raw);
   out.commit(static_cast<std::size_t>(to - start));
-}
-
-template <typename T>
-T load(const void* place) {
-  T value;
-  std::memcpy(&value, place, sizeof value);
-  return value;
 }
 
 }  // namespace push_cache::avro

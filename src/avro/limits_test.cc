@@ -1,0 +1,186 @@
+// Schemas and data that were made to cost too much: each is refused, and in little time.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "avro/compile.h"
+#include "avro/encoder.h"
+#include "avro/interpreter.h"
+#include "avro/testing.h"
+#include "base/limits.h"
+
+namespace push_cache::avro {
+namespace {
+
+// A record that holds two of the one before it: 2^levels of the innermost.
+std::string doubling(int levels, std::string innermost) {
+  for (int i = 1; i <= levels; ++i) {
+    innermost = R"({"type":"record","name":"Z)" + std::to_string(i) +
+                R"(","fields":[{"name":"a","type":)" + innermost + R"(},{"name":"b","type":"Z)" +
+                std::to_string(i - 1) + R"("}]})";
+  }
+  return innermost;
+}
+
+const std::string kEmptyRecord = R"({"type":"record","name":"Z0","fields":[]})";
+
+TEST(Limits, AProgramStaysInProportionToTheSchema) {
+  const Schema wide = schema(doubling(20, kEmptyRecord));
+  Result<Program> program = compile_program(wide.root(), wide.root(), {});
+  ASSERT_TRUE(program.ok());
+  EXPECT_LT(program->ops.size(), 20'000U);
+  EXPECT_LT(program->constants.size(), 1'000'000U);
+
+  const Schema leaves =
+      schema(doubling(20, R"({"type":"record","name":"Z0","fields":[{"name":"x","type":"int"}]})"));
+  program = compile_program(leaves.root(), leaves.root(), {});
+  ASSERT_TRUE(program.ok());
+  EXPECT_LT(program->ops.size(), 50'000U);
+}
+
+TEST(Limits, JsonThatCostsNoBytesOnTheWire) {
+  const Schema wide = schema(doubling(30, kEmptyRecord));  // billions of braces
+  Result<Program> program = compile_program(wide.root(), wide.root(), {});
+  ASSERT_TRUE(program.ok());
+  program->json_bytes_max = 1'000'000;
+  Buffer out;
+  EXPECT_EQ(run_to_json(*program, {}, out).fault, Fault::kTooLarge);
+  EXPECT_LT(out.size(), 2'000'000U);
+  EXPECT_EQ(run_validate(*program, {}).fault, Fault::kTooLarge);
+}
+
+TEST(Limits, TheCapOfJsonIsExact) {
+  const Schema nulls = schema(R"({"type":"array","items":"null"})");
+  Result<Program> program = compile_program(nulls.root(), nulls.root(), {});
+  ASSERT_TRUE(program.ok());
+  const std::string datum = unhex("c801 00");  // 100 nulls: 501 bytes of JSON
+  for (const std::size_t capacity : {0U, 300U, 10'000U}) {
+    for (const std::size_t cap : {400U, 500U, 501U, 502U}) {
+      program->json_bytes_max = cap;
+      Buffer out(capacity);
+      out.append('x');
+      EXPECT_EQ(run_to_json(*program, as_bytes(datum), out).fault,
+                cap < 501 ? Fault::kTooLarge : Fault::kNone)
+          << cap;
+    }
+  }
+}
+
+TEST(Limits, ItemsOfNoBytesAreCountedOverTheWholeDatum) {
+  const auto nulls = plan(R"({"type":"array","items":{"type":"array","items":"null"}})");
+  // Two arrays of 50,000 nulls, then one more null.
+  EXPECT_EQ(render(*nulls, unhex("04 a08d06 00 a08d06 00 00")).substr(0, 6), "[[null");
+  EXPECT_NE(render(*nulls, unhex("06 a08d06 00 a08d06 00 02 00 00"))
+                .find("more than 100000 items of no bytes"),
+            std::string::npos);
+  // The same when they are passed over, and in the JSON that is sent.
+  const auto skipped = Plan::compile(
+      schema(
+          R"({"type":"record","name":"R","fields":[{"name":"n","type":{"type":"array","items":"null"}}]})"),
+      schema(R"({"type":"record","name":"R","fields":[]})"), {});
+  ASSERT_TRUE(skipped.ok());
+  EXPECT_EQ(render(**skipped, unhex("a08d06 00")), "{}");
+  EXPECT_EQ(render(**skipped, unhex("feffffffffffffffff01 00")),
+            "error: byte 0: more than 100000 items of no bytes");
+  std::string json = "[null";
+  for (int i = 0; i < 100'000; ++i) json += ",null";
+  Buffer out;
+  const Status sent =
+      Encoder(schema(R"({"type":"array","items":"null"})")).from_json(json + "]", out);
+  ASSERT_FALSE(sent.ok());
+  EXPECT_EQ(sent.error().public_text, "more than 100000 items of no bytes");
+}
+
+TEST(Limits, ManyItemsAreRefusedBeforeTheyAreRead) {
+  const auto ints = plan(R"({"type":"array","items":"int"})");
+  EXPECT_EQ(render(*ints, unhex("feffffffffffffffff01 02")),
+            "error: byte 0: 9223372036854775807 items, 1 bytes left");
+  EXPECT_EQ(render(*ints, unhex("ffffffffffffffffff01 02 02")),
+            "error: byte 0: 9223372036854775808 items, 1 bytes left");
+}
+
+TEST(Limits, DepthOfData) {
+  const auto list =
+      plan(R"({"type":"record","name":"L","fields":[{"name":"n","type":["null","L"]}]})");
+  const auto of_depth = [](std::size_t records) { return std::string(records - 1, '\2') + '\0'; };
+  EXPECT_EQ(render(*list, of_depth(limits::kDatumDepthMax)).substr(0, 6), R"({"n":{)");
+  EXPECT_NE(render(*list, of_depth(limits::kDatumDepthMax + 2)).find("nested deeper than 128"),
+            std::string::npos);
+  // What the encoder takes can be read again.
+  const auto json_of = [](std::size_t records) {
+    std::string json = "null";
+    for (std::size_t i = 0; i < records; ++i) json = R"({"n":)" + json + "}";
+    return json;
+  };
+  const Encoder encoder(
+      schema(R"({"type":"record","name":"L","fields":[{"name":"n","type":["null","L"]}]})"));
+  Buffer datum;
+  ASSERT_TRUE(encoder.from_json(json_of(limits::kDatumDepthMax), datum).ok());
+  EXPECT_EQ(render(*list, datum.view()), json_of(limits::kDatumDepthMax));
+  EXPECT_FALSE(encoder.from_json(json_of(limits::kDatumDepthMax + 3), datum).ok());
+}
+
+TEST(Limits, DefaultsThatStandForMoreThanTheirText) {
+  std::string text =
+      R"({"type":"record","name":"Z0","fields":[{"name":"x","type":"int","default":7}]})";
+  for (int i = 1; i <= 30; ++i) {
+    const std::string before = "Z" + std::to_string(i - 1);
+    text = R"({"type":"record","name":"Z)" + std::to_string(i) +
+           R"(","fields":[{"name":"a","type":)" + text + R"(,"default":{}},{"name":"b","type":")" +
+           before + R"(","default":{}}]})";
+  }
+  const auto parsed = Schema::parse(text);
+  ASSERT_FALSE(parsed.ok());
+  EXPECT_NE(parsed.error().public_text.find("bytes of Avro"), std::string::npos)
+      << parsed.error().public_text;
+}
+
+TEST(Limits, UnionsThatFitOnlyAfterManyTries) {
+  // Each level fits both branches but for its last field: 2^40 ways without a budget.
+  const char* text = R"({"type":"record","name":"A","fields":[
+      {"name":"n","type":["null","A",{"type":"record","name":"B","fields":[
+        {"name":"n","type":["null","A","B"]},{"name":"x","type":"string"}]}]},
+      {"name":"x","type":"int"}]})";
+  std::string json = R"({"n":null,"x":true})";
+  for (int i = 0; i < 40; ++i) json = R"({"n":)" + json + R"(,"x":1})";
+  Buffer out;
+  const Status sent = Encoder(schema(text)).from_json(json, out);
+  ASSERT_FALSE(sent.ok());
+  EXPECT_TRUE(out.empty());
+}
+
+TEST(Limits, LongChainsOfNamedTypes) {
+  // 3,000 records, each of which holds the one before it: no text is deep, but the types are.
+  std::string chain = R"([{"type":"record","name":"R0","fields":[]})";
+  for (int i = 1; i < 3000; ++i) {
+    const std::string before = "R" + std::to_string(i - 1);
+    chain += R"(,{"type":"record","name":"R)" + std::to_string(i) +
+             R"(","fields":[{"name":"a","type":")" + before + R"("},{"name":"b","type":["null",")" +
+             before + R"("]}]})";
+  }
+  chain += "]";
+  const Schema writer = schema(chain);
+  const auto compiled = Plan::compile(writer, {});
+  ASSERT_TRUE(compiled.ok()) << compiled.error().public_text;
+  EXPECT_EQ(render(**compiled, unhex("04 00 00")), R"({"a":{"a":{},"b":null},"b":null})");
+  (void)Plan::compile(writer, schema(chain), {});
+}
+
+TEST(Limits, SchemaTextsAndReferences) {
+  const std::string huge = '"' + std::string(limits::kSchemaTextBytesMax, 'x') + '"';
+  EXPECT_FALSE(Schema::parse(huge).ok());
+  const std::vector<std::string> many(limits::kSchemaReferencesMax + 1, R"("int")");
+  EXPECT_FALSE(Schema::parse(R"("int")", many).ok());
+  const std::vector<std::string> twice(2, R"({"type":"fixed","name":"F","size":1})");
+  EXPECT_TRUE(Schema::parse(R"("F")", twice).ok()) << "two ways may lead to one reference";
+  std::string types = "[\"null\"";
+  for (std::size_t i = 0; i <= limits::kSchemaTypesMax; ++i) {
+    types += R"(,{"type":"fixed","name":"F)" + std::to_string(i) + R"(","size":1})";
+  }
+  const auto parsed = Schema::parse(types + "]");
+  ASSERT_FALSE(parsed.ok());
+  EXPECT_NE(parsed.error().public_text.find("more than 50000 types"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace push_cache::avro
