@@ -13,6 +13,7 @@
 #include "app/service.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/options.h"
 
 namespace push_cache::app {
 namespace {
@@ -65,6 +66,7 @@ int version() {
 }
 
 void add_config_options(CLI::App& command, Arguments& arguments) {
+  command.footer(config::help_text());
   command.add_option("-c,--config", arguments.config, "the YAML configuration file")
       ->required()
       ->type_name("FILE");
