@@ -21,7 +21,8 @@ std::string progress_text(const ingest::FeedStatus& status) {
     done += std::min(partition.position.value, partition.target.value);
     all += partition.target.value;
   }
-  const bool stuck = !status.connected || status.partitions.empty() || done >= all;
+  const bool stuck = !status.connected || status.partitions.empty() || done >= all ||
+                     status.records_per_second == 0;
   if (stuck && !status.reasons.empty()) return "waiting: " + status.reasons.front();
   const double part = all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 0;
   std::string bar(kBarWidth, '.');

@@ -10,16 +10,6 @@
 namespace push_cache::kafka {
 namespace {
 
-// librdkafka uses syslog's levels.
-void forward_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
-  static spdlog::logger& logger = log("kafka");
-  const auto to = level <= 3   ? spdlog::level::err
-                  : level == 4 ? spdlog::level::warn
-                  : level <= 6 ? spdlog::level::info
-                               : spdlog::level::debug;
-  logger.log(to, "librdkafka {}: {}", facility, text);
-}
-
 Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   std::array<char, 512> why{};
   if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) ==
@@ -35,6 +25,15 @@ Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
 
 }  // namespace
 
+void log_line(int level, std::string_view facility, std::string_view text) {
+  static spdlog::logger& logger = log("kafka");
+  const auto to = level <= 3   ? spdlog::level::err
+                  : level == 4 ? spdlog::level::warn
+                  : level <= 6 ? spdlog::level::info
+                               : spdlog::level::debug;
+  logger.log(to, "librdkafka {}: {}", facility, text);
+}
+
 void ConfDelete::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
 
 bool is_secret_property(std::string_view name) {
@@ -48,7 +47,8 @@ bool is_secret_property(std::string_view name) {
 Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
                           const Properties& forced) {
   ConfPtr conf(rd_kafka_conf_new());
-  rd_kafka_conf_set_log_cb(conf.get(), &forward_log);
+  rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int level, const char* facility,
+                                          const char* text) { log_line(level, facility, text); });
   for (const auto& [name, value] : defaults) {
     if (Status done = set(conf.get(), name, value); !done) return std::move(done).error();
   }

@@ -27,6 +27,10 @@ using ConfPtr = std::unique_ptr<rd_kafka_conf_s, ConfDelete>;
 Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
                           const Properties& forced);
 
+// Writes one of librdkafka's log lines (levels are syslog's) to the logger "kafka": what
+// `make_conf` sets as the callback for logs, for those that set one of their own.
+void log_line(int level, std::string_view facility, std::string_view text);
+
 // Whether the value of this property is a secret that no log may show.
 bool is_secret_property(std::string_view name);
 

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/log.h"
-
 namespace push_cache::kafka {
 namespace {
 
@@ -45,7 +43,6 @@ Properties defaults() {
       {"reconnect.backoff.max.ms", "2000"},
       {"topic.metadata.refresh.interval.ms", "5000"},
       {"socket.keepalive.enable", "true"},
-      {"log.connection.close", "false"},
   };
 }
 
@@ -106,8 +103,21 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const ConsumerOptions& option
   if (!conf) return std::move(conf).error();
   std::unique_ptr<Consumer> consumer(new Consumer(options));
   rd_kafka_conf_set_opaque(conf->get(), consumer.get());
-  rd_kafka_conf_set_error_cb(conf->get(), [](rd_kafka_t*, int, const char* text, void* opaque) {
-    static_cast<Consumer*>(opaque)->note_error(text);
+  rd_kafka_conf_set_error_cb(conf->get(),
+                             [](rd_kafka_t*, int code, const char* text, void* opaque) {
+                               static_cast<Consumer*>(opaque)->note_error(code, text);
+                             });
+  // Some failures, such as a connection that is closed at once, show in the log only.
+  rd_kafka_conf_set_log_cb(conf->get(), [](const rd_kafka_t* handle, int level,
+                                           const char* facility, const char* text) {
+    log_line(level, facility, text);
+    if (std::string_view(facility) != "FAIL") return;
+    std::string cause(text);
+    if (cause.starts_with("[thrd:")) cause.erase(0, cause.find("]: ") + 3);
+    if (cause.find("APIVERSION_QUERY") != std::string::npos) {
+      cause += "; does this listener want TLS or SASL? See security.protocol in kafka.properties";
+    }
+    static_cast<Consumer*>(rd_kafka_opaque(handle))->note_error(0, std::move(cause));
   });
   std::array<char, 512> why{};
   consumer->handle_ = rd_kafka_new(RD_KAFKA_CONSUMER, conf->get(), why.data(), why.size());
@@ -251,9 +261,11 @@ void Consumer::clear_last_error() {
   last_error_.clear();
 }
 
-void Consumer::note_error(std::string text) {
-  log("kafka").warn("{}", text);
+// librdkafka logs each error by itself too, so nothing is logged here.
+void Consumer::note_error(int code, std::string text) {
   const std::lock_guard lock(error_mutex_);
+  // "All brokers are down" follows the error that says why, and says less.
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !last_error_.empty()) return;
   last_error_ = std::move(text);
 }
 

@@ -115,7 +115,7 @@ class Consumer {
 
  private:
   explicit Consumer(const ConsumerOptions& options) : topics_(options.topics) {}
-  void note_error(std::string text);
+  void note_error(int code, std::string text);
   std::uint32_t topic_index(const rd_kafka_message_s* raw) const;
 
   std::vector<std::string> topics_;

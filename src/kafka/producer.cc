@@ -37,11 +37,7 @@ void forward_log(const rd_kafka_t*, int level, const char* facility, const char*
   const std::string_view words(text);
   // The operator's properties are for consumers as well.
   if (words.find("is a consumer property") != std::string_view::npos) return;
-  const auto to = level <= 3   ? spdlog::level::err
-                  : level == 4 ? spdlog::level::warn
-                  : level <= 6 ? spdlog::level::info
-                               : spdlog::level::debug;
-  log("kafka").log(to, "librdkafka {}: {}", facility, words);
+  log_line(level, facility, words);
 }
 
 int left_ms(Clock::time_point end) {

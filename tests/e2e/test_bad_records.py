@@ -1,4 +1,5 @@
 """Records that cannot be used: counted by their cause, and nothing else suffers."""
+import json
 import struct
 
 import pytest
@@ -62,22 +63,34 @@ def test_null_key_and_key_that_is_no_text(topic, config, service):
 
 
 def test_schema_id_that_the_registry_does_not_know(topic, config, service):
-    """It must not hold the partition for ever, nor go unseen; a schema that comes late counts as the same."""
+    """Its partition waits, for the schema may come late; the others go on, and it is said everywhere."""
     made = topic(partitions=2)
     unknown = struct.pack(">bI", 0, 2_000_000_000) + GOOD
+    made.put("first", customer(0), partition=0)
     made.put_raw("x", unknown, partition=0)
     made.put("behind", customer(1), partition=0)
     made.put("other", customer(2), partition=1)
     made.flush()
-    running = service(config(made.name)).wait_ready(120)
-    running.check_all("/customers", {"behind": customer(1), "other": customer(2)})
-    assert running.status()["records"]["bad"]["schema_failed"] == 1
+    running = service(config(made.name, webservice={"serve_while_loading": True}))
+    running.wait_record("/customers", "other", customer(2))
+    running.wait_record("/customers", "first", customer(0))
+    running.wait_waiting("waits for a schema at offset 1")
+    status = running.status()
+    assert [part["state"] for part in status["kafka"]["partitions"]] == ["waiting_for_schema", "caught_up"]
+    running.wait(lambda: any(one["schema_id"] == 2_000_000_000 and one["attempts"] >= 2 and "2000000000" in one["error"]
+                             for one in running.status()["registry"]["waiting"]), "the schema to be asked for again")
+    assert running.api.record("/customers", "behind").status == 503  # never a false 404
+    made.put("other", customer(3), partition=1)
+    made.flush()
+    running.wait_record("/customers", "other", customer(3))
+    assert sum(status["records"]["bad"].values()) == 0, status
 
 
 def test_schema_that_is_not_avro(kafka, topic, config, service):
     made = topic()
     status, answer = kafka.registry.request("POST", f"/subjects/{made.name}-json/versions",
-                                            {"schemaType": "JSON", "schema": '{"type": "object"}'})
+                                            {"schemaType": "JSON", "schema": json.dumps(
+                                                {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"})})
     assert status == 200, answer
     made.put_raw("x", struct.pack(">bI", 0, answer["id"]) + b'{"a": 1}')
     made.put("good", customer(1))

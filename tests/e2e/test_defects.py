@@ -107,19 +107,23 @@ def test_defect_06_list_copies_and_sorts_every_key(topic, config, service):
 
 
 def test_defect_07_an_error_ends_the_consumer_unseen(own_cluster, registry, name, config, service):
-    """When records do not come in any more, /hams/ready says so, and they come in again afterwards."""
+    """When records do not come in any more, status and metrics say so, and they come in again afterwards."""
     cluster = own_cluster().start()
     made = Kafka(cluster.bootstrap(), registry).create(name)
     made.put_all({"x": customer(1)})
     settings = config(name)
     settings["kafka"]["brokers"] = cluster.bootstrap()
     running = service(settings).wait_ready()
+    assert running.status()["kafka"]["connected"] is True
     cluster.kill()
-    running.wait_waiting()
+    running.wait(lambda: running.status()["kafka"]["connected"] is False, "the loss to be noticed")
+    assert running.status()["kafka"]["error"]
+    assert running.metrics()["push_cache_kafka_connected"] == 0
     assert running.health.get("/live").status == 200
     cluster.start()
     made.put_all({"x": customer(2)})
     running.wait_record("/customers", "x", customer(2), seconds=120)
+    running.wait(lambda: running.status()["kafka"]["connected"] is True, "the connection to be noticed")
     running.wait_ready(120)
 
 
