@@ -276,6 +276,9 @@ void Feed::publish() {
   }
   const std::lock_guard lock(mutex_);
   partitions_ = std::move(partitions);
+  if (ready && !first_ready_seconds_) {
+    first_ready_seconds_ = std::chrono::duration<double>(now - started_).count();
+  }
 }
 
 void Feed::update_rate(steady_clock::time_point now) {
@@ -390,6 +393,7 @@ FeedStatus Feed::status() const {
   out.connected = connected_;
   out.error = connection_error_;
   out.partitions = partitions_;
+  out.first_ready_seconds = first_ready_seconds_;
   out.records_per_second = records_per_second_;
   std::int64_t left = 0;
   for (const PartitionStatus& one : partitions_) {

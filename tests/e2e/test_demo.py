@@ -66,8 +66,9 @@ def test_counts_in_status_and_metrics(demo):
     assert {store["records"] for store in status["stores"]} == {COUNT}
     assert status["records"]["updates"] >= 4 * COUNT
     assert all(part["state"] == "caught_up" for part in status["kafka"]["partitions"])
-    assert sum(value for name, value in demo.metrics().items()
-               if name.startswith("updates_received")) >= 4 * COUNT
+    metrics = demo.metrics()
+    assert metrics["updates_received"] >= 4 * COUNT
+    assert metrics["push_cache_ready"] == 1 and metrics["push_cache_ready_seconds"] > 0
 
 
 def test_the_curl_lines_it_prints_work(demo):
