@@ -7,7 +7,7 @@
 #              DURATION     seconds (default: 10)
 #              CONNECTIONS  kept open and busy (default: 64)
 #              MISS_RATIO   share of the lookups that ask for a key that is not there (default: 0.1)
-#              KEYS         how many keys to learn from the route's list at most (default: 10000)
+#              KEYS         how many keys to learn from the route's list at most (default: 10000, at most 100000)
 #
 # A hit must be 200 with a JSON object; when the records learned at first all hold their key, each hit must hold
 # its own. A miss must be 404 with {"message": ...}. Exit code: 0 when all answers were right, else 1.
@@ -23,6 +23,8 @@ keys=${KEYS:-10000}
 
 say() { printf 'load-test: %s\n' "$*"; }
 die() { printf 'load-test: %s\n' "$*" >&2; exit 1; }
+# Each connection has a thread of wrk's with a copy of the keys, some 350 bytes a key.
+[ "$keys" -le 100000 ] || die "KEYS is $keys: at most 100000"
 for tool in wrk python3; do
   command -v $tool >/dev/null || die "$tool is missing (scripts/setup installs it)"
 done
