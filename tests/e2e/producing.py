@@ -89,6 +89,7 @@ class Kafka:
 
     def new_producer(self, **settings):
         return Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "acks": "all",
+                         "enable.idempotence": True,  # or a retry could change the order
                          "message.max.bytes": 16_000_000, "queue.buffering.max.messages": 2_000_000,
                          "log_level": 2,  # or brokers that tests end would fill the report
                          **settings})

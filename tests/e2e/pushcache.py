@@ -186,7 +186,7 @@ class PushCache:
         for key, expected in records.items():
             answer = self.api.record(route, key)
             assert answer.status == 200, (key, answer)
-            assert answer.json() == expected, key
+            assert answer.json() == expected, (key, answer.json(), expected)
 
     def stop(self, seconds=30):
         """SIGTERM; the exit code."""
