@@ -20,6 +20,8 @@ constexpr CodeRow kCodes[] = {
     {ErrorCode::kInternal, "internal", 500},
     {ErrorCode::kUnavailable, "unavailable", 503},
     {ErrorCode::kTimeout, "timeout", 504},
+    {ErrorCode::kUnsupported, "unsupported", 501},
+    {ErrorCode::kFull, "full", 507},
 };
 
 const CodeRow& row(ErrorCode code) {

@@ -21,6 +21,8 @@ enum class ErrorCode {
   kInternal,          // 500
   kUnavailable,       // 503: something this depends on is not there now; worth a retry
   kTimeout,           // 504
+  kUnsupported,       // 501: this kind of thing cannot do that
+  kFull,              // 507: a cap of memory is reached
 };
 
 // The field's usual word for a code, such as "not_found"; for logs and metrics labels.

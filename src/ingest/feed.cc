@@ -18,7 +18,6 @@ constexpr milliseconds kDiscoveryRetry{500};
 constexpr milliseconds kStoreRetry{200};
 constexpr milliseconds kRateInterval{500};
 constexpr milliseconds kPublishInterval{50};
-constexpr std::size_t kErasePage = 1'000;
 // librdkafka's name for "from the first record there is" (RD_KAFKA_OFFSET_BEGINNING). The low
 // watermark itself may have moved on by the time the fetch starts.
 constexpr Offset kBeginning{-2};
@@ -205,45 +204,17 @@ void Feed::reload(kafka::TopicPartition at, PartitionState& state) {
   ready_.store(false, std::memory_order_seq_cst);  // before anything is taken out
   state.reloading = true;
   state.held.clear();
-  erase_partition(at);
+  for (store::Store* store : stores_) {
+    if (const auto erased = store->erase_partition(at.topic, at.partition); !erased.ok()) {
+      log("ingest").error("{} could not be emptied: {}",
+                          name_of(consumer_->topics()[at.topic], at.partition),
+                          erased.error().public_text);
+    }
+  }
   const std::lock_guard lock(mutex_);
   reload_wanted_.push_back(at);
   reload_signal_ = true;
   wake_discovery_.notify_all();
-}
-
-// Takes out every record that came from one partition.
-void Feed::erase_partition(kafka::TopicPartition at) {
-  struct Keys final : store::KeySink {
-    std::vector<std::string> keys;
-    bool key(std::string_view text) override {
-      keys.emplace_back(text);
-      return true;
-    }
-  };
-  struct Origin final : store::GetSink {
-    kafka::TopicPartition at;
-    void found(const store::RecordView& record) override { at = {record.topic, record.partition}; }
-    void absent() override { at.partition = Partition(-1); }
-    void failed(const Error&) override { at.partition = Partition(-1); }
-  };
-  for (store::Store* store : stores_) {
-    std::string after;
-    bool from_start = true;
-    for (bool more = true; more;) {
-      Keys page;
-      const auto result = store->page({.after = after, .from_start = from_start}, kErasePage, page);
-      if (!result.ok() || page.keys.empty()) break;
-      more = *result;
-      for (const std::string& key : page.keys) {
-        Origin origin;
-        store->get(key, origin);
-        if (origin.at == at) (void)store->erase(key);
-      }
-      after = page.keys.back();
-      from_start = false;
-    }
-  }
 }
 
 void Feed::publish() {

@@ -98,7 +98,6 @@ class Feed {
   bool settle(kafka::TopicPartition at, PartitionState& state, const kafka::Message& message);
   void retry_held();
   void reload(kafka::TopicPartition at, PartitionState& state);
-  void erase_partition(kafka::TopicPartition at);
   void publish();
   void update_rate(std::chrono::steady_clock::time_point now);
 

@@ -190,6 +190,59 @@ TEST_P(StoreContract, PageStopsWhereAskedAndKnowsOfMore) {
   EXPECT_TRUE(past.keys.empty());
 }
 
+TEST_P(StoreContract, PagesSkip) {
+  std::vector<std::string> expected;
+  for (int i = 1000; i < 4000; ++i) expected.push_back("key-" + std::to_string(i));
+  for (const std::string& key : expected) ASSERT_TRUE(store_->put(record(key, "v")).ok());
+  for (const std::size_t skip : {0u, 1u, 127u, 128u, 129u, 1500u, 2999u, 3000u, 9000u}) {
+    ListSink page;
+    ASSERT_TRUE(store_->page({.skip = skip}, 3, page).ok());
+    const auto from =
+        expected.begin() + static_cast<std::ptrdiff_t>(std::min(skip, expected.size()));
+    const auto count = std::min<std::ptrdiff_t>(3, expected.end() - from);
+    EXPECT_EQ(page.keys, std::vector<std::string>(from, from + count)) << skip;
+  }
+  ListSink after;
+  ASSERT_TRUE(
+      store_->page({.after = "key-1999x", .from_start = false, .skip = 500}, 1, after).ok());
+  EXPECT_EQ(after.keys, std::vector<std::string>{"key-2500"});
+}
+
+TEST_P(StoreContract, ErasePartitionTakesItsRecordsOnly) {
+  for (int i = 0; i < 500; ++i) {
+    RecordView from = record("key" + std::to_string(i), "v", i);
+    from.partition = Partition(i % 5);
+    from.topic = static_cast<std::uint32_t>(i % 2);
+    ASSERT_TRUE(store_->put(from).ok());
+  }
+  EXPECT_EQ(*store_->erase_partition(1, Partition(3)), 50u);
+  EXPECT_EQ(*store_->erase_partition(1, Partition(3)), 0u);
+  EXPECT_EQ(store_->counts().records, 450u);
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_EQ(get(*store_, "key" + std::to_string(i)).has_value(), i % 10 != 3) << i;
+  }
+}
+
+TEST_P(StoreContract, ABatchIsAsSingleLookups) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 40; ++i) {
+    keys.push_back("key" + std::to_string(i % 37));
+    if (i % 3 != 0) {
+      ASSERT_TRUE(store_->put(record(keys.back(), "v" + keys.back())).ok());
+    }
+  }
+  std::vector<CopySink> outcomes(keys.size());
+  const std::vector<std::string_view> asked(keys.begin(), keys.end());
+  std::vector<GetSink*> sinks;
+  for (CopySink& sink : outcomes) sinks.push_back(&sink);
+  store_->get_batch(asked, sinks);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    EXPECT_EQ(outcomes[i].calls, 1);
+    EXPECT_EQ(outcomes[i].datum, get(*store_, keys[i])) << keys[i];
+  }
+  store_->get_batch({}, {});
+}
+
 TEST_P(StoreContract, AgreesWithAMapOverRandomSteps) {
   const auto seed = std::random_device{}();
   RecordProperty("seed", static_cast<int>(seed));

@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "base/limits.h"
 
@@ -166,6 +167,7 @@ class MemoryStore final : public Store {
     while (keys_max > 0) {
       const std::shared_lock lock(order_mutex_);
       auto at = from_start ? order_.begin() : order_.upper_bound(std::string_view(after));
+      for (; start.skip > 0 && at != order_.end(); --start.skip) ++at;
       std::size_t left = std::min(keys_max, kKeysPerLock);
       keys_max -= left;
       std::string_view last;
@@ -181,6 +183,22 @@ class MemoryStore final : public Store {
     const std::shared_lock lock(order_mutex_);
     return from_start ? !order_.empty()
                       : order_.upper_bound(std::string_view(after)) != order_.end();
+  }
+
+  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) override {
+    std::uint64_t erased = 0;
+    for (Shard& shard : shards_) {
+      std::vector<std::string> keys;
+      {
+        const std::shared_lock lock(shard.mutex);
+        for (const Entry* entry : shard.entries) {
+          const RecordView view = entry->view();
+          if (view.topic == topic && view.partition == partition) keys.emplace_back(view.key);
+        }
+      }
+      for (const std::string& key : keys) erased += remove(key) == nullptr ? 0 : 1;
+    }
+    return erased;
   }
 
   Counts counts() const override {
@@ -248,6 +266,8 @@ static_assert(kShards == 64, "shard_of takes the top 6 bits");
 
 }  // namespace
 
-std::unique_ptr<Store> make_memory_store() { return std::make_unique<MemoryStore>(); }
+std::unique_ptr<Store> make_memory_store(const MemoryStoreOptions&) {
+  return std::make_unique<MemoryStore>();
+}
 
 }  // namespace push_cache::store

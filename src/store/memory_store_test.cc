@@ -5,7 +5,8 @@
 namespace push_cache::store {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(Memory, StoreContract, ::testing::Values(&make_memory_store),
+INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
+                         ::testing::Values([] { return make_memory_store(); }),
                          [](const auto&) { return std::string("MemoryStore"); });
 
 }  // namespace

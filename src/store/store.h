@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,17 @@ struct Counts {
   std::uint64_t bytes = 0;  // keys and datums, without the store's own overhead
 };
 
+// What a store holds of this process's memory, in bytes by kind; all 0 for a remote one.
+struct MemoryUse {
+  std::uint64_t index = 0;    // from a key's hash to its record
+  std::uint64_t order = 0;    // the keys' order, for lists
+  std::uint64_t records = 0;  // keys, datums and the header of each record
+  std::uint64_t slack = 0;    // kept for records to come, and lost to rounding
+  std::uint64_t max = 0;      // beyond this no new key is taken; 0 = no cap
+  std::uint64_t refused = 0;  // records with a new key that were not taken since the start
+  std::uint64_t total() const { return index + order + records + slack; }
+};
+
 // Thread safety: everything but `put` and `erase` may be called from any thread at any time; `put`
 // and `erase` too, but two of them for one key are applied in an unspecified order, so one key has
 // one ingest thread. Each call sees every write that had returned before it began.
@@ -59,7 +71,8 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Keeps a copy of `record` as the last one of its key. An error means that nothing has changed.
+  // Keeps a copy of `record` as the last one of its key. An error means that nothing has changed:
+  // kTooLarge for this record, kFull when the key is new and the store's cap of memory is reached.
   virtual Result<PutOutcome> put(const RecordView& record) = 0;
   // The same only if the key is absent; atomic, so of several at once one inserts.
   virtual Result<InsertOutcome> insert(const RecordView& record) = 0;
@@ -72,20 +85,38 @@ class Store {
   // Hands the last record of `key` to `sink`, before it returns (a store in memory) or later on the
   // calling thread's event loop (a remote one): `sink` must live until it was called.
   virtual void get(std::string_view key, GetSink& sink) = 0;
+  // As one `get` for each key, with the i-th outcome to `sinks[i]`, in any order: several at once
+  // wait for memory (or the network) together. Both spans have the same size.
+  virtual void get_batch(std::span<const std::string_view> keys, std::span<GetSink* const> sinks);
+  // Says that `key` will be asked for or written soon. Changes nothing.
+  virtual void prefetch(std::string_view key) const { (void)key; }
 
   // Gives `sink` the keys greater than `after` in byte order (all from the first when
-  // `from_start`), at most `keys_max`, each at most once and each key that was there throughout
-  // exactly once. True when there may be more. Other calls are never blocked for more than some
-  // hundred keys' time.
+  // `from_start`) but for the first `skip` of them, at most `keys_max`, each at most once and each
+  // key that was there throughout exactly once. True when there may be more. Other calls are never
+  // blocked for more than some hundred keys' time. kUnsupported when the store was made without an
+  // order.
   struct PageStart {
-    std::string_view after;
+    std::string_view after = {};
     bool from_start = true;
+    std::uint64_t skip = 0;
   };
   virtual Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) = 0;
 
+  // Removes every record that came from this partition; how many there were. May take as long as
+  // reading all records does; other calls go on meanwhile.
+  virtual Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) = 0;
+
   virtual Counts counts() const = 0;
-  // Success when the store can take reads and writes now; the error says why not.
+  virtual MemoryUse memory() const { return {}; }
+  // Success when the store can take reads and writes now; the error says why not. A store that had
+  // to refuse a key stays kFull: from then on it can't know what is missing.
   virtual Status health() const = 0;
 };
+
+inline void Store::get_batch(std::span<const std::string_view> keys,
+                             std::span<GetSink* const> sinks) {
+  for (std::size_t i = 0; i < keys.size(); ++i) get(keys[i], *sinks[i]);
+}
 
 }  // namespace push_cache::store
