@@ -18,55 +18,9 @@
 
 #include "base/limits.h"
 #include "store/store.h"
+#include "store/test_support.h"
 
 namespace push_cache::store {
-
-inline Bytes as_bytes(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-inline RecordView record(std::string_view key, std::string_view datum, std::int64_t offset = 0) {
-  return {.key = key,
-          .datum = as_bytes(datum),
-          .schema = SchemaId(7),
-          .partition = Partition(3),
-          .offset = Offset(offset),
-          .timestamp_ms = 1'700'000'000'000 + offset,
-          .topic = 1};
-}
-
-struct CopySink final : GetSink {
-  std::optional<std::string> datum;
-  std::string key;
-  RecordView last;  // its views are dead after the call; the numbers stay
-  int calls = 0;
-
-  void found(const RecordView& record) override {
-    ++calls;
-    datum = std::string(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
-    key = std::string(record.key);
-    last = record;
-  }
-  void absent() override { ++calls; }
-  void failed(const Error& error) override { ADD_FAILURE() << error.describe(); }
-};
-
-inline std::optional<std::string> get(Store& store, std::string_view key) {
-  CopySink sink;
-  store.get(key, sink);
-  EXPECT_EQ(sink.calls, 1);
-  return sink.datum;
-}
-
-struct ListSink final : KeySink {
-  std::vector<std::string> keys;
-  std::size_t stop_after = SIZE_MAX;
-
-  bool key(std::string_view text) override {
-    keys.emplace_back(text);
-    return keys.size() < stop_after;
-  }
-};
 
 class StoreContract : public ::testing::TestWithParam<std::function<std::unique_ptr<Store>()>> {
  protected:
@@ -210,7 +164,8 @@ TEST_P(StoreContract, PagesSkip) {
 
 TEST_P(StoreContract, ErasePartitionTakesItsRecordsOnly) {
   for (int i = 0; i < 500; ++i) {
-    RecordView from = record("key" + std::to_string(i), "v", i);
+    const std::string key = "key" + std::to_string(i);
+    RecordView from = record(key, "v", i);
     from.partition = Partition(i % 5);
     from.topic = static_cast<std::uint32_t>(i % 2);
     ASSERT_TRUE(store_->put(from).ok());

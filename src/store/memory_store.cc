@@ -3,212 +3,261 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <mutex>
-#include <new>
-#include <set>
-#include <shared_mutex>
+#include <random>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
+#include "base/epoch.h"
 #include "base/limits.h"
+#include "store/arena.h"
+#include "store/block.h"
+#include "store/hash_index.h"
+#include "store/key_order.h"
+#include "store/slabs.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 namespace push_cache::store {
 namespace {
 
-constexpr std::size_t kShards = 64;
-// A page gives up the lock of the key order after this many keys, so that writers are not held up.
-constexpr std::size_t kKeysPerLock = 256;
+constexpr std::size_t kShards = std::size_t{1} << kShardBits;
+// Space to be reused waits for readers in lots, since one barrier serves all of a lot: of a part of
+// the shard's records, within these bounds.
+constexpr std::size_t kRetiredMin = 16;
+constexpr std::size_t kRetiredMax = 256;
+constexpr std::size_t kRetiredPart = 32;
+constexpr std::size_t kRetiredBytesMax = 256 * 1024;
+constexpr std::size_t kBatch = 16;  // lookups that wait for memory together
+constexpr std::size_t kRecentOrigins = 8;
 
-// Frees what the make functions below took with one operator new.
-struct RawDelete {
-  void operator()(void* place) const { ::operator delete(place); }
-};
-
-// The last value of a key: a fixed part with the datum right behind it. Immutable once published.
-struct Value {
-  std::int64_t offset;
-  std::int64_t timestamp_ms;
-  std::int32_t schema;
-  std::int32_t partition;
-  std::uint32_t topic;
-  std::uint32_t datum_bytes;
-
-  Bytes datum() const { return {reinterpret_cast<const std::uint8_t*>(this + 1), datum_bytes}; }
-};
-using ValuePtr = std::unique_ptr<Value, RawDelete>;
-
-ValuePtr make_value(const RecordView& record) {
-  void* place = ::operator new(sizeof(Value) + record.datum.size());
-  auto* value = new (place) Value{
-      record.offset.value,    record.timestamp_ms, record.schema.value,
-      record.partition.value, record.topic,        static_cast<std::uint32_t>(record.datum.size())};
-  if (!record.datum.empty()) std::memcpy(value + 1, record.datum.data(), record.datum.size());
-  return ValuePtr(value);
-}
-
-// A key with its place in both indexes: its address stays the same while the values change.
-struct Entry {
-  ValuePtr value;
-  std::uint32_t key_bytes;
-
-  std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
-  RecordView view() const {
-    return {.key = key(),
-            .datum = value->datum(),
-            .schema = SchemaId(value->schema),
-            .partition = Partition(value->partition),
-            .offset = Offset(value->offset),
-            .timestamp_ms = value->timestamp_ms,
-            .topic = value->topic};
-  }
-};
-
-struct EntryDelete {
-  void operator()(Entry* entry) const {
-    entry->~Entry();
-    ::operator delete(entry);
-  }
-};
-using EntryPtr = std::unique_ptr<Entry, EntryDelete>;
-
-EntryPtr make_entry(std::string_view key, ValuePtr value) {
-  void* place = ::operator new(sizeof(Entry) + key.size());
-  auto* entry = new (place) Entry{std::move(value), static_cast<std::uint32_t>(key.size())};
-  if (!key.empty()) std::memcpy(static_cast<void*>(entry + 1), key.data(), key.size());
-  return EntryPtr(entry);
-}
-
-struct KeyHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
-  std::size_t operator()(const Entry* entry) const { return (*this)(entry->key()); }
-};
-
-struct KeyEqual {
-  using is_transparent = void;
-  static std::string_view key(std::string_view text) { return text; }
-  static std::string_view key(const Entry* entry) { return entry->key(); }
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const {
-    return key(a) == key(b);
-  }
-};
-
-struct KeyLess {
-  using is_transparent = void;
-  template <typename A, typename B>
-  bool operator()(const A& a, const B& b) const {
-    return KeyEqual::key(a) < KeyEqual::key(b);
-  }
-};
-
-// Locks are taken shard first, then order. A `get` needs the shard's only, a `page` the order's
-// only.
-struct alignas(64) Shard {
-  mutable std::shared_mutex mutex;
-  std::unordered_set<Entry*, KeyHash, KeyEqual> entries;
-};
-
-class MemoryStore final : public Store {
+// What readers may still look at: a block, or a table when the lowest bit is set.
+class Retired {
  public:
+  explicit Retired(const Block* block) : bits_(reinterpret_cast<std::uintptr_t>(block)) {}
+  explicit Retired(HashIndex::Table* table) : bits_(reinterpret_cast<std::uintptr_t>(table) | 1) {}
+  Block* block() const { return (bits_ & 1) != 0 ? nullptr : reinterpret_cast<Block*>(bits_); }
+  HashIndex::Table* table() const { return reinterpret_cast<HashIndex::Table*>(bits_ - 1); }
+
+ private:
+  std::uintptr_t bits_;
+};
+
+struct KnownOrigin {
+  Origin origin;
+  std::uint32_t number = 0;  // 0 = unused
+};
+
+struct alignas(64) Shard {
+  HashIndex index;
+  alignas(64) mutable std::mutex mutex;  // of the writers; guards what follows
+  std::array<KnownOrigin, kRecentOrigins> recent_origins;
+  std::vector<Retired> retired;   // since the last lot
+  std::size_t retired_count = 0;  // these two since `reclaim` was last tried
+  std::size_t retired_bytes = 0;
+  std::vector<Retired> lot;  // waits until readers have passed `lot_epoch`
+  std::uint64_t lot_epoch = 0;
+  // Written under the lock, read by anyone.
+  std::atomic<std::uint64_t> records = 0;
+  std::atomic<std::uint64_t> payload_bytes = 0;  // keys and datums
+  std::atomic<std::uint64_t> block_bytes = 0;    // and their heads
+  std::atomic<std::uint64_t> index_bytes = 0;
+};
+
+void add(std::atomic<std::uint64_t>& sum, std::uint64_t delta) {
+  sum.store(sum.load(std::memory_order_relaxed) + delta, std::memory_order_relaxed);
+}
+
+class MemoryStore final : public Store, public KeySource {
+ public:
+  explicit MemoryStore(const MemoryStoreOptions& options)
+      : bytes_max_(options.bytes_max),
+        hash_mask_(options.hash_bits >= 64 ? ~std::uint64_t{0}
+                                           : (std::uint64_t{1} << options.hash_bits) - 1),
+        order_(options.ordered ? std::make_unique<KeyOrder>(*this) : nullptr) {
+    std::random_device random;  // so that nobody can choose keys whose hashes collide
+    seed_ = std::uint64_t{random()} << 32 | random();
+  }
+
   ~MemoryStore() override {
     for (Shard& shard : shards_) {
-      for (Entry* entry : shard.entries) EntryDelete{}(entry);
+      free_lot(shard.lot);
+      free_lot(shard.retired);
+      if (slabs_.large_bytes() > 0) {
+        shard.index.for_each([this](const Block& block) {
+          if (Slabs::is_large(block.bytes())) free_block(&block);
+        });
+      }
+      if (HashIndex::Table* table = shard.index.detach()) HashIndex::release(arena_, table);
     }
   }
 
   Result<PutOutcome> put(const RecordView& record) override {
     if (Status fits = check_size(record); !fits) return std::move(fits).error();
-    ValuePtr value =
-        make_value(record);  // before the lock: readers wait for a swap of pointers only
-    Shard& shard = shard_of(record.key);
-    const std::unique_lock lock(shard.mutex);
-    const auto found = shard.entries.find(record.key);
-    if (found == shard.entries.end()) {
-      add(shard, record.key, std::move(value));
+    const std::uint64_t hash = hash_of(record.key);
+    Shard& shard = shard_of(hash);
+    const std::lock_guard lock(shard.mutex);
+    const auto place = shard.index.locate(hash, KeyIs{record.key});
+    if (!place) {
+      if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
       return PutOutcome::kInserted;
     }
-    bytes_ += static_cast<std::int64_t>(value->datum_bytes) - (*found)->value->datum_bytes;
-    (*found)->value.swap(value);
+    const Block* block = make_block(shard, record, Slabs::Grow::kMay);
+    HashIndex::replace(place, block);
+    add(shard.payload_bytes, block->payload_bytes() - place.block->payload_bytes());
+    add(shard.block_bytes, block->bytes() - place.block->bytes());
+    retire(shard, place.block);
     return PutOutcome::kReplaced;
   }
 
   Result<InsertOutcome> insert(const RecordView& record) override {
     if (Status fits = check_size(record); !fits) return std::move(fits).error();
-    ValuePtr value = make_value(record);
-    Shard& shard = shard_of(record.key);
-    const std::unique_lock lock(shard.mutex);
-    if (shard.entries.contains(record.key)) return InsertOutcome::kExists;
-    add(shard, record.key, std::move(value));
+    const std::uint64_t hash = hash_of(record.key);
+    Shard& shard = shard_of(hash);
+    const std::lock_guard lock(shard.mutex);
+    if (shard.index.locate(hash, KeyIs{record.key})) return InsertOutcome::kExists;
+    if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
     return InsertOutcome::kInserted;
   }
 
-  Result<bool> erase(std::string_view key) override { return remove(key) != nullptr; }
+  Result<bool> erase(std::string_view key) override {
+    const std::uint64_t hash = hash_of(key);
+    Shard& shard = shard_of(hash);
+    const std::lock_guard lock(shard.mutex);
+    const auto place = shard.index.locate(hash, KeyIs{key});
+    if (!place) return false;
+    remove(shard, hash, place);
+    retire(shard, place.block);
+    return true;
+  }
 
   void take(std::string_view key, GetSink& sink) override {
-    const EntryPtr entry = remove(key);
-    if (entry == nullptr) return sink.absent();
-    sink.found(entry->view());
+    const epoch::Pin pin;  // the block lives on while the sink reads it
+    const std::uint64_t hash = hash_of(key);
+    Shard& shard = shard_of(hash);
+    const Block* block = nullptr;
+    {
+      const std::lock_guard lock(shard.mutex);
+      if (const auto place = shard.index.locate(hash, KeyIs{key})) {
+        block = place.block;
+        remove(shard, hash, place);
+        retire(shard, block);
+      }
+    }
+    if (block == nullptr) return sink.absent();
+    sink.found(block->view(origins_));
   }
 
   void get(std::string_view key, GetSink& sink) override {
-    const Shard& shard = shard_of(key);
-    const std::shared_lock lock(shard.mutex);
-    const auto found = shard.entries.find(key);
-    if (found == shard.entries.end()) return sink.absent();
-    sink.found((*found)->view());
+    const std::uint64_t hash = hash_of(key);
+    const epoch::Pin pin;
+    const Block* block = shard_of(hash).index.find(hash, KeyIs{key});
+    if (block == nullptr) return sink.absent();
+    sink.found(block->view(origins_));
+  }
+
+  void get_batch(std::span<const std::string_view> keys, std::span<GetSink* const> sinks) override {
+    const epoch::Pin pin;
+    std::array<std::uint64_t, kBatch> hashes;
+    for (std::size_t from = 0; from < keys.size(); from += kBatch) {
+      const std::size_t count = std::min(kBatch, keys.size() - from);
+      for (std::size_t i = 0; i < count; ++i) {
+        hashes[i] = hash_of(keys[from + i]);
+        shard_of(hashes[i]).index.prefetch(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        shard_of(hashes[i]).index.prefetch_blocks(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        const Block* block = shard_of(hashes[i]).index.find(hashes[i], KeyIs{keys[from + i]});
+        if (block == nullptr) {
+          sinks[from + i]->absent();
+        } else {
+          sinks[from + i]->found(block->view(origins_));
+        }
+      }
+    }
+  }
+
+  void prefetch(std::string_view key) const override {
+    const std::uint64_t hash = hash_of(key);
+    const epoch::Pin pin;
+    shard_of(hash).index.prefetch(hash);
   }
 
   Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) override {
-    std::string after(start.after);
-    bool from_start = start.from_start;
-    while (keys_max > 0) {
-      const std::shared_lock lock(order_mutex_);
-      auto at = from_start ? order_.begin() : order_.upper_bound(std::string_view(after));
-      for (; start.skip > 0 && at != order_.end(); --start.skip) ++at;
-      std::size_t left = std::min(keys_max, kKeysPerLock);
-      keys_max -= left;
-      std::string_view last;
-      for (; at != order_.end() && left > 0; ++at, --left) {
-        last = (*at)->key();
-        if (!sink.key(last)) return std::next(at) != order_.end();
-      }
-      if (at == order_.end()) return false;
-      if (keys_max == 0) return true;
-      after = last;
-      from_start = false;
+    if (order_ == nullptr) {
+      return Error{ErrorCode::kUnsupported, "this store does not keep its keys in order"};
     }
-    const std::shared_lock lock(order_mutex_);
-    return from_start ? !order_.empty()
-                      : order_.upper_bound(std::string_view(after)) != order_.end();
+    return order_->page(start, keys_max, sink);
   }
 
   Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) override {
+    const auto is_from = [&](const Block& block) {
+      const Origin origin = block.origin(origins_);
+      return origin.topic == topic && origin.partition == partition.value;
+    };
     std::uint64_t erased = 0;
     for (Shard& shard : shards_) {
       std::vector<std::string> keys;
       {
-        const std::shared_lock lock(shard.mutex);
-        for (const Entry* entry : shard.entries) {
-          const RecordView view = entry->view();
-          if (view.topic == topic && view.partition == partition) keys.emplace_back(view.key);
-        }
+        const std::lock_guard lock(shard.mutex);
+        shard.index.for_each([&](const Block& block) {
+          if (is_from(block)) keys.emplace_back(block.key());
+        });
       }
-      for (const std::string& key : keys) erased += remove(key) == nullptr ? 0 : 1;
+      for (const std::string& key : keys) {
+        const std::uint64_t hash = hash_of(key);
+        const std::lock_guard lock(shard.mutex);
+        const auto place = shard.index.locate(hash, KeyIs{key});
+        if (!place || !is_from(*place.block)) continue;
+        remove(shard, hash, place);
+        retire(shard, place.block);
+        ++erased;
+      }
     }
     return erased;
   }
 
   Counts counts() const override {
-    return {static_cast<std::uint64_t>(records_.load(std::memory_order_relaxed)),
-            static_cast<std::uint64_t>(bytes_.load(std::memory_order_relaxed))};
+    Counts sum;
+    for (const Shard& shard : shards_) {
+      sum.records += shard.records.load(std::memory_order_relaxed);
+      sum.bytes += shard.payload_bytes.load(std::memory_order_relaxed);
+    }
+    return sum;
   }
 
-  Status health() const override { return {}; }
+  MemoryUse memory() const override {
+    MemoryUse use;
+    for (const Shard& shard : shards_) {
+      use.index += shard.index_bytes.load(std::memory_order_relaxed);
+      use.records += shard.block_bytes.load(std::memory_order_relaxed);
+    }
+    use.order = order_ == nullptr ? 0 : order_->bytes();
+    const std::uint64_t all = bytes_used();
+    use.slack = all - std::min(all, use.index + use.order + use.records);
+    use.max = bytes_max_;
+    use.refused = refused_.load(std::memory_order_relaxed);
+    return use;
+  }
+
+  Status health() const override {
+    const std::uint64_t refused = refused_.load(std::memory_order_acquire);
+    if (refused == 0) return {};
+    return Error{ErrorCode::kFull,
+                 "memory_max_bytes is reached: " + std::to_string(refused) +
+                     " records with a new key were not taken since the start; raise it and "
+                     "restart"};
+  }
 
  private:
+  struct KeyIs {
+    std::string_view key;
+    bool operator()(const Block& block) const { return block.key() == key; }
+  };
+
   static Status check_size(const RecordView& record) {
     if (record.key.size() > limits::kKeyBytesMax) {
       return Error{ErrorCode::kTooLarge, "the key has " + std::to_string(record.key.size()) +
@@ -223,51 +272,158 @@ class MemoryStore final : public Store {
     return {};
   }
 
-  // The shard comes from other bits of the hash than the bucket within it.
-  Shard& shard_of(std::string_view key) {
-    return shards_[(KeyHash{}(key)*0x9E3779B97F4A7C15ULL) >> 58];
+  std::uint64_t hash_of(std::string_view key) const {
+    return XXH3_64bits_withSeed(key.data(), key.size(), seed_) & hash_mask_;
+  }
+  Shard& shard_of(std::uint64_t hash) { return shards_[hash >> (64 - kShardBits)]; }
+  const Shard& shard_of(std::uint64_t hash) const { return shards_[hash >> (64 - kShardBits)]; }
+
+  // All memory that is taken, used or not.
+  std::uint64_t bytes_used() const {
+    return arena_.bytes() + slabs_.large_bytes() + small_tables_.load(std::memory_order_relaxed) +
+           (order_ == nullptr ? 0 : order_->bytes());
+  }
+  bool is_full(std::uint64_t more = 0) const {
+    return bytes_max_ != 0 && bytes_used() + more >= bytes_max_;
   }
 
-  // With the shard's lock held.
-  void add(Shard& shard, std::string_view key, ValuePtr value) {
-    bytes_ += static_cast<std::int64_t>(key.size() + value->datum_bytes);
-    ++records_;
-    Entry* entry = make_entry(key, std::move(value)).release();
-    shard.entries.insert(entry);
-    const std::unique_lock order_lock(order_mutex_);
-    order_.insert(entry);
-  }
+  // What follows is called with the shard's lock held.
 
-  // Takes the entry out of both indexes; null when the key is absent.
-  EntryPtr remove(std::string_view key) {
-    Shard& shard = shard_of(key);
-    const std::unique_lock lock(shard.mutex);
-    const auto found = shard.entries.find(key);
-    if (found == shard.entries.end()) return nullptr;
-    EntryPtr entry(*found);
-    shard.entries.erase(found);
-    {
-      const std::unique_lock order_lock(order_mutex_);
-      order_.erase(entry.get());
+  std::uint32_t origin_number(Shard& shard, const RecordView& record) {
+    const Origin origin = Block::origin_of(record);
+    KnownOrigin& known =
+        shard.recent_origins[static_cast<std::uint32_t>(origin.partition) % kRecentOrigins];
+    if (known.number == 0 || known.origin != origin) {
+      known = {origin, origins_.number(origin)};
     }
-    --records_;
-    bytes_ -= static_cast<std::int64_t>(entry->key_bytes + entry->value->datum_bytes);
-    return entry;
+    return known.number;
   }
 
-  std::array<Shard, kShards> shards_;
-  mutable std::shared_mutex order_mutex_;
-  std::set<Entry*, KeyLess> order_;
-  std::atomic<std::int64_t> records_ = 0;
-  std::atomic<std::int64_t> bytes_ = 0;
-};
+  // Null when it would need more memory and must not take it.
+  const Block* make_block(Shard& shard, const RecordView& record, Slabs::Grow grow) {
+    const std::uint32_t origin = origin_number(shard, record);
+    void* place = slabs_.allocate(Block::bytes_for(record, origin), grow);
+    return place == nullptr ? nullptr : Block::write(place, record, origin);
+  }
 
-static_assert(kShards == 64, "shard_of takes the top 6 bits");
+  Status add_new(Shard& shard, std::uint64_t hash, const RecordView& record) {
+    const bool grows = shard.index.needs_growth();
+    const bool full = is_full(grows ? shard.index.grown_bytes() : 0);
+    const Block* block =
+        full && grows ? nullptr
+                      : make_block(shard, record, full ? Slabs::Grow::kMustNot : Slabs::Grow::kMay);
+    if (block == nullptr) {
+      refused_.fetch_add(1, std::memory_order_release);
+      return Error{ErrorCode::kFull, "the store has reached its memory_max_bytes of " +
+                                         std::to_string(bytes_max_) +
+                                         " bytes and takes no new key"};
+    }
+    if (grows) grow_index(shard);
+    const bool twin = order_ != nullptr && has_twin(shard, hash);
+    shard.index.insert(hash, block);
+    if (order_ != nullptr) order_->insert(hash, record.key, twin);
+    add(shard.records, 1);
+    add(shard.payload_bytes, block->payload_bytes());
+    add(shard.block_bytes, block->bytes());
+    return {};
+  }
+
+  // Whether another key has the very same hash: next to never, but then the order must know.
+  bool has_twin(const Shard& shard, std::uint64_t hash) const {
+    return static_cast<bool>(
+        shard.index.locate(hash, [&](const Block& block) { return hash_of(block.key()) == hash; }));
+  }
+
+  void grow_index(Shard& shard) {
+    const std::uint64_t before = shard.index_bytes.load(std::memory_order_relaxed);
+    HashIndex::Table* old =
+        shard.index.grow(arena_, [this](const Block& block) { return hash_of(block.key()); });
+    const std::uint64_t now = shard.index.bytes();
+    add(shard.index_bytes, now - before);
+    if (now < Arena::kPageBytes) small_tables_.fetch_add(now, std::memory_order_relaxed);
+    if (old == nullptr) return;
+    if (before < Arena::kPageBytes) small_tables_.fetch_sub(before, std::memory_order_relaxed);
+    shard.retired.emplace_back(old);
+    reclaim(shard);
+  }
+
+  void remove(Shard& shard, std::uint64_t hash, const HashIndex::Place& place) {
+    if (order_ != nullptr) order_->erase(hash, place.block->key());
+    shard.index.remove(place, [this](const Block& block) { return hash_of(block.key()); });
+    add(shard.records, std::uint64_t(0) - 1);
+    add(shard.payload_bytes, std::uint64_t(0) - place.block->payload_bytes());
+    add(shard.block_bytes, std::uint64_t(0) - place.block->bytes());
+  }
+
+  void retire(Shard& shard, const Block* block) {
+    shard.retired.emplace_back(block);
+    shard.retired_bytes += block->bytes();
+    const std::size_t lot = std::clamp(shard.index.size() / kRetiredPart, kRetiredMin, kRetiredMax);
+    if (++shard.retired_count >= lot || shard.retired_bytes >= kRetiredBytesMax) {
+      reclaim(shard);
+    }
+  }
+
+  void reclaim(Shard& shard) {
+    const epoch::Advance now = epoch::advance();
+    shard.retired_count = shard.retired_bytes = 0;
+    if (!shard.lot.empty()) {
+      if (now.safe < shard.lot_epoch)
+        return;  // a reader is long at it; more will have come by then
+      free_lot(shard.lot);
+    }
+    shard.lot.swap(shard.retired);
+    shard.lot_epoch = now.epoch;
+    if (now.safe >= now.epoch) free_lot(shard.lot);
+  }
+
+  void free_lot(std::vector<Retired>& lot) {
+    for (const Retired one : lot) {
+      if (const Block* block = one.block()) {
+        free_block(block);
+      } else {
+        HashIndex::release(arena_, one.table());
+      }
+    }
+    lot.clear();
+  }
+
+  void free_block(const Block* block) { slabs_.release(const_cast<Block*>(block), block->bytes()); }
+
+  // --- KeySource ---
+
+  void find_keys(std::span<const std::uint64_t> hashes,
+                 std::span<std::string_view> keys) const override {
+    if (hashes.size() > 1) {
+      for (const std::uint64_t hash : hashes) shard_of(hash).index.prefetch(hash);
+      for (const std::uint64_t hash : hashes) shard_of(hash).index.prefetch_blocks(hash);
+    }
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      const std::uint64_t hash = hashes[i];
+      const Block* block = shard_of(hash).index.find(hash, [&](const Block& candidate) {
+        const std::string_view key = candidate.key();
+        return hash_of(key) == hash && !order_->is_twin(key);
+      });
+      keys[i] = block->key();
+    }
+  }
+
+  const std::uint64_t bytes_max_;
+  const std::uint64_t hash_mask_;
+  std::uint64_t seed_ = 0;
+  Arena arena_;
+  Slabs slabs_{arena_};
+  Origins origins_;
+  std::array<Shard, kShards> shards_;
+  std::unique_ptr<KeyOrder> order_;
+  std::atomic<std::uint64_t> small_tables_ = 0;  // bytes of tables that are not in the arena
+  std::atomic<std::uint64_t> refused_ = 0;
+};
 
 }  // namespace
 
-std::unique_ptr<Store> make_memory_store(const MemoryStoreOptions&) {
-  return std::make_unique<MemoryStore>();
+std::unique_ptr<Store> make_memory_store(const MemoryStoreOptions& options) {
+  return std::make_unique<MemoryStore>(options);
 }
 
 }  // namespace push_cache::store

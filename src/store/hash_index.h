@@ -1,0 +1,186 @@
+// One shard's way from a key's hash to its block: open addressing over buckets of one cache line.
+//
+// A bucket is 8 words, a word is a 16-bit tag of the hash, the 48-bit address of a block and in the
+// address' two low bits how many buckets the word lies behind its home (3 = three or more). A key
+// is in its home bucket or, when all buckets between are full, in the first one with room. Removal
+// moves words back towards their homes, so nothing is left behind by deletes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "store/arena.h"
+#include "store/block.h"
+
+namespace push_cache::store {
+
+// Which bits of a key's 64-bit hash mean what: the top 6 the shard, 32 below them the bucket, the
+// lowest 16 the tag.
+inline constexpr unsigned kShardBits = 6;
+
+// `find` may be called from any thread at any time within an epoch::Pin that began before; the rest
+// is for one writer at a time. Whoever removes or replaces a block, or grows the table, has to keep
+// the old one until no reader can see it (base/epoch.h).
+class HashIndex {
+ public:
+  struct Table;  // opaque but for its size
+
+  HashIndex() = default;
+  ~HashIndex();
+  HashIndex(const HashIndex&) = delete;
+  HashIndex& operator=(const HashIndex&) = delete;
+
+  // The block for which `matches(block)` is true among those with this hash's tag; null when there
+  // is none.
+  template <typename Matches>
+  const Block* find(std::uint64_t hash, const Matches& matches) const;
+  void prefetch(std::uint64_t hash) const;
+  // Loads the blocks that a `find` of this hash would look at.
+  void prefetch_blocks(std::uint64_t hash) const;
+
+  // The writer's: where a block was found. Dies with the next change.
+  struct Place {
+    std::atomic<std::uint64_t>* word = nullptr;
+    const Block* block = nullptr;
+    std::size_t bucket = 0;
+    explicit operator bool() const { return word != nullptr; }
+  };
+  template <typename Matches>
+  Place locate(std::uint64_t hash, const Matches& matches) const;
+
+  bool needs_growth() const;
+  // What `grow` would ask the arena for.
+  std::size_t grown_bytes() const;
+  // Makes room for more; returns the table that readers may still look at, to be released with
+  // `release`, or null for the first. `hash_of(block)` gives the hash of its key.
+  Table* grow(Arena& arena, const std::function<std::uint64_t(const Block&)>& hash_of);
+  static void release(Arena& arena, Table* table);
+
+  // Room must be there (`needs_growth`).
+  void insert(std::uint64_t hash, const Block* block);
+  static void replace(const Place& place, const Block* block);
+  void remove(const Place& place, const std::function<std::uint64_t(const Block&)>& hash_of);
+
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const;  // of the table now in use; safe from any thread within a Pin
+
+  // Calls `take(block)` for each block, in no order.
+  template <typename Take>
+  void for_each(const Take& take) const;
+  // The table, to be released by the owner; the index is empty afterwards.
+  Table* detach();
+
+ private:
+  static constexpr std::size_t kWords = 8;
+  static constexpr std::uint64_t kAddressMask = 0x0000'FFFF'FFFF'FFFCULL;
+  static constexpr std::uint64_t kDistanceMask = 3;
+  static constexpr std::uint64_t kFar = 3;
+  struct alignas(64) Bucket {
+    std::atomic<std::uint64_t> words[kWords];
+  };
+
+  static const Block* block_of(std::uint64_t word) {
+    return reinterpret_cast<const Block*>(word & kAddressMask);
+  }
+  static std::uint64_t word_of(std::uint64_t tag, const Block* block, std::size_t distance) {
+    return tag << 48 | reinterpret_cast<std::uint64_t>(block) | (distance < kFar ? distance : kFar);
+  }
+  static std::size_t distance(const Table& table, std::uint64_t word, std::size_t bucket,
+                              const std::function<std::uint64_t(const Block&)>& hash_of);
+
+  std::atomic<Table*> table_ = nullptr;
+  // Counts words that were moved, for readers that found nothing: the word they look for may have
+  // been moved behind their back.
+  std::atomic<std::uint64_t> moves_ = 0;
+  std::size_t size_ = 0;
+};
+
+struct alignas(64) HashIndex::Table {
+  std::size_t buckets = 0;
+
+  Bucket* first() { return reinterpret_cast<Bucket*>(this + 1); }
+  const Bucket* first() const { return reinterpret_cast<const Bucket*>(this + 1); }
+  std::size_t home(std::uint64_t hash) const {
+    return ((hash >> (32 - kShardBits)) & 0xFFFF'FFFF) * buckets >> 32;
+  }
+};
+
+template <typename Matches>
+const Block* HashIndex::find(std::uint64_t hash, const Matches& matches) const {
+  for (;;) {
+    const std::uint64_t moves = moves_.load(std::memory_order_acquire);
+    const Table* table = table_.load(std::memory_order_acquire);
+    if (table == nullptr) return nullptr;
+    const std::uint64_t tag = hash & 0xFFFF;
+    for (std::size_t at = table->home(hash);;) {
+      const Bucket& bucket = table->first()[at];
+      bool full = true;
+      for (const auto& slot : bucket.words) {
+        const std::uint64_t word = slot.load(std::memory_order_acquire);
+        if (word == 0) {
+          full = false;
+        } else if (word >> 48 == tag) {
+          const Block* block = block_of(word);
+          if (matches(*block)) return block;
+        }
+      }
+      if (!full) break;
+      if (++at == table->buckets) at = 0;
+    }
+    if (moves_.load(std::memory_order_acquire) == moves) return nullptr;
+  }
+}
+
+template <typename Matches>
+HashIndex::Place HashIndex::locate(std::uint64_t hash, const Matches& matches) const {
+  Table* table = table_.load(std::memory_order_relaxed);
+  if (table == nullptr) return {};
+  const std::uint64_t tag = hash & 0xFFFF;
+  for (std::size_t at = table->home(hash);;) {
+    bool full = true;
+    for (auto& slot : table->first()[at].words) {
+      const std::uint64_t word = slot.load(std::memory_order_relaxed);
+      if (word == 0) {
+        full = false;
+      } else if (word >> 48 == tag && matches(*block_of(word))) {
+        return {&slot, block_of(word), at};
+      }
+    }
+    if (!full) return {};
+    if (++at == table->buckets) at = 0;
+  }
+}
+
+inline void HashIndex::prefetch(std::uint64_t hash) const {
+  const Table* table = table_.load(std::memory_order_acquire);
+  if (table != nullptr) __builtin_prefetch(&table->first()[table->home(hash)]);
+}
+
+inline void HashIndex::prefetch_blocks(std::uint64_t hash) const {
+  const Table* table = table_.load(std::memory_order_acquire);
+  if (table == nullptr) return;
+  for (const auto& slot : table->first()[table->home(hash)].words) {
+    const std::uint64_t word = slot.load(std::memory_order_relaxed);
+    if (word == 0 || word >> 48 != (hash & 0xFFFF)) continue;
+    const auto* block = reinterpret_cast<const char*>(block_of(word));
+    __builtin_prefetch(block);
+    __builtin_prefetch(block + 64);
+  }
+}
+
+template <typename Take>
+void HashIndex::for_each(const Take& take) const {
+  const Table* table = table_.load(std::memory_order_acquire);
+  if (table == nullptr) return;
+  for (std::size_t at = 0; at < table->buckets; ++at) {
+    for (const auto& slot : table->first()[at].words) {
+      const std::uint64_t word = slot.load(std::memory_order_acquire);
+      if (word != 0) take(*block_of(word));
+    }
+  }
+}
+
+}  // namespace push_cache::store

@@ -1,0 +1,63 @@
+// What tests of stores share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/store.h"
+
+namespace push_cache::store {
+
+inline Bytes as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+inline RecordView record(std::string_view key, std::string_view datum, std::int64_t offset = 0) {
+  return {.key = key,
+          .datum = as_bytes(datum),
+          .schema = SchemaId(7),
+          .partition = Partition(3),
+          .offset = Offset(offset),
+          .timestamp_ms = 1'700'000'000'000 + offset,
+          .topic = 1};
+}
+
+struct CopySink final : GetSink {
+  std::optional<std::string> datum;
+  std::string key;
+  RecordView last;  // its views are dead after the call; the numbers stay
+  int calls = 0;
+
+  void found(const RecordView& record) override {
+    ++calls;
+    datum = std::string(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
+    key = std::string(record.key);
+    last = record;
+  }
+  void absent() override { ++calls; }
+  void failed(const Error& error) override { ADD_FAILURE() << error.describe(); }
+};
+
+inline std::optional<std::string> get(Store& store, std::string_view key) {
+  CopySink sink;
+  store.get(key, sink);
+  EXPECT_EQ(sink.calls, 1);
+  return sink.datum;
+}
+
+struct ListSink final : KeySink {
+  std::vector<std::string> keys;
+  std::size_t stop_after = SIZE_MAX;
+
+  bool key(std::string_view text) override {
+    keys.emplace_back(text);
+    return keys.size() < stop_after;
+  }
+};
+
+}  // namespace push_cache::store
