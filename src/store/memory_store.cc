@@ -159,18 +159,23 @@ class MemoryStore final : public Store, public KeySource {
 
   void get_batch(std::span<const std::string_view> keys, std::span<GetSink* const> sinks) override {
     const epoch::Pin pin;
-    std::array<std::uint64_t, kBatch> hashes;
     for (std::size_t from = 0; from < keys.size(); from += kBatch) {
       const std::size_t count = std::min(kBatch, keys.size() - from);
+      std::array<std::uint64_t, kBatch> hashes;
+      std::array<HashIndex::Probe, kBatch> probes;
       for (std::size_t i = 0; i < count; ++i) {
         hashes[i] = hash_of(keys[from + i]);
         shard_of(hashes[i]).index.prefetch(hashes[i]);
       }
       for (std::size_t i = 0; i < count; ++i) {
-        shard_of(hashes[i]).index.prefetch_blocks(hashes[i]);
+        probes[i] = shard_of(hashes[i]).index.probe(hashes[i]);
       }
       for (std::size_t i = 0; i < count; ++i) {
-        const Block* block = shard_of(hashes[i]).index.find(hashes[i], KeyIs{keys[from + i]});
+        const KeyIs matches{keys[from + i]};
+        const Block* block = probes[i].block;
+        if (!probes[i].absent && (block == nullptr || !matches(*block))) {
+          block = shard_of(hashes[i]).index.find(hashes[i], matches);
+        }
         if (block == nullptr) {
           sinks[from + i]->absent();
         } else {
@@ -396,7 +401,7 @@ class MemoryStore final : public Store, public KeySource {
                  std::span<std::string_view> keys) const override {
     if (hashes.size() > 1) {
       for (const std::uint64_t hash : hashes) shard_of(hash).index.prefetch(hash);
-      for (const std::uint64_t hash : hashes) shard_of(hash).index.prefetch_blocks(hash);
+      for (const std::uint64_t hash : hashes) (void)shard_of(hash).index.probe(hash);
     }
     for (std::size_t i = 0; i < hashes.size(); ++i) {
       const std::uint64_t hash = hashes[i];
