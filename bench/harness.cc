@@ -65,7 +65,7 @@ Line line_of(const Result& result) {
   if (result.reference.empty()) return line;
   const double ratio = median(result.ratios());
   line[3] = spread(result.reference);
-  line[4] = fmt::format("{:.2f}", ratio);
+  line[4] = number(ratio);
   if (row.goal) {
     line[5] = number(*row.goal);
     line[6] = ratio >= *row.goal ? "yes" : "NO";
@@ -185,8 +185,8 @@ struct Suite::State {
   void add(Result result) {
     results.push_back(std::move(result));
     std::string text;
-    for (const std::string& cell : line_of(results.back())) text += cell.empty() ? "" : cell + "  ";
-    std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
+    for (const std::string& cell : line_of(results.back())) text += cell.empty() ? "" : "  " + cell;
+    std::fprintf(stderr, "%s:%s\n", name.c_str(), text.c_str());
   }
 };
 
