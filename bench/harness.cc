@@ -190,7 +190,9 @@ struct Suite::State {
   }
 };
 
-Suite::Suite(std::string_view name, int argc, char** argv) : state_(std::make_unique<State>()) {
+Suite::Suite(std::string_view name, int argc, char** argv,
+             const std::function<void(CLI::App&)>& add_options)
+    : state_(std::make_unique<State>()) {
   state_->name = name;
   for (int i = 1; i < argc; ++i) state_->command_line += (i > 1 ? " " : "") + std::string(argv[i]);
   CLI::App options("Benchmarks '" + std::string(name) +
@@ -200,6 +202,7 @@ Suite::Suite(std::string_view name, int argc, char** argv) : state_(std::make_un
   options.add_option("--rounds", state_->rounds, "values of each side (default 7, with --quick 3)")
       ->check(CLI::PositiveNumber);
   options.add_option("--out", state_->out_file, "writes the results here, as JSON");
+  if (add_options) add_options(options);
   try {
     options.parse(argc, argv);
     state_->pattern = std::regex(state_->filter, std::regex::ECMAScript | std::regex::optimize);

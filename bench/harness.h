@@ -11,12 +11,20 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace push_cache::bench {
 
@@ -35,8 +43,10 @@ struct Row {
 // FILE.json. For one thread. A wrong command line or a --help ends the process.
 class Suite {
  public:
-  // `name`: as the results are called, "store".
-  Suite(std::string_view name, int argc, char** argv);
+  // `name`: as the results are called, "store". `add_options` adds the program's own to the command
+  // line.
+  Suite(std::string_view name, int argc, char** argv,
+        const std::function<void(CLI::App&)>& add_options = {});
   ~Suite();
   Suite(const Suite&) = delete;
   Suite& operator=(const Suite&) = delete;
@@ -64,6 +74,30 @@ class Suite {
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+// One run that measures several figures at once, given out to a row each: every row gets its figure
+// of the same runs, in their order. Its rows run one after the other, with the same rounds.
+class Figures {
+ public:
+  // `run` returns `count` values.
+  Figures(std::size_t count, std::function<std::vector<double>()> run)
+      : run_(std::move(run)), waiting_(count) {}
+
+  // The next value of one figure; runs when there is none.
+  double next(std::size_t figure) {
+    if (waiting_[figure].empty()) {
+      const std::vector<double> values = run_();
+      for (std::size_t i = 0; i < waiting_.size(); ++i) waiting_[i].push_back(values[i]);
+    }
+    const double value = waiting_[figure].front();
+    waiting_[figure].pop_front();
+    return value;
+  }
+
+ private:
+  std::function<std::vector<double>()> run_;
+  std::vector<std::deque<double>> waiting_;
 };
 
 // Ends the process with this message: an answer was wrong, so its speed means nothing.

@@ -5,11 +5,8 @@
 // with a thread a core; the load comes from one thread of this process, over new connections each
 // time.
 #include <cstdlib>
-#include <deque>
-#include <memory>
 #include <numeric>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -101,43 +98,16 @@ std::size_t mean_response_bytes(const std::vector<Ask>& asks) {
   return (sum + asks.size() / 2) / asks.size();
 }
 
-// One server under one load. A run measures throughput and CPU time at once; the harness asks for
-// one value at a time, so the other waits for its row.
-class Side {
- public:
-  Side(const HttpServer& server, const std::vector<Ask>& asks, const LoadShape& shape)
-      : server_(server), asks_(asks), shape_(shape) {}
-
-  double requests_per_second() {
-    const Figures figures = measure();
-    cpu_.push_back(figures.cpu_us);
-    return figures.requests_per_second;
-  }
-  // Of the runs that `requests_per_second` has made, first to last, then of new ones.
-  double cpu_us_per_request() {
-    if (cpu_.empty()) return measure().cpu_us;
-    const double value = cpu_.front();
-    cpu_.pop_front();
-    return value;
-  }
-
- private:
-  struct Figures {
-    double requests_per_second;
-    double cpu_us;
-  };
-  Figures measure() const {
-    const double before = cpu_seconds_of(server_.pid());
-    const LoadResult result = load(server_.port(), asks_, shape_);
-    const auto requests = static_cast<double>(result.requests);
-    return {requests / result.seconds, (cpu_seconds_of(server_.pid()) - before) * 1e6 / requests};
-  }
-
-  const HttpServer& server_;
-  const std::vector<Ask>& asks_;
-  const LoadShape shape_;
-  std::deque<double> cpu_;
-};
+// One server under one load: requests a second, and the server's CPU time for each in microseconds.
+Figures figures_of(const HttpServer& server, const std::vector<Ask>& asks, const LoadShape& shape) {
+  return {2, [&server, &asks, shape]() -> std::vector<double> {
+            const double before = cpu_seconds_of(server.pid());
+            const LoadResult result = load(server.port(), asks, shape);
+            const auto requests = static_cast<double>(result.requests);
+            return {requests / result.seconds,
+                    (cpu_seconds_of(server.pid()) - before) * 1e6 / requests};
+          }};
+}
 
 void bench_shape(Suite& suite, const Kind& kind, const HttpServer& server, const HttpServer& bare,
                  const std::vector<Ask>& bare_asks, const LoadShape& shape) {
@@ -146,28 +116,27 @@ void bench_shape(Suite& suite, const Kind& kind, const HttpServer& server, const
       (shape.depth == 1 ? "plain" : "pipelined" + std::to_string(shape.depth)) + "/" +
       std::to_string(shape.connections);
   const std::string reference = "bare epoll server, answers of the same size";
-  Side ours(server, kind.asks, shape);
-  Side theirs(bare, bare_asks, shape);
+  Figures ours = figures_of(server, kind.asks, shape);
+  Figures theirs = figures_of(bare, bare_asks, shape);
   Row throughput{name + "/throughput", "requests/s", false, reference, {}};
   Row cpu{name + "/cpu", "CPU-us", true, reference, {}};
   if (kind.has_goal) throughput.goal = 0.9;
   if (kind.has_goal && shape.depth > 1) cpu.goal = 0.5;
   suite.pair(
-      throughput, [&] { return ours.requests_per_second(); },
-      [&] { return theirs.requests_per_second(); });
+      throughput, [&] { return ours.next(0); }, [&] { return theirs.next(0); });
   suite.pair(
-      cpu, [&] { return ours.cpu_us_per_request(); }, [&] { return theirs.cpu_us_per_request(); });
+      cpu, [&] { return ours.next(1); }, [&] { return theirs.next(1); });
 }
 
 void bench_bar(Suite& suite, const std::vector<Ask>& asks, const HttpServer& server,
                double seconds) {
-  Side side(server, asks, {.connections = 64, .depth = 1, .seconds = seconds});
+  Figures ours = figures_of(server, asks, {.connections = 64, .depth = 1, .seconds = seconds});
   suite.pair(
       {"http/bar/plain/64/throughput", "requests/s", false, "the bar", 1.0},
-      [&] { return side.requests_per_second(); }, [] { return kBarRequestsPerSecond; });
+      [&] { return ours.next(0); }, [] { return kBarRequestsPerSecond; });
   suite.pair(
       {"http/bar/plain/64/cpu", "CPU-s/1000", true, "the bar", 1.0},
-      [&] { return side.cpu_us_per_request() / 1000; }, [] { return kBarCpuSecondsPerThousand; });
+      [&] { return ours.next(1) / 1000; }, [] { return kBarCpuSecondsPerThousand; });
 }
 
 int run(int argc, char** argv) {

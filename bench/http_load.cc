@@ -1,114 +1,21 @@
 #include "bench/http_load.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <random>
 
 #include "bench/harness.h"
+#include "bench/http_client.h"
 
 namespace push_cache::bench {
 namespace {
 
 constexpr int kPatienceSeconds = 5;  // without any answer
-
-int connect_to(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    fail("no connection to port " + std::to_string(port));
-  }
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval patience{.tv_sec = kPatienceSeconds, .tv_usec = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  return fd;
-}
-
-void send_all(int fd, std::string_view text) {
-  // It fits the socket's buffer: a connection sends only when all before is answered.
-  if (::send(fd, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
-    fail("a request was not sent whole");
-  }
-}
-
-std::size_t content_length(std::string_view head) {
-  constexpr std::string_view kName = "Content-Length:";
-  std::size_t at = head.find(kName);
-  if (at == head.npos) return 0;  // a 304
-  at = head.find_first_not_of(' ', at + kName.size());
-  std::size_t length = 0;
-  const auto parsed = std::from_chars(head.data() + at, head.data() + head.size(), length);
-  if (parsed.ec != std::errc()) fail("a Content-Length is no number");
-  return length;
-}
-
-// Reads answers one after the other.
-class Answers {
- public:
-  explicit Answers(int fd) : fd_(fd) {}
-
-  struct Answer {
-    std::string_view head;
-    std::string_view body;
-  };
-  // Valid until the next call. The body of a chunked answer is given with its chunks' heads.
-  Answer next() {
-    text_.erase(0, taken_);
-    const std::size_t body = end_of("\r\n\r\n", 0);
-    const std::string_view head = std::string_view(text_).substr(0, body);
-    const bool chunked = head.find("Transfer-Encoding: chunked\r\n") != head.npos;
-    taken_ = chunked ? end_of_chunks(body) : body + content_length(head);
-    while (text_.size() < taken_) read();
-    const std::string_view text(text_);
-    return {text.substr(0, body), text.substr(body, taken_ - body)};
-  }
-
- private:
-  // Where `mark` ends, the first one from `from` on.
-  std::size_t end_of(std::string_view mark, std::size_t from) {
-    std::size_t at = 0;
-    while ((at = text_.find(mark, from)) == text_.npos) read();
-    return at + mark.size();
-  }
-
-  std::size_t end_of_chunks(std::size_t at) {
-    for (;;) {
-      const std::size_t data = end_of("\r\n", at);
-      std::size_t size = 0;
-      const auto parsed = std::from_chars(text_.data() + at, text_.data() + data, size, 16);
-      if (parsed.ec != std::errc()) fail("a chunk's size is no number");
-      at = data + size + 2;
-      if (size == 0) return at;
-      while (text_.size() < at) read();
-    }
-  }
-
-  void read() {
-    std::array<char, 65536> piece{};
-    const ssize_t size = ::read(fd_, piece.data(), piece.size());
-    if (size <= 0) fail("an answer did not come");
-    text_.append(piece.data(), static_cast<std::size_t>(size));
-  }
-
-  const int fd_;
-  std::string text_;
-  std::size_t taken_ = 0;
-};
 
 // One connection under load.
 struct Client {
@@ -219,7 +126,7 @@ void learn(
     const std::function<void(std::size_t, std::string_view head, std::string_view body)>& seen) {
   constexpr std::size_t kAtOnce = 16;
   const int fd = connect_to(port);
-  Answers answers(fd);
+  HttpAnswers answers(fd);
   for (std::size_t first = 0; first < asks.size(); first += kAtOnce) {
     const std::size_t end = std::min(first + kAtOnce, asks.size());
     std::string requests;
