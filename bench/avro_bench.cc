@@ -1,245 +1,178 @@
-// Avro to JSON, for each of the sample types: the compiled plan against a copy of the datum's bytes
-// (the least that serving it could cost) and against what a service written by hand does, a generic
-// tree that a JSON library renders.
-#include <benchmark/benchmark.h>
-
+// Avro to JSON for each of the sample types and a nested one: the compiled plan against what a
+// service written by hand does, a generic tree that a JSON library renders, and against a copy of
+// the datum's bytes, the least that serving it could cost.
+//
+// Rows: avro/TYPE/to_json|to_json_over_memcpy|validate|from_json and some for Customer alone.
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
-#include <cstdlib>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "avro/encoder.h"
-#include "avro/node.h"
 #include "avro/plan.h"
 #include "avro/schema.h"
-#include "avro/wire.h"
+#include "bench/avro_nested.h"
+#include "bench/avro_tree.h"
+#include "bench/harness.h"
 #include "embedded/samples.h"
 
-namespace push_cache::avro {
+namespace push_cache::bench {
 namespace {
 
-constexpr std::size_t kRecords =
-    1024;  // of each type, in turn: no branch learns one record by heart
+using avro::Plan;
+using avro::Schema;
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+constexpr std::size_t kRecords = 1024;  // of each type, in turn: no branch learns one by heart
+constexpr double kBarNs = 250;          // of a Customer
 
 struct Sample {
+  std::string name;
   Schema schema;
   std::shared_ptr<const Plan> plan;
   std::vector<std::string> data;
-  std::size_t bytes = 0;
+  std::vector<std::string> texts;  // the same as JSON
 };
 
 Bytes bytes_of(const std::string& datum) {
   return {reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size()};
 }
 
-Sample make_sample(embedded::SampleType type) {
-  Result<Schema> schema = Schema::parse(embedded::sample_info(type).schema);
-  require(schema.ok());
-  auto plan = Plan::compile(*schema, {});
-  require(plan.ok());
-  Sample sample{std::move(*schema), std::move(*plan), {}, 0};
+void require(bool holds, std::string_view what) {
+  if (!holds) fail(what);
+}
+
+template <typename T>
+T take(Result<T> result) {
+  if (!result.ok()) fail(result.error().describe());
+  return *std::move(result);
+}
+
+// Makes the data, and sees that plan and tree say the same of them.
+Sample make_sample(std::string name, std::string_view schema_text,
+                   const std::function<void(std::uint64_t, Buffer&)>& append) {
+  Schema schema = take(Schema::parse(schema_text));
+  auto plan = take(Plan::compile(schema, {.logical_types = avro::LogicalTypes::kReadable}));
+  Sample sample{std::move(name), std::move(schema), std::move(plan), {}, {}};
   for (std::size_t i = 0; i < kRecords; ++i) {
     Buffer datum;
-    embedded::append_sample(type, 1, i, datum);
+    Buffer json;
+    append(i, datum);
+    require(sample.plan->to_json(datum.bytes(), json).ok(), "a datum was not rendered");
+    require(boost::json::parse(json.view()) == read_tree(sample.schema.root(), datum.bytes()),
+            "plan and tree differ");
     sample.data.emplace_back(datum.view());
-    sample.bytes += datum.size();
+    sample.texts.emplace_back(json.view());
   }
   return sample;
 }
 
-// The tree: a value of the schema, for well-formed data only.
-class TreeReader {
- public:
-  explicit TreeReader(Bytes datum) : at_(datum.data()), end_(at_ + datum.size()) {}
-
-  boost::json::value read(const Node& node) {
-    switch (node.type) {
-      case Type::kBoolean:
-        return *at_++ != 0;
-      case Type::kInt:
-      case Type::kLong:
-        return number();
-      case Type::kFloat:
-        return static_cast<double>(fixed<float>());
-      case Type::kDouble:
-        return fixed<double>();
-      case Type::kString:
-        return boost::json::string(text());
-      case Type::kUnion:
-        return read(*node.branches[static_cast<std::size_t>(number())]);
-      case Type::kArray: {
-        boost::json::array items;
-        for (std::int64_t count = number(); count != 0; count = number()) {
-          for (; count > 0; --count) items.push_back(read(*node.items));
-        }
-        return items;
-      }
-      case Type::kRecord: {
-        boost::json::object fields;
-        for (const Field& field : node.fields) fields.emplace(field.name, read(*field.type));
-        return fields;
-      }
-      default:
-        return nullptr;
-    }
-  }
-
- private:
-  std::int64_t number() {
-    const Varint varint = read_varint(at_, end_);
-    at_ = varint.next;
-    return unzigzag(varint.raw);
-  }
-  template <typename T>
-  T fixed() {
-    const T value = load<T>(at_);
-    at_ += sizeof(T);
-    return value;
-  }
-  std::string_view text() {
-    const auto size = static_cast<std::size_t>(number());
-    const std::string_view text(reinterpret_cast<const char*>(at_), size);
-    at_ += size;
-    return text;
-  }
-
-  const std::uint8_t* at_;
-  const std::uint8_t* end_;
-};
-
-void finish(benchmark::State& state, const Sample& sample) {
-  const auto records = static_cast<double>(state.iterations());
-  state.counters["datum_bytes"] = static_cast<double>(sample.bytes) / kRecords;
-  state.counters["records/s"] = benchmark::Counter(records, benchmark::Counter::kIsRate);
+// Nanoseconds of body(record) over the sample's data, or another list as long.
+template <typename Body>
+std::function<double()> timed(const Suite& suite, const std::vector<std::string>& records,
+                              Body body) {
+  const double seconds = suite.quick() ? 0.05 : 0.15;
+  return [seconds, &records, body] {
+    return ns_per_call(seconds, [&](std::uint64_t i) { body(records[i % kRecords]); });
+  };
 }
 
-template <embedded::SampleType kType>
-void copy(benchmark::State& state) {
-  const Sample sample = make_sample(kType);
-  Buffer out(64 * 1024);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    out.clear();
-    out.append(bytes_of(sample.data[i++ % kRecords]));
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  finish(state, sample);
+std::function<double()> to_json(const Suite& suite, const Sample& sample,
+                                std::shared_ptr<const Plan> plan) {
+  const auto out = std::make_shared<Buffer>(64 * 1024);
+  return timed(suite, sample.data, [plan = std::move(plan), out](const std::string& datum) {
+    out->clear();
+    require(plan->to_json(bytes_of(datum), *out).ok(), "a datum was not rendered");
+    keep(out->data());
+  });
 }
 
-template <embedded::SampleType kType>
-void to_json(benchmark::State& state) {
-  const Sample sample = make_sample(kType);
-  Buffer out(64 * 1024);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    out.clear();
-    require(sample.plan->to_json(bytes_of(sample.data[i++ % kRecords]), out).ok());
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  finish(state, sample);
+std::function<double()> validate(const Suite& suite, const Sample& sample) {
+  return timed(suite, sample.data, [plan = sample.plan](const std::string& datum) {
+    require(plan->validate(bytes_of(datum)).ok(), "a datum was refused");
+  });
 }
 
-template <embedded::SampleType kType>
-void tree(benchmark::State& state) {
-  const Sample sample = make_sample(kType);
-  Buffer out(64 * 1024);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    out.clear();
-    const boost::json::value value =
-        TreeReader(bytes_of(sample.data[i++ % kRecords])).read(sample.schema.root());
-    out.append(std::string_view(boost::json::serialize(value)));
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  finish(state, sample);
+void bench_type(Suite& suite, const Sample& sample) {
+  const std::string name = "avro/" + sample.name;
+  const bool customer = sample.name == "customer";
+  const auto out = std::make_shared<Buffer>(64 * 1024);
+  const auto tree = timed(suite, sample.data, [&sample, out](const std::string& datum) {
+    out->clear();
+    const boost::json::value value = read_tree(sample.schema.root(), bytes_of(datum));
+    out->append(std::string_view(boost::json::serialize(value)));
+    keep(out->data());
+  });
+  const auto decode = timed(suite, sample.data, [&sample](const std::string& datum) {
+    keep(read_tree(sample.schema.root(), bytes_of(datum)));
+  });
+  const auto copy = timed(suite, sample.data, [out](const std::string& datum) {
+    out->clear();
+    out->append(bytes_of(datum));
+    keep(out->data());
+  });
+  Row row{name + "/to_json", "ns", true, "tree of values, rendered by Boost.JSON", {}};
+  if (customer) row.goal = 10.0;
+  suite.pair(row, to_json(suite, sample, sample.plan), tree);
+  suite.pair({name + "/to_json_over_memcpy", "ns", true, "memcpy of the datum", {}},
+             to_json(suite, sample, sample.plan), copy);
+  suite.pair({name + "/validate", "ns", true, "tree of values, not rendered", {}},
+             validate(suite, sample), decode);
 }
 
-template <embedded::SampleType kType>
-void validate(benchmark::State& state) {
-  const Sample sample = make_sample(kType);
-  std::size_t i = 0;
-  for (auto _ : state) require(sample.plan->validate(bytes_of(sample.data[i++ % kRecords])).ok());
-  finish(state, sample);
+// The nested type is left out: an encoder takes JSON with plain numbers, not with readable dates.
+void bench_from_json(Suite& suite, const Sample& sample) {
+  const auto encoder = std::make_shared<avro::Encoder>(sample.schema);
+  const auto out = std::make_shared<Buffer>(64 * 1024);
+  const auto ours = timed(suite, sample.texts, [encoder, out](const std::string& text) {
+    out->clear();
+    require(encoder->from_json(text, *out).ok(), "a text was not encoded");
+    keep(out->data());
+  });
+  const auto parse =
+      timed(suite, sample.texts, [](const std::string& text) { keep(boost::json::parse(text)); });
+  suite.pair({"avro/" + sample.name + "/from_json", "ns", true, "Boost.JSON's parse alone", {}},
+             ours, parse);
 }
 
-// What ingest pays for an entity tag.
-void version(benchmark::State& state) {
-  const Sample sample = make_sample(embedded::SampleType::kCustomer);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    benchmark::DoNotOptimize(sample.plan->version(bytes_of(sample.data[i++ % kRecords])));
-  }
-  finish(state, sample);
-}
-
-// Through a reader's schema: one field gone, one added, two out of the writer's order.
-void to_json_resolved(benchmark::State& state) {
-  const Sample sample = make_sample(embedded::SampleType::kCustomer);
-  const Result<Schema> reader = Schema::parse(R"({"type":"record","name":"Customer","fields":[
+// What is of interest for one type only: the bar, the entity tag that every answer has, and
+// resolution to a reader's schema (one field gone, one added, two out of the writer's order).
+void bench_customer(Suite& suite, const Sample& sample) {
+  suite.pair({"avro/customer/to_json/bar", "ns", true, "the bar", 1.0},
+             to_json(suite, sample, sample.plan), [] { return kBarNs; });
+  suite.pair({"avro/customer/version", "ns", true, "validate", {}},
+             timed(suite, sample.data,
+                   [plan = sample.plan](const std::string& datum) {
+                     keep(plan->version(bytes_of(datum)));
+                   }),
+             validate(suite, sample));
+  const Schema reader = take(Schema::parse(R"({"type":"record","name":"Customer","fields":[
       {"name":"accountId","type":"string"},{"name":"updatedAt","type":"long"},
       {"name":"phone","type":"string"},{"name":"address","type":["null","string"]},
-      {"name":"tier","type":"string","default":"none"},{"name":"createdAt","type":"long"}]})");
-  require(reader.ok());
-  const auto plan = Plan::compile(sample.schema, *reader, {});
-  require(plan.ok());
-  Buffer out(64 * 1024);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    out.clear();
-    require((*plan)->to_json(bytes_of(sample.data[i++ % kRecords]), out).ok());
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
-  }
-  finish(state, sample);
+      {"name":"tier","type":"string","default":"none"},{"name":"createdAt","type":"long"}]})"));
+  const auto resolving = take(Plan::compile(sample.schema, reader, {}));
+  suite.pair({"avro/customer/to_json_resolved", "ns", true, "to_json unresolved", {}},
+             to_json(suite, sample, resolving), to_json(suite, sample, sample.plan));
 }
 
-void from_json(benchmark::State& state) {
-  const Sample sample = make_sample(embedded::SampleType::kCustomer);
-  std::vector<std::string> texts;
-  for (const std::string& datum : sample.data) {
-    Buffer json;
-    require(sample.plan->to_json(bytes_of(datum), json).ok());
-    texts.emplace_back(json.view());
+int run(int argc, char** argv) {
+  Suite suite("avro", argc, argv);
+  for (const embedded::SampleInfo& info : embedded::sample_infos()) {
+    const Sample sample = make_sample(
+        std::string(info.name), info.schema,
+        [&info](std::uint64_t i, Buffer& out) { embedded::append_sample(info.type, 1, i, out); });
+    bench_type(suite, sample);
+    bench_from_json(suite, sample);
+    if (info.type == embedded::SampleType::kCustomer) bench_customer(suite, sample);
   }
-  const Encoder encoder(sample.schema);
-  Buffer out(64 * 1024);
-  std::size_t i = 0;
-  for (auto _ : state) {
-    out.clear();
-    require(encoder.from_json(texts[i++ % kRecords], out).ok());
-    benchmark::DoNotOptimize(out.data());
-  }
-  finish(state, sample);
+  bench_type(suite, make_sample("nested", nested_schema(), append_nested));
+  return suite.finish();
 }
-
-using embedded::SampleType;
-BENCHMARK(copy<SampleType::kCustomer>)->Name("customer/memcpy");
-BENCHMARK(to_json<SampleType::kCustomer>)->Name("customer/to_json");
-BENCHMARK(tree<SampleType::kCustomer>)->Name("customer/tree");
-BENCHMARK(to_json_resolved)->Name("customer/to_json_resolved");
-BENCHMARK(validate<SampleType::kCustomer>)->Name("customer/validate");
-BENCHMARK(version)->Name("customer/version");
-BENCHMARK(from_json)->Name("customer/from_json");
-BENCHMARK(copy<SampleType::kBill>)->Name("bill/memcpy");
-BENCHMARK(to_json<SampleType::kBill>)->Name("bill/to_json");
-BENCHMARK(tree<SampleType::kBill>)->Name("bill/tree");
-BENCHMARK(copy<SampleType::kUsage>)->Name("usage/memcpy");
-BENCHMARK(to_json<SampleType::kUsage>)->Name("usage/to_json");
-BENCHMARK(tree<SampleType::kUsage>)->Name("usage/tree");
-BENCHMARK(copy<SampleType::kTicket>)->Name("ticket/memcpy");
-BENCHMARK(to_json<SampleType::kTicket>)->Name("ticket/to_json");
-BENCHMARK(tree<SampleType::kTicket>)->Name("ticket/tree");
 
 }  // namespace
-}  // namespace push_cache::avro
+}  // namespace push_cache::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return push_cache::bench::run(argc, argv); }
