@@ -23,8 +23,8 @@ bool from_arena(std::size_t bytes) { return bytes >= Arena::kPageBytes; }
 // Whole pages where tables come from the arena.
 std::size_t next_buckets(std::size_t buckets) {
   if (buckets == 0) return kFirstBuckets;
-  const std::size_t wanted = buckets * kGrowthNumerator / kGrowthDenominator + 2;
-  if (!from_arena(table_bytes(wanted))) return wanted;
+  if (!from_arena(table_bytes(buckets * 2))) return buckets * 2;
+  const std::size_t wanted = buckets * kGrowthNumerator / kGrowthDenominator;
   const std::size_t pages = (table_bytes(wanted) + Arena::kPageBytes - 1) / Arena::kPageBytes;
   return pages * Arena::kPageBytes / 64 - 1;
 }

@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kShards = std::size_t{1} << kShardBits;
 // Space to be reused waits for readers in lots, since one barrier serves all of a lot: of a part of
 // the shard's records, within these bounds.
-constexpr std::size_t kRetiredMin = 16;
+constexpr std::size_t kRetiredMin = 32;
 constexpr std::size_t kRetiredMax = 256;
 constexpr std::size_t kRetiredPart = 32;
 constexpr std::size_t kRetiredBytesMax = 256 * 1024;
@@ -191,6 +191,21 @@ class MemoryStore final : public Store, public KeySource {
     shard_of(hash).index.prefetch(hash);
   }
 
+  void prefetch(std::span<const std::string_view> keys) const override {
+    const epoch::Pin pin;
+    std::array<std::uint64_t, kBatch> hashes;
+    for (std::size_t from = 0; from < keys.size(); from += kBatch) {
+      const std::size_t count = std::min(kBatch, keys.size() - from);
+      for (std::size_t i = 0; i < count; ++i) {
+        hashes[i] = hash_of(keys[from + i]);
+        shard_of(hashes[i]).index.prefetch(hashes[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        (void)shard_of(hashes[i]).index.probe(hashes[i]);
+      }
+    }
+  }
+
   Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) override {
     if (order_ == nullptr) {
       return Error{ErrorCode::kUnsupported, "this store does not keep its keys in order"};
@@ -349,7 +364,8 @@ class MemoryStore final : public Store, public KeySource {
     if (old == nullptr) return;
     if (before < Arena::kPageBytes) small_tables_.fetch_sub(before, std::memory_order_relaxed);
     shard.retired.emplace_back(old);
-    reclaim(shard);
+    // While a store fills up nothing else would give a large one back.
+    retired(shard, before >= Arena::kPageBytes ? kRetiredBytesMax : before);
   }
 
   void remove(Shard& shard, std::uint64_t hash, const HashIndex::Place& place) {
@@ -362,11 +378,13 @@ class MemoryStore final : public Store, public KeySource {
 
   void retire(Shard& shard, const Block* block) {
     shard.retired.emplace_back(block);
-    shard.retired_bytes += block->bytes();
+    retired(shard, block->bytes());
+  }
+
+  void retired(Shard& shard, std::size_t bytes) {
+    shard.retired_bytes += bytes;
     const std::size_t lot = std::clamp(shard.index.size() / kRetiredPart, kRetiredMin, kRetiredMax);
-    if (++shard.retired_count >= lot || shard.retired_bytes >= kRetiredBytesMax) {
-      reclaim(shard);
-    }
+    if (++shard.retired_count >= lot || shard.retired_bytes >= kRetiredBytesMax) reclaim(shard);
   }
 
   void reclaim(Shard& shard) {

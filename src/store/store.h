@@ -90,6 +90,8 @@ class Store {
   virtual void get_batch(std::span<const std::string_view> keys, std::span<GetSink* const> sinks);
   // Says that `key` will be asked for or written soon. Changes nothing.
   virtual void prefetch(std::string_view key) const { (void)key; }
+  // The same for some keys at once, which is better: also the records they have now are fetched.
+  virtual void prefetch(std::span<const std::string_view> keys) const { (void)keys; }
 
   // Gives `sink` the keys greater than `after` in byte order (all from the first when
   // `from_start`) but for the first `skip` of them, at most `keys_max`, each at most once and each
