@@ -34,7 +34,7 @@ dev: programs  ## runs the service against local services, with CONFIG=examples/
 
 # --- Tests
 
-.PHONY: test build-tests asan tsan bench
+.PHONY: test build-tests asan tsan
 build-tests:
 	scripts/setup test
 	cmake --preset release -DPUSH_CACHE_TESTS=ON
@@ -50,11 +50,21 @@ asan tsan: setup  ## unit tests and the embedded end-to-end tests under address 
 	ctest --test-dir build/$@ -j2 --output-on-failure --no-tests=error
 	PUSH_CACHE_BIN=build/$@/bin $(PYTEST) tests/e2e/test_demo.py
 
-bench:  ## runs the benchmarks
+# --- Benchmarks
+
+.PHONY: bench bench-quick build-bench
+# Of a fresh build folder only what the benchmarks need is built: no tests.
+build-bench:
 	scripts/setup test
+	@test -f build/release/build.ninja || cmake --preset release -DPUSH_CACHE_TESTS=OFF
 	cmake --preset release -DPUSH_CACHE_BENCH=ON
-	cmake --build --preset release
-	for program in $(BIN)/*_bench; do "$$program" || exit 1; done
+	cmake --build --preset release --target benchmarks
+
+bench: build-bench  ## every benchmark against its reference, many minutes; tables and pictures into docs/benchmarks
+	scripts/bench full
+
+bench-quick: build-bench  ## the same with smaller sizes and fewer rounds, some minutes; into build/release/benchmarks
+	scripts/bench quick
 
 # --- Sample records for the local services
 
