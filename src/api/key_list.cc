@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/log.h"
 #include "base/utf8.h"
@@ -23,8 +24,10 @@ class KeyList final : public http::BodySource {
     bool more = query_.limit > 0;
     if (more) {
       Page page(*this, out);
-      const auto result =
-          store_.page({.after = after_, .from_start = from_start_}, kKeysPerTurn, page);
+      // Without a filter the store itself finds where the list begins.
+      const std::uint64_t skip = query_.filter.empty() ? std::exchange(query_.offset, 0) : 0;
+      const auto result = store_.page({.after = after_, .from_start = from_start_, .skip = skip},
+                                      kKeysPerTurn, page);
       if (!result.ok()) {
         // The status line has gone: an array that does not close tells the client.
         log("api").warn("a list ended early: {}", result.error().describe());

@@ -16,9 +16,12 @@ namespace {
 
 constexpr std::string_view kNotReady =
     "not ready: the topic is still being loaded, so an answer could be wrong; try again";
+constexpr std::string_view kStoreFull =
+    "the store had to refuse keys, and this may be one of them; its readiness check says more";
 constexpr std::int64_t kFaultLogMs = 1000;
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
+constexpr std::string_view kNoListAllow = "POST, OPTIONS";
 constexpr std::string_view kReadAllow = "GET, HEAD, OPTIONS";  // without writes
 constexpr std::string_view kBodyAllow = "GET, POST, OPTIONS";
 
@@ -83,8 +86,14 @@ class Records::Reply final : public store::GetSink {
 
   void absent() override {
     // After the look-up: a partition that is being read anew closes the gate before it is emptied.
-    fail(owner_->options_.gate->ready() ? Error{ErrorCode::kNotFound, "no record has this key"}
-                                        : Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+    if (!owner_->options_.gate->ready()) {
+      return fail(Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+    }
+    const Status health = owner_->options_.store->health();
+    if (!health.ok() && health.error().code == ErrorCode::kFull) {
+      return fail(Error{ErrorCode::kUnavailable, std::string(kStoreFull)});
+    }
+    fail(Error{ErrorCode::kNotFound, "no record has this key"});
   }
 
   void failed(const Error& error) override {
@@ -182,7 +191,7 @@ Records::~Records() = default;
 void Records::handle(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   const bool item = request.rest.size() > 1;
-  const std::string_view allow = !options_.writes ? kReadAllow : item ? kItemAllow : kListAllow;
+  const std::string_view allow = allowed(item);
   const auto refuse = [&] {
     fail(exchange, 405, "this method is not allowed here", {.allow = allow});
   };
@@ -195,6 +204,10 @@ void Records::handle(http::Exchange& exchange) {
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
   const bool writes = request.method == (item ? Method::kDelete : Method::kPost);
   if (!reads && !writes) return refuse();
+  if (reads && !item && !options_.list) {
+    return fail(exchange, 405, "this route has no list of its keys (cache.routes[].list)",
+                {.allow = allow});
+  }
   if (writes && !options_.writes) {
     return fail(exchange, 405, "writing through HTTP is switched off (cache.writes)",
                 {.allow = allow});
@@ -215,6 +228,12 @@ void Records::handle(http::Exchange& exchange) {
   }
   if (!is_utf8(key)) return fail(exchange, 400, "the key in the path is not UTF-8");
   reads ? read(exchange, key) : remove(exchange, key);
+}
+
+std::string_view Records::allowed(bool item) const {
+  if (item) return options_.writes ? kItemAllow : kReadAllow;
+  if (!options_.list) return options_.writes ? kNoListAllow : "OPTIONS";
+  return options_.writes ? kListAllow : kReadAllow;
 }
 
 void Records::handle_by_body(http::Exchange& exchange) {

@@ -34,6 +34,7 @@ struct RecordsOptions {
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
   bool writes = true;         // false: POST and DELETE answer 405
+  bool list = true;           // false: GET of the path alone answers 405
   std::string key_from_body;  // field that holds the key ("a.b" for a nested one); "" = none
   // The schemas a POST may be of: the latest of each record type of the store.
   std::function<std::vector<SchemaId>()> writable;
@@ -52,7 +53,8 @@ struct RecordsCounts {
 //   DELETE P/{id}      removes it and answers it; 404
 //   GET, HEAD P        the keys as a JSON array: limit, offset, filter
 //   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
-// A read that hits allocates nothing. Until the gate is open everything answers 503.
+// A read that hits allocates nothing. Until the gate is open everything answers 503. A store that
+// had to refuse keys (Store::health) answers those it has; others are 503, since they may exist.
 class Records final : public http::Handler {
  public:
   explicit Records(RecordsOptions options);
@@ -72,6 +74,8 @@ class Records final : public http::Handler {
   };
   class Reply;
 
+  // For the header Allow, of an item or of the route itself.
+  std::string_view allowed(bool item) const;
   void read(http::Exchange& exchange, std::string_view key);
   void remove(http::Exchange& exchange, std::string_view key);
   void list(http::Exchange& exchange);

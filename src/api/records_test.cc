@@ -94,7 +94,7 @@ class TestStore final : public store::Store {
     return inner->erase_partition(topic, partition);
   }
   store::Counts counts() const override { return inner->counts(); }
-  Status health() const override { return {}; }
+  Status health() const override { return inner->health(); }
 
   std::unique_ptr<store::Store> inner = store::make_memory_store();
   std::optional<Error> error;  // set while nothing is under way
@@ -518,6 +518,31 @@ TEST_F(RecordsTest, ErrorsOfTheStoreAreTold) {
   EXPECT_EQ(get("/api/users/a1").status, 504u);
   store_.error.reset();
   EXPECT_EQ(get("/api/users/a1").status, 200u);
+}
+
+TEST_F(RecordsTest, AFullStoreAnswersWhatItHasAndDoesNotDenyTheRest) {
+  store_.inner = store::make_memory_store({.bytes_max = 1});
+  EXPECT_EQ(get("/api/users/a1").status, 404u) << "nothing was refused so far";
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"a1"})").status, 507u);
+  const Response refused = get("/api/users/a1");
+  EXPECT_EQ(refused.status, 503u);
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_EQ(get("/api/users").status, 200u);
+}
+
+TEST_F(RecordsTest, ARouteMayHaveNoList) {
+  options_.list = false;
+  store_.inner = store::make_memory_store({.ordered = false});
+  put("a1", kUser, R"({"accountId":"a1"})");
+  for (const char* method : {"GET", "HEAD"}) {
+    const Response response = ask(method, "/api/users?limit=1");
+    EXPECT_EQ(response.status, 405u);
+    EXPECT_EQ(response.header("Allow"), "POST, OPTIONS");
+  }
+  EXPECT_EQ(ask("OPTIONS", "/api/users").header("Allow"), "POST, OPTIONS");
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"a2"})").status, 201u);
+  EXPECT_EQ(ask("DELETE", "/api/users/a2").status, 200u);
 }
 
 TEST_F(RecordsTest, AHitAllocatesNothing) {

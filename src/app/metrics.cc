@@ -97,6 +97,16 @@ std::string Service::metrics_text() const {
     const store::Counts counts = row.store->counts();
     page.add("push_cache_records_total", {row.name}, number(counts.records));
     page.add("push_cache_store_bytes", {row.name}, number(counts.bytes));
+    const store::MemoryUse memory = row.store->memory();
+    const std::pair<const char*, std::uint64_t> kinds[] = {{"index", memory.index},
+                                                           {"order", memory.order},
+                                                           {"records", memory.records},
+                                                           {"slack", memory.slack}};
+    for (const auto& [kind, bytes] : kinds) {
+      page.add("push_cache_store_memory_bytes", {row.name, kind}, number(bytes));
+    }
+    page.add("push_cache_store_memory_max_bytes", {row.name}, number(memory.max));
+    page.add("push_cache_store_refused_total", {row.name}, number(memory.refused));
   }
   add_server(page, "api", api_server_->counts());
   // The health port opens last and may be asked while it opens.

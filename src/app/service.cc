@@ -41,7 +41,13 @@ Status Service::make_stores() {
                    "cache.stores[" + std::to_string(i) + "] ('" + store.name +
                        "'): this version has no store of type redis; use in_memory"};
     }
-    stores_.push_back({store.name, store::make_memory_store()});
+    const auto lists = [&store](const config::Route& route) {
+      return route.store == store.name && route.list;
+    };
+    const auto& routes = config_.cache.routes;
+    stores_.push_back({store.name, store::make_memory_store(
+                                       {.ordered = std::any_of(routes.begin(), routes.end(), lists),
+                                        .bytes_max = store.memory_max_bytes})});
   }
   return {};
 }
@@ -106,6 +112,7 @@ void Service::make_routes(unsigned loops) {
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .serve_while_loading = config_.webservice.serve_while_loading,
         .writes = config_.cache.writes == config::Writes::kLocal,
+        .list = route.list,
         .key_from_body = route.key_from_body,
         .writable = [applier = applier_.get(), store] { return applier->schemas_of(store); },
         .key_field = [applier =

@@ -47,10 +47,22 @@ std::string Service::status_json() const {
   json::array stores;
   for (const StoreRow& row : stores_) {
     const store::Counts counts = row.store->counts();
-    stores.push_back({{"name", row.name},
-                      {"type", "in_memory"},
-                      {"records", counts.records},
-                      {"bytes", counts.bytes}});
+    const store::MemoryUse memory = row.store->memory();
+    const Status health = row.store->health();
+    stores.push_back(
+        {{"name", row.name},
+         {"type", "in_memory"},
+         {"state", health.ok() ? "ok" : json::string(to_string(health.error().code))},
+         {"records", counts.records},
+         {"bytes", counts.bytes},
+         {"refused", memory.refused},
+         {"memory",
+          {{"index", memory.index},
+           {"order", memory.order},
+           {"records", memory.records},
+           {"slack", memory.slack},
+           {"total", memory.total()},
+           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}}});
   }
   json::array routes;
   for (const RouteRow& row : routes_) {

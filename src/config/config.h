@@ -62,6 +62,7 @@ struct Store {
   std::string name = {};
   StoreType type = StoreType::kInMemory;
   std::vector<std::string> schemas = {};  // for `schema_matches`; empty = all
+  std::uint64_t memory_max_bytes = 0;     // in memory only; 0 = no cap
   std::string url = {};     // Redis only, checked; may hold a password: log it only by `redact_url`
   std::string prefix = {};  // Redis only; "" = none
   bool operator==(const Store&) const = default;
@@ -71,6 +72,7 @@ struct Route {
   std::string path = {};           // "/users": a slash in front, none at the end
   std::string store = {};          // the name of one of `stores`
   std::string key_from_body = {};  // field of the request's body that holds the key; "" = none
+  bool list = true;                // false: no list of its keys, nor memory for their order
   bool operator==(const Route&) const = default;
 };
 

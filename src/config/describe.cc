@@ -41,6 +41,7 @@ Value value_of(const Option& option, Config& config, std::size_t index) {
     }
     Value operator()(const bool* member) const { return text(*member ? "true" : "false"); }
     Value operator()(const std::uint32_t* member) const { return text(std::to_string(*member)); }
+    Value operator()(const std::uint64_t* member) const { return text(bytes_text(*member)); }
     Value operator()(const std::chrono::seconds* member) const {
       return text(std::to_string(member->count()));
     }

@@ -212,6 +212,9 @@ class Loader {
           }
           *std::get<std::uint32_t*>(slot) = static_cast<std::uint32_t>(number);
         });
+      case Type::kBytes:
+        return store(row, value, path, parse_bytes(*text),
+                     [&](std::uint64_t bytes) { *std::get<std::uint64_t*>(slot) = bytes; });
       case Type::kAddress:
         return store(row, value, path, parse_address(*text), keep);
       case Type::kPath:

@@ -101,6 +101,9 @@ constexpr Option kOptions[] = {
     {.path = "cache.stores[].schemas", .type = kStrings,
      .help = "Names of the schemas whose records the store takes; empty = all.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].schemas; }},
+    {.path = "cache.stores[].memory_max_bytes", .type = kBytes, .fallback = "0",
+     .help = "For in_memory: when the store has taken so much memory it refuses new keys and is not ready any more; updates and deletes go on. 0 = no cap.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].memory_max_bytes; }},
     {.path = "cache.stores[].url", .type = kRedisUrl, .secret = true,
      .help = "Required for redis: redis://user:password@host:port/db, or rediss:// for TLS.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].url; }},
@@ -116,6 +119,9 @@ constexpr Option kOptions[] = {
     {.path = "cache.routes[].key_from_body", .type = kString,
      .help = "Field of a JSON request body that holds the key, a.b for one within another; makes the path with _by_body at its end.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].key_from_body; }},
+    {.path = "cache.routes[].list", .type = kBool, .fallback = "true",
+     .help = "Whether the route answers the list of its keys. A store in memory none of whose routes does saves the memory and time that the keys' order costs.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].list; }},
 
     {.path = "hams.address", .type = kAddress, .fallback = "0.0.0.0:8079",
      .help = "IP address and port for health and metrics.",
@@ -236,6 +242,8 @@ std::string type_text(const Option& option) {
       return "true or false";
     case kCount:
       return fmt::format("whole number from {} to {}", option.min, option.max);
+    case kBytes:
+      return "number of bytes";
     case kSeconds:
       return "duration, in whole seconds";
     case kDuration:

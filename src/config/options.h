@@ -22,6 +22,7 @@ enum class Type {
   kString,
   kBool,
   kCount,     // a whole number in min..max
+  kBytes,     // a number of bytes, with a unit or without
   kSeconds,   // a duration, kept in whole seconds
   kDuration,  // a duration, kept in milliseconds
   kAddress,   // IP address and port
@@ -45,7 +46,7 @@ struct Choice {
 };
 
 // The member of a Config that an option is about.
-using Slot = std::variant<std::string*, bool*, std::uint32_t*, std::chrono::seconds*,
+using Slot = std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::seconds*,
                           std::chrono::milliseconds*, std::vector<std::string>*,
                           std::vector<std::int32_t>*, std::map<std::string, std::string>*,
                           OffsetReset*, StoreType*, Writes*, LogicalTypes*>;

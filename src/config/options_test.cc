@@ -120,6 +120,31 @@ TEST(Parse, Durations) {
   EXPECT_EQ(duration_text(std::chrono::milliseconds(5000)), "5s");
 }
 
+TEST(Parse, BytesWithUnits) {
+  const std::pair<std::string_view, std::uint64_t> good[] = {{"0", 0},
+                                                             {"1500", 1500},
+                                                             {" 7 B ", 7},
+                                                             {"2kB", 2000},
+                                                             {"2k", 2000},
+                                                             {"3 MB", 3'000'000},
+                                                             {"1GiB", 1u << 30},
+                                                             {"2Gi", 2ULL << 30},
+                                                             {"1T", 1ULL * 1'000'000'000'000},
+                                                             {"16Ki", 16 * 1024},
+                                                             {"512MiB", 512u << 20}};
+  for (const auto& [text, bytes] : good) {
+    const auto taken = parse_bytes(text);
+    ASSERT_TRUE(taken.ok()) << text;
+    EXPECT_EQ(*taken, bytes) << text;
+    EXPECT_EQ(*parse_bytes(bytes_text(bytes)), bytes) << bytes_text(bytes);
+  }
+  for (const std::string_view text : {"", "-1", "1.5G", "G", "1 XB", "1Bi", "1GiBB", "1iB", "inf",
+                                      "99999999999999999999", "99999999999T"}) {
+    EXPECT_FALSE(parse_bytes(text).ok()) << text;
+  }
+  EXPECT_EQ(bytes_text(2ULL << 30), "2GiB");
+}
+
 struct TextCase {
   std::string_view text;
   std::string_view taken;  // "-": refused

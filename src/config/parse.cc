@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace push_cache::config {
 namespace {
@@ -89,6 +90,38 @@ Result<std::int64_t> parse_whole(std::string_view text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (code != std::errc() || end != text.data() + text.size()) return bad("not a whole number");
   return number;
+}
+
+Result<std::uint64_t> parse_bytes(std::string_view text) {
+  const Error error = bad("not a number of bytes, such as 1500000, 512MiB or 2GB");
+  text = trim(text);
+  std::uint64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc()) return error;
+  const std::string_view unit =
+      trim({end, static_cast<std::size_t>(text.data() + text.size() - end)});
+  if (unit.empty() || unit == "B") return number;
+  constexpr std::string_view kPrefixes = "KMGT";
+  std::string_view rest = unit.substr(1);
+  const std::size_t power = kPrefixes.find(unit[0] == 'k' ? 'K' : unit[0]);
+  const std::uint64_t base = rest.starts_with('i') ? 1024 : 1000;
+  if (base == 1024) rest.remove_prefix(1);
+  if (power == std::string_view::npos || (!rest.empty() && rest != "B")) return error;
+  for (std::size_t i = 0; i <= power; ++i) {
+    if (number > std::numeric_limits<std::uint64_t>::max() / base) return bad("too many bytes");
+    number *= base;
+  }
+  return number;
+}
+
+std::string bytes_text(std::uint64_t bytes) {
+  constexpr std::string_view kNames[] = {"", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < std::size(kNames)) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return fmt::format("{}{}", bytes, kNames[unit]);
 }
 
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {

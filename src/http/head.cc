@@ -40,6 +40,7 @@ constexpr StatusRow kStatusLines[] = {
     {503, "HTTP/1.1 503 Service Unavailable\r\n"},
     {504, "HTTP/1.1 504 Gateway Timeout\r\n"},
     {505, "HTTP/1.1 505 HTTP Version Not Supported\r\n"},
+    {507, "HTTP/1.1 507 Insufficient Storage\r\n"},
 };
 
 void append_status_line(Buffer& out, unsigned status) {

@@ -10,6 +10,7 @@ using enum Type;
 constexpr std::string_view kCause[] = {"cause"};
 constexpr std::string_view kClass[] = {"class"};
 constexpr std::string_view kStore[] = {"store"};
+constexpr std::string_view kStoreKind[] = {"store", "kind"};
 constexpr std::string_view kServer[] = {"server"};
 constexpr std::string_view kPartition[] = {"topic", "partition"};
 constexpr std::string_view kBuild[] = {"version"};
@@ -49,6 +50,9 @@ constexpr Metric kTable[] = {
 
     // Stores.
     {"push_cache_store_bytes", kGauge, "Bytes of keys and values in the store, without its own overhead.", kStore},
+    {"push_cache_store_memory_bytes", kGauge, "Memory of the store: index, order (of the keys, for lists), records (keys, values and their heads), slack (free for records to come).", kStoreKind},
+    {"push_cache_store_memory_max_bytes", kGauge, "Cap of the store's memory, beyond which it refuses new keys; 0 = none.", kStore},
+    {"push_cache_store_refused_total", kCounter, "Records with a new key that the store refused at its cap of memory. The store is not ready from then on.", kStore},
 
     // HTTP.
     {"push_cache_responses_total", kCounter, "Answers of the API by class of status: 2xx, 3xx, 4xx, 5xx.", kClass},
