@@ -215,7 +215,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"Overflow", "kafka:", "webservice: {threads: 99999999999999999999}\nkafka:",
                   "webservice.threads: '99999999999999999999': not a whole number"},
         FaultCase{"NotABool", "kafka:", "startup_checks: {enabled: maybe}\nkafka:",
-                  "startup_checks.enabled: 'maybe': not true or false"},
+                  "startup_checks.enabled: 'maybe': not true (on) or false (off)"},
         FaultCase{"NotADuration", "kafka:", "startup_checks: {timeout: 5 parsecs}\nkafka:",
                   "startup_checks.timeout: '5 parsecs': not a duration"},
         FaultCase{"ZeroTimeout", "kafka:", "startup_checks: {timeout: 0}\nkafka:",

@@ -80,9 +80,9 @@ constexpr Unit kUnits[] = {
 
 Result<bool> parse_bool(std::string_view text) {
   const std::string word = lower(text);
-  if (word == "true") return true;
-  if (word == "false") return false;
-  return bad("not true or false");
+  if (word == "true" || word == "on") return true;
+  if (word == "false" || word == "off") return false;
+  return bad("not true (on) or false (off)");
 }
 
 Result<std::int64_t> parse_whole(std::string_view text) {
