@@ -21,12 +21,12 @@ json::object partition_json(const ingest::PartitionStatus& partition) {
 json::object records_json(const ingest::Totals& totals) {
   json::object bad;
   for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
-    bad[json::string(ingest::to_string(static_cast<ingest::BadCause>(i)))] = totals.bad[i].load();
+    bad[json::string(ingest::to_string(static_cast<ingest::BadCause>(i)))] = totals.bad[i];
   }
-  return {{"updates", totals.updates.load()},
-          {"tombstones", totals.tombstones.load()},
-          {"unrouted", totals.unrouted.load()},
-          {"store_errors", totals.store_errors.load()},
+  return {{"updates", totals.updates},
+          {"tombstones", totals.tombstones},
+          {"unrouted", totals.unrouted},
+          {"store_errors", totals.store_errors},
           {"bad", std::move(bad)}};
 }
 
@@ -87,7 +87,7 @@ std::string Service::status_json() const {
         {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
         {"partitions", std::move(partitions)}}},
       {"load",
-       {{"records_total", applier_->totals().records.load()},
+       {{"records_total", applier_->totals().records},
         {"records_per_second", feed.records_per_second},
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
       {"records", records_json(applier_->totals())},

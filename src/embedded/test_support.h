@@ -42,26 +42,26 @@ inline std::vector<Record> consume(const std::string& brokers, const std::string
   auto consumer = must(kafka::Consumer::create(
       {.brokers = brokers, .group_id = "test", .topics = {topic}, .properties = {}}));
   std::vector<kafka::TopicPartitionOffset> from;
-  for (const Partition partition : must(consumer->partitions(0, 30s))) {
-    from.push_back({.at = {.topic = 0, .partition = partition}, .offset = Offset(0)});
+  for (const kafka::PartitionInfo& partition : must(consumer->partitions(0, 30s))) {
+    from.push_back({.at = {.topic = 0, .partition = partition.id}, .offset = Offset(0)});
   }
-  EXPECT_TRUE(consumer->assign(from).ok());
+  EXPECT_TRUE(consumer->assign(0, from).ok());
   std::vector<Record> records;
-  std::vector<kafka::Message> batch;
+  kafka::Batch batch;
   const auto end = std::chrono::steady_clock::now() + 60s;
   while (records.size() < count && std::chrono::steady_clock::now() < end) {
-    batch.clear();
-    consumer->poll(100ms, 10'000, batch);
-    for (const kafka::Message& message : batch) {
-      if (message.kind() == kafka::MessageKind::kOutOfRange) {
-        ADD_FAILURE() << "records were dropped: " << message.error_text();
+    consumer->poll(0, 100ms, 10'000, batch);
+    for (std::size_t i = 0; i < batch.messages().size(); ++i) {
+      const kafka::Message& message = batch.messages()[i];
+      if (message.kind == kafka::MessageKind::kOutOfRange) {
+        ADD_FAILURE() << "records were dropped: " << batch.error_text(i);
         return records;
       }
-      if (message.kind() != kafka::MessageKind::kRecord) continue;
-      Record record{.key = to_text(message.key().value_or(Bytes())),
+      if (message.kind != kafka::MessageKind::kRecord) continue;
+      Record record{.key = to_text(message.key.value_or(Bytes())),
                     .value = {},
-                    .at = {message.at(), message.offset()}};
-      if (const auto value = message.value()) record.value = to_text(*value);
+                    .at = {message.at, message.offset}};
+      if (message.value) record.value = to_text(*message.value);
       records.push_back(std::move(record));
     }
   }

@@ -1,10 +1,12 @@
-// What one record of a topic does to the stores.
+// What one record of a topic does to the stores: what all threads of the ingest share. Each has an
+// ApplyLane (ingest/apply_lane.h) that does it.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -30,8 +32,9 @@ enum class BadCause : std::uint8_t {
   kUndecodable,   // the datum is not what its schema says
   kSchemaFailed,  // the registry's schema is not Avro or not well-formed
   kTooLarge,      // beyond limits::kValueBytesMax
+  kStoreFull,     // a store has reached its cap of memory, and the key is new to it
 };
-inline constexpr std::size_t kBadCauses = 7;
+inline constexpr std::size_t kBadCauses = 8;
 std::string_view to_string(BadCause cause);
 
 // One record as it came. Borrowed; `key` and `value` are nothing when null.
@@ -44,12 +47,6 @@ struct Incoming {
   std::optional<Bytes> value;
 };
 
-enum class Outcome {
-  kDone,            // applied, or counted as bad: the next record may come
-  kWaitsForSchema,  // nothing has changed; apply it again when `Applier::missing_schema` is known
-  kWaitsForStore,   // a store did not take it; apply it again later
-};
-
 // A store and the schemas it takes.
 struct Target {
   std::string name;
@@ -57,32 +54,42 @@ struct Target {
   std::function<bool(std::string_view full_name)> takes;
 };
 
-// Since the start. Each is written by the ingest thread alone and may be read from any.
+// Since the start.
 struct Totals {
-  std::atomic<std::uint64_t> records = 0;  // all that came to an end, whatever it was
-  std::atomic<std::uint64_t> updates = 0;  // put into at least one store
+  std::uint64_t records = 0;  // all that came to an end, whatever it was
+  std::uint64_t updates = 0;  // put into at least one store
+  std::uint64_t tombstones = 0;
+  std::uint64_t unrouted = 0;  // good, but no store takes their schema
+  std::uint64_t store_errors = 0;
+  std::array<std::uint64_t, kBadCauses> bad = {};
+};
+
+// One lane's share of them: written by its thread alone, read from any.
+struct alignas(64) LaneTotals {
+  std::atomic<std::uint64_t> records = 0;
+  std::atomic<std::uint64_t> updates = 0;
   std::atomic<std::uint64_t> tombstones = 0;
-  std::atomic<std::uint64_t> unrouted = 0;  // good, but no store takes their schema
+  std::atomic<std::uint64_t> unrouted = 0;
   std::atomic<std::uint64_t> store_errors = 0;
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
 };
 
-// Wire format: byte 0, schema id as 4 bytes big-endian, datum (Confluent "wire format"). A key is
-// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. `apply` from one
-// thread; the rest from any.
+// What is decided once per schema id. Immutable but for `learning`.
+struct Route {
+  const registry::SchemaEntry* schema = nullptr;
+  std::vector<store::Store*> stores;
+  mutable std::atomic<bool> learning = true;
+};
+
+// Safe from any thread.
 class Applier {
  public:
   // `schemas` must outlive the applier. `topics`: names for log lines.
   Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
           std::vector<std::string> topics);
 
-  Outcome apply(const Incoming& record);
-  // After kWaitsForSchema: the id it waits for.
-  SchemaId missing_schema() const { return missing_; }
-  // After kWaitsForStore: why.
-  const Error& store_error() const { return store_error_; }
-
-  const Totals& totals() const { return totals_; }
+  // The sum of all lanes' totals. Numbers that belong together may be some records apart.
+  Totals totals() const;
   const KeyFields& key_fields() const { return key_fields_; }
   // The schemas that records of `targets[target]` came with, the latest one of each record type, in
   // the order of their first record.
@@ -90,39 +97,33 @@ class Applier {
   // Makes `schema` known as one that `targets` may hold, as a first record would.
   void announce(const registry::SchemaEntry& schema);
 
+  // For lanes, which hold on to what they are given: routes and totals live as long as this.
+  registry::SchemaCache& schemas() const { return schemas_; }
+  const std::vector<Target>& targets() const { return targets_; }
+  const Route& route(const registry::SchemaEntry& schema);
+  KeyFields& learned_keys() { return key_fields_; }
+  LaneTotals& add_lane();
+  // Writes a line about a bad record, but only now and then for each cause: garbage may come by the
+  // million.
+  void log_bad(BadCause cause, const Incoming& record, std::string_view detail);
+
  private:
-  // What is decided once per schema id.
-  struct Route {
-    const registry::SchemaEntry* schema = nullptr;
-    std::vector<store::Store*> stores;
-    bool learning = true;
-  };
   struct LogBudget {
     std::chrono::steady_clock::time_point next{};
     std::uint64_t suppressed = 0;
   };
 
-  // The key's text, or nothing: then `outcome` says what to return.
-  std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
-  // The schema, or null: then `outcome` says what to return.
-  const registry::SchemaEntry* find_schema(SchemaId id, const Incoming& record, Outcome& outcome);
-  Route& route(const registry::SchemaEntry& schema);
-  Outcome tombstone(std::string_view key);
-  Outcome bad(BadCause cause, const Incoming& record, std::string_view detail);
-  Outcome store_failed(Error error);
+  void hold(const registry::SchemaEntry& schema);  // with mutex_
 
   registry::SchemaCache& schemas_;
-  std::vector<Target> targets_;
-  std::vector<std::string> topics_;
-  std::unordered_map<SchemaId, Route> routes_;
-  Route* last_route_ = nullptr;
-  SchemaId missing_{0};
-  Error store_error_;
-  std::string key_;  // scratch for a decoded key
-  Totals totals_;
+  const std::vector<Target> targets_;
+  const std::vector<std::string> topics_;
   KeyFields key_fields_;
+  std::mutex log_mutex_;
   std::array<LogBudget, kBadCauses> log_budgets_;
-  mutable std::mutex held_mutex_;
+  mutable std::mutex mutex_;                    // guards what follows
+  std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
+  std::deque<LaneTotals> lanes_;
   std::vector<std::vector<const registry::SchemaEntry*>> held_schemas_;  // per target
 };
 

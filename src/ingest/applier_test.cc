@@ -1,4 +1,4 @@
-#include "ingest/applier.h"
+#include "ingest/apply_lane.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ class ApplierTest : public ::testing::Test {
     const Incoming record = incoming(key, value);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     for (;;) {
-      const Outcome outcome = applier_.apply(record);
+      const Outcome outcome = lane_.apply(record);
       if (outcome != Outcome::kWaitsForSchema || std::chrono::steady_clock::now() > deadline) {
         return outcome;
       }
@@ -109,6 +109,7 @@ class ApplierTest : public ::testing::Test {
       {{"users", users_.get(), [](std::string_view name) { return name == "test.User"; }},
        {"all", all_.get(), [](std::string_view name) { return name != "long"; }}},
       {"topic"}};
+  ApplyLane lane_{applier_};
 };
 
 TEST_F(ApplierTest, ARecordGoesToEveryStoreThatTakesItsSchema) {
@@ -168,8 +169,8 @@ TEST_F(ApplierTest, ARegistryThatIsAwayLosesNothing) {
   const std::string value = wire(77, kUserDatum);
   Incoming waiting = record;
   waiting.value = as_bytes(value);
-  EXPECT_EQ(applier_.apply(waiting), Outcome::kWaitsForSchema);
-  EXPECT_EQ(applier_.missing_schema(), SchemaId(77));
+  EXPECT_EQ(lane_.apply(waiting), Outcome::kWaitsForSchema);
+  EXPECT_EQ(lane_.missing_schema(), SchemaId(77));
   EXPECT_EQ(applier_.totals().records, 0u) << "a registry that is away is not a bad record";
   source_.set(77, registry::SchemaText{kUser});
   EXPECT_EQ(apply("a1", value), Outcome::kDone);
@@ -237,18 +238,19 @@ class SickStore final : public store::Store {
 TEST_F(ApplierTest, AStoreThatIsAwayLosesNothing) {
   SickStore sick;
   Applier applier(schemas_, {{"sick", &sick, [](std::string_view) { return true; }}}, {"topic"});
+  ApplyLane lane(applier);
   ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
   const std::string value = wire(1, kUserDatum);
   const Incoming put = incoming("a1", value);
   const Incoming tombstone = incoming("a1", std::nullopt);
-  EXPECT_EQ(applier.apply(put), Outcome::kWaitsForStore);
-  EXPECT_EQ(applier.apply(tombstone), Outcome::kWaitsForStore);
+  EXPECT_EQ(lane.apply(put), Outcome::kWaitsForStore);
+  EXPECT_EQ(lane.apply(tombstone), Outcome::kWaitsForStore);
   EXPECT_EQ(applier.totals().records, 0u);
   EXPECT_EQ(applier.totals().store_errors, 2u);
   sick.sick = false;
-  EXPECT_EQ(applier.apply(put), Outcome::kDone);
+  EXPECT_EQ(lane.apply(put), Outcome::kDone);
   EXPECT_EQ(datum(sick, "a1"), kUserDatum);
-  EXPECT_EQ(applier.apply(tombstone), Outcome::kDone);
+  EXPECT_EQ(lane.apply(tombstone), Outcome::kDone);
   EXPECT_EQ(datum(sick, "a1"), std::nullopt);
 }
 

@@ -10,259 +10,61 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kBatchMax = 10'000;
-// How long a quiet topic keeps the loop waiting. A schema that has come wakes it earlier.
-constexpr milliseconds kPollTimeout{100};
 // While brokers, topics or offsets are missing, discovery asks again this often.
 constexpr milliseconds kDiscoveryRetry{500};
-constexpr milliseconds kStoreRetry{200};
 constexpr milliseconds kRateInterval{500};
-constexpr milliseconds kPublishInterval{50};
-// librdkafka's name for "from the first record there is" (RD_KAFKA_OFFSET_BEGINNING). The low
-// watermark itself may have moved on by the time the fetch starts.
-constexpr Offset kBeginning{-2};
+// One broker's connection is one thread of librdkafka's: more lanes than this it cannot feed.
+constexpr unsigned kLanesMax = 8;
 
-std::string name_of(const std::string& topic, Partition partition) {
-  return topic + "/" + std::to_string(partition.value);
+// librdkafka's threads, which receive and decompress, need cores as well, and so does HTTP.
+std::size_t lanes_for_this_machine() {
+  return std::clamp(std::thread::hardware_concurrency() / 2, 1u, kLanesMax);
 }
 
 }  // namespace
 
-std::string_view to_string(PartitionStage stage) {
-  switch (stage) {
-    case PartitionStage::kLoading:
-      return "loading";
-    case PartitionStage::kCaughtUp:
-      return "caught_up";
-    case PartitionStage::kWaitingForSchema:
-      return "waiting_for_schema";
-    case PartitionStage::kWaitingForStore:
-      return "waiting_for_store";
-    case PartitionStage::kReloading:
-      return "reloading";
-  }
-  return "loading";
-}
-
 Result<std::unique_ptr<Feed>> Feed::start(const FeedOptions& options, Applier& applier,
                                           std::vector<store::Store*> stores) {
-  auto consumer = kafka::Consumer::create(options.consumer);
+  FeedOptions own = options;
+  if (own.lanes == 0) own.lanes = lanes_for_this_machine();
+  own.consumer.queues = own.lanes;
+  auto consumer = kafka::Consumer::create(own.consumer);
   if (!consumer) return std::move(consumer).error();
-  std::unique_ptr<Feed> feed(new Feed(options, applier, std::move(stores)));
+  std::unique_ptr<Feed> feed(new Feed(own, applier));
   feed->consumer_ = *std::move(consumer);
-  feed->ingest_thread_ = std::thread([feed = feed.get()] { feed->ingest_loop(); });
+  feed->around_ = std::make_unique<LaneSurroundings>(LaneSurroundings{
+      .consumer = *feed->consumer_,
+      .applier = applier,
+      .board = feed->board_,
+      .stores = std::move(stores),
+      .ask_anew = [feed = feed.get()](PartitionState& partition) { feed->ask_anew(partition); }});
+  for (std::size_t i = 0; i < own.lanes; ++i) {
+    feed->lanes_.push_back(std::make_unique<Lane>(*feed->around_, i));
+  }
   feed->discovery_thread_ = std::thread([feed = feed.get()] { feed->discovery_loop(); });
   return feed;
 }
 
-Feed::Feed(const FeedOptions& options, Applier& applier, std::vector<store::Store*> stores)
-    : options_(options),
-      applier_(applier),
-      stores_(std::move(stores)),
-      catch_up_(options.consumer.topics.size()),
-      rate_time_(steady_clock::now()) {}
+Feed::Feed(const FeedOptions& options, Applier& applier)
+    : options_(options), applier_(applier), board_(options.consumer.topics.size()) {}
 
 Feed::~Feed() {
-  stopping_ = true;
   {
     const std::lock_guard lock(mutex_);
+    stopping_ = true;
     wake_discovery_.notify_all();
   }
-  if (ingest_thread_.joinable()) ingest_thread_.join();
   if (discovery_thread_.joinable()) discovery_thread_.join();
-  states_.clear();  // held messages go before the handle they came from
-  batch_.clear();
+  lanes_.clear();  // with the messages they hold, which go before the handle they came from
 }
 
-// --- the ingest thread ---
+// --- a lane's thread ---
 
-void Feed::ingest_loop() {
-  while (!stopping_) {
-    take_found();
-    if (held_partitions_ > 0) retry_held();
-    // A held partition may go on at any moment: look often. Nothing held: wait in librdkafka.
-    const milliseconds timeout = held_partitions_ > 0 ? milliseconds(10) : kPollTimeout;
-    consumer_->poll(timeout, kBatchMax, batch_);
-    for (kafka::Message& message : batch_) handle(std::move(message));
-    batch_.clear();
-    publish();
-  }
-}
-
-void Feed::take_found() {
-  std::vector<Found> found;
-  std::vector<std::uint32_t> complete;
-  {
-    const std::lock_guard lock(mutex_);
-    found.swap(found_);
-    complete.swap(complete_topics_);
-  }
-  std::vector<kafka::TopicPartitionOffset> assignment;
-  for (const Found& one : found) {
-    PartitionState& state = states_[one.at];
-    state.reloading = false;
-    catch_up_.add(one.at, one.marks.low, one.marks.high);
-    assignment.push_back({one.at, kBeginning});
-  }
-  for (const std::uint32_t topic : complete) catch_up_.topic_complete(topic);
-  if (assignment.empty()) return;
-  if (const Status done = consumer_->assign(assignment); !done.ok()) {
-    log("ingest").error("partitions could not be assigned: {}", done.error().public_text);
-  }
-}
-
-void Feed::handle(kafka::Message message) {
-  const kafka::TopicPartition at = message.at();
-  const auto found = states_.find(at);
-  if (found == states_.end()) {
-    if (message.kind() == kafka::MessageKind::kError) {
-      log("ingest").warn("Kafka: {}", message.error_text());
-    }
-    return;
-  }
-  PartitionState& state = found->second;
-  // What librdkafka had handed out before a reload began is of the log that has gone.
-  if (state.reloading) return;
-  if (!state.held.empty()) {
-    state.held.push_back(std::move(message));
-    return;
-  }
-  if (settle(at, state, message)) return;
-  if (const Status stopped = consumer_->unassign(at); !stopped.ok()) {
-    log("ingest").warn("{} goes on being fetched while it waits: {}",
-                       name_of(consumer_->topics()[at.topic], at.partition),
-                       stopped.error().public_text);
-  }
-  state.held.push_back(std::move(message));
-  ++held_partitions_;
-}
-
-// Applies one message. False when it has to wait; nothing has changed then.
-bool Feed::settle(kafka::TopicPartition at, PartitionState& state, const kafka::Message& message) {
-  switch (message.kind()) {
-    case kafka::MessageKind::kRecord: {
-      const Outcome outcome = applier_.apply({.topic = at.topic,
-                                              .partition = at.partition,
-                                              .offset = message.offset(),
-                                              .timestamp_ms = message.timestamp_ms(),
-                                              .key = message.key(),
-                                              .value = message.value()});
-      if (outcome == Outcome::kDone) {
-        catch_up_.advance(at, Offset(message.offset().value + 1));
-        return true;
-      }
-      state.waits_for_schema = outcome == Outcome::kWaitsForSchema;
-      state.retry_at = steady_clock::now() + kStoreRetry;
-      if (!state.waits_for_schema) {
-        log("ingest").warn("{} waits, a store does not take a record: {}",
-                           name_of(consumer_->topics()[at.topic], at.partition),
-                           applier_.store_error().describe());
-      }
-      return false;
-    }
-    case kafka::MessageKind::kEnd:
-      catch_up_.advance(at, message.offset());
-      return true;
-    case kafka::MessageKind::kOutOfRange:
-      log("ingest").warn("{}: {}; it is emptied and read anew",
-                         name_of(consumer_->topics()[at.topic], at.partition),
-                         message.error_text());
-      reload(at, state);
-      return true;
-    case kafka::MessageKind::kError:
-      log("ingest").warn("{}: {}", name_of(consumer_->topics()[at.topic], at.partition),
-                         message.error_text());
-      return true;
-  }
-  return true;
-}
-
-void Feed::retry_held() {
-  const auto now = steady_clock::now();
-  for (auto& [at, state] : states_) {
-    if (state.held.empty()) continue;
-    if (!state.waits_for_schema && now < state.retry_at) continue;
-    while (!state.held.empty() && settle(at, state, state.held.front())) {
-      if (state.reloading) break;  // `settle` has dropped what was held
-      state.held.pop_front();
-    }
-    if (!state.held.empty()) continue;
-    --held_partitions_;
-    state.waits_for_schema = false;
-    if (state.reloading) continue;  // `take_found` assigns it
-    const kafka::TopicPartitionOffset next{at, catch_up_.partitions().at(at).position};
-    if (const Status resumed = consumer_->assign({&next, 1}); !resumed.ok()) {
-      log("ingest").error("{} could not be read on: {}",
-                          name_of(consumer_->topics()[at.topic], at.partition),
-                          resumed.error().public_text);
-    }
-  }
-}
-
-void Feed::reload(kafka::TopicPartition at, PartitionState& state) {
-  catch_up_.restart(at);
-  ready_.store(false, std::memory_order_seq_cst);  // before anything is taken out
-  state.reloading = true;
-  state.held.clear();
-  for (store::Store* store : stores_) {
-    if (const auto erased = store->erase_partition(at.topic, at.partition); !erased.ok()) {
-      log("ingest").error("{} could not be emptied: {}",
-                          name_of(consumer_->topics()[at.topic], at.partition),
-                          erased.error().public_text);
-    }
-  }
+void Feed::ask_anew(const PartitionState& partition) {
   const std::lock_guard lock(mutex_);
-  reload_wanted_.push_back(at);
+  reload_wanted_.push_back(partition.at);
   reload_signal_ = true;
   wake_discovery_.notify_all();
-}
-
-void Feed::publish() {
-  const bool ready = catch_up_.caught_up();
-  const auto now = steady_clock::now();
-  if (ready == ready_ && now < next_publish_) return;
-  next_publish_ = now + kPublishInterval;
-  update_rate(now);
-  ready_.store(ready, std::memory_order_seq_cst);
-  std::vector<PartitionStatus> partitions;
-  partitions.reserve(states_.size());
-  for (const auto& [at, progress] : catch_up_.partitions()) {
-    const PartitionState& state = states_[at];
-    PartitionStatus status;
-    status.topic = consumer_->topics()[at.topic];
-    status.partition = at.partition;
-    status.position = progress.position;
-    status.target = progress.target;
-    const Offset end =
-        consumer_->cached_end(at).value_or(state.reloading ? Offset(0) : progress.target);
-    status.end = std::max(end, progress.position);
-    status.stage = state.reloading ? PartitionStage::kReloading
-                   : !state.held.empty()
-                       ? (state.waits_for_schema ? PartitionStage::kWaitingForSchema
-                                                 : PartitionStage::kWaitingForStore)
-                   : progress.behind ? PartitionStage::kLoading
-                                     : PartitionStage::kCaughtUp;
-    if (state.reloading) status.target = status.end;
-    partitions.push_back(std::move(status));
-  }
-  const std::lock_guard lock(mutex_);
-  partitions_ = std::move(partitions);
-  if (ready && !first_ready_seconds_) {
-    first_ready_seconds_ = std::chrono::duration<double>(now - started_).count();
-  }
-}
-
-void Feed::update_rate(steady_clock::time_point now) {
-  if (now - rate_time_ < kRateInterval) return;
-  const std::uint64_t records = applier_.totals().records.load(std::memory_order_relaxed);
-  const double rate = static_cast<double>(records - rate_records_) /
-                      std::chrono::duration<double>(now - rate_time_).count();
-  rate_records_ = records;
-  rate_time_ = now;
-  const std::lock_guard lock(mutex_);
-  // Half of it new: calm enough for an estimate, quick enough to follow.
-  records_per_second_ = records_per_second_ == 0 ? rate : (records_per_second_ + rate) / 2;
-  if (records_per_second_ < 0.05) records_per_second_ = 0;
 }
 
 // --- the discovery thread ---
@@ -270,54 +72,86 @@ void Feed::update_rate(steady_clock::time_point now) {
 void Feed::discovery_loop() {
   while (!stopping_) {
     bool complete = answer_reloads();
-    for (std::uint32_t topic = 0; topic < options_.consumer.topics.size() && !stopping_; ++topic) {
-      complete = discover_topic(topic) && complete;
-    }
+    complete = discover() && complete;
+    const auto next =
+        steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
     std::unique_lock lock(mutex_);
-    wake_discovery_.wait_for(lock, complete ? options_.discovery_interval : kDiscoveryRetry,
-                             [this] { return stopping_ || reload_signal_; });
+    while (!stopping_ && !reload_signal_ && steady_clock::now() < next) {
+      wake_discovery_.wait_until(lock, std::min(next, rate_time_ + kRateInterval));
+      update_rate();
+    }
     reload_signal_ = false;
   }
 }
 
-// Finds partitions that are new, with their watermarks. False when something is still missing.
-bool Feed::discover_topic(std::uint32_t topic) {
-  const std::string& name = options_.consumer.topics[topic];
-  auto partitions = consumer_->partitions(topic, options_.metadata_timeout);
+// Finds partitions that are new, and has them read. False when something is still missing.
+bool Feed::discover() {
+  std::vector<kafka::TopicPartition> fresh;
+  std::set<std::uint32_t> incomplete;
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    if (stopping_) return true;
+    if (!list_partitions(topic, fresh)) incomplete.insert(topic);
+  }
+  const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
+  if (stopping_) return true;
+  std::vector<kafka::PartitionWatermarks> good;
+  for (const kafka::PartitionWatermarks& one : found) {
+    if (one.marks.ok()) {
+      log("ingest").info("{}: offsets {} to {}", name_of(one.at), one.marks->low.value,
+                         one.marks->high.value);
+      good.push_back(one);
+    } else {
+      incomplete.insert(one.at.topic);
+      set_problem(one.at.topic, one.marks.error().public_text);
+    }
+  }
+  begin(good);
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    if (incomplete.contains(topic)) continue;
+    set_problem(topic, "");
+    board_.topic_complete(topic);
+  }
+  return incomplete.empty();
+}
+
+// Adds the topic's partitions that are not known yet to `fresh`. False when some may be missing.
+bool Feed::list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartition>& fresh) {
+  const auto partitions = consumer_->partitions(topic, options_.metadata_timeout);
   if (stopping_) return true;
   if (!partitions.ok()) {
     const bool absent = partitions.error().code == ErrorCode::kNotFound;
     set_connection(absent ? Status() : Status(partitions.error()));
-    const std::lock_guard lock(mutex_);
-    std::string& problem = topic_problems_[topic];
-    if (problem != partitions.error().public_text) {
-      problem = partitions.error().public_text;
-      log("ingest").warn("{}{}", problem, absent ? "; waiting for it" : "");
+    if (set_problem(topic, partitions.error().public_text)) {
+      log("ingest").warn("{}{}", partitions.error().public_text, absent ? "; waiting for it" : "");
     }
     return false;
   }
   set_connection({});
-  std::vector<Partition>& known = known_[topic];
-  for (const Partition partition : *partitions) {
-    if (std::find(known.begin(), known.end(), partition) != known.end()) continue;
-    const kafka::TopicPartition at{topic, partition};
-    const auto marks = consumer_->watermarks(at, options_.metadata_timeout);
-    if (stopping_) return true;
-    if (!marks.ok()) {
-      const std::lock_guard lock(mutex_);
-      topic_problems_[topic] = marks.error().public_text;
-      return false;
+  bool complete = true;
+  for (const kafka::PartitionInfo& partition : *partitions) {
+    const kafka::TopicPartition at{topic, partition.id};
+    if (known_.contains(at)) continue;
+    if (partition.has_leader) {
+      fresh.push_back(at);
+    } else {
+      complete = false;
+      set_problem(topic, name_of(at) + " has no leader");
     }
-    log("ingest").info("{}: offsets {} to {}", name_of(name, partition), marks->low.value,
-                       marks->high.value);
-    known.push_back(partition);
-    const std::lock_guard lock(mutex_);
-    found_.push_back({at, *marks});
   }
-  const std::lock_guard lock(mutex_);
-  topic_problems_.erase(topic);
-  complete_topics_.push_back(topic);
-  return true;
+  return complete;
+}
+
+void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
+  std::vector<std::vector<Lane::Beginning>> of_lanes(lanes_.size());
+  for (const kafka::PartitionWatermarks& one : found) {
+    auto [place, fresh] = known_.try_emplace(one.at);
+    Known& known = place->second;
+    if (fresh) known = {&board_.add(one.at, *one.marks), (known_.size() - 1) % lanes_.size()};
+    of_lanes[known.lane].push_back({known.state, *one.marks, !fresh});
+  }
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!of_lanes[i].empty()) lanes_[i]->begin(of_lanes[i]);
+  }
 }
 
 // Gets new watermarks for partitions that start anew. False when one is still missing.
@@ -327,18 +161,41 @@ bool Feed::answer_reloads() {
     const std::lock_guard lock(mutex_);
     wanted.swap(reload_wanted_);
   }
-  bool complete = true;
-  for (const kafka::TopicPartition at : wanted) {
-    const auto marks = consumer_->watermarks(at, options_.metadata_timeout);
-    const std::lock_guard lock(mutex_);
-    if (marks.ok()) {
-      found_.push_back({at, *marks});
-    } else {
-      reload_wanted_.push_back(at);
-      complete = false;
-    }
+  auto found = consumer_->watermarks(wanted, options_.metadata_timeout);
+  const auto missing =
+      std::stable_partition(found.begin(), found.end(),
+                            [](const kafka::PartitionWatermarks& one) { return one.marks.ok(); });
+  begin({found.begin(), missing});
+  const std::lock_guard lock(mutex_);
+  for (auto one = missing; one != found.end(); ++one) reload_wanted_.push_back(one->at);
+  return missing == found.end();
+}
+
+// With mutex_.
+void Feed::update_rate() {
+  const auto now = steady_clock::now();
+  if (now - rate_time_ < kRateInterval) return;
+  const std::uint64_t records = applier_.totals().records;
+  const double rate = static_cast<double>(records - rate_records_) /
+                      std::chrono::duration<double>(now - rate_time_).count();
+  rate_records_ = records;
+  rate_time_ = now;
+  // Half of it new: calm enough for an estimate, quick enough to follow.
+  records_per_second_ = records_per_second_ == 0 ? rate : (records_per_second_ + rate) / 2;
+  if (records_per_second_ < 0.05) records_per_second_ = 0;
+}
+
+// Whether it is a new one. "" = none any more.
+bool Feed::set_problem(std::uint32_t topic, const std::string& problem) {
+  const std::lock_guard lock(mutex_);
+  if (problem.empty()) {
+    topic_problems_.erase(topic);
+    return false;
   }
-  return complete;
+  std::string& known = topic_problems_[topic];
+  if (known == problem) return false;
+  known = problem;
+  return true;
 }
 
 void Feed::set_connection(const Status& status) {
@@ -357,21 +214,40 @@ void Feed::set_connection(const Status& status) {
 
 // --- any thread ---
 
+std::string Feed::name_of(kafka::TopicPartition at) const {
+  return options_.consumer.topics[at.topic] + "/" + std::to_string(at.partition.value);
+}
+
+PartitionStatus Feed::status_of(const PartitionState& partition) const {
+  PartitionStatus status;
+  status.topic = options_.consumer.topics[partition.at.topic];
+  status.partition = partition.at.partition;
+  status.stage = partition.stage;
+  status.position = Offset(partition.position.load());
+  status.target = Offset(partition.target.load());
+  const bool reloading = status.stage == PartitionStage::kReloading;
+  const Offset end =
+      consumer_->cached_end(partition.at).value_or(reloading ? Offset(0) : status.target);
+  status.end = std::max(end, status.position);
+  if (reloading) status.target = status.end;
+  return status;
+}
+
 FeedStatus Feed::status() const {
   FeedStatus out;
   out.ready = ready();
+  out.first_ready_seconds = board_.first_ready_seconds();
+  for (const PartitionState* one : board_.partitions()) out.partitions.push_back(status_of(*one));
   const std::lock_guard lock(mutex_);
   out.connected = connected_;
   out.error = connection_error_;
-  out.partitions = partitions_;
-  out.first_ready_seconds = first_ready_seconds_;
   out.records_per_second = records_per_second_;
   std::int64_t left = 0;
-  for (const PartitionStatus& one : partitions_) {
+  for (const PartitionStatus& one : out.partitions) {
     left += std::max<std::int64_t>(one.target.value - one.position.value, 0);
   }
   if (out.ready) return out;
-  if (!partitions_.empty() && topic_problems_.empty() && records_per_second_ > 0) {
+  if (!out.partitions.empty() && topic_problems_.empty() && records_per_second_ > 0) {
     out.eta_seconds = static_cast<double>(left) / records_per_second_;
   }
   if (!connected_) {
@@ -381,9 +257,9 @@ FeedStatus Feed::status() const {
   for (const auto& [topic, problem] : topic_problems_) {
     if (problem != connection_error_) out.reasons.push_back(problem);
   }
-  for (const PartitionStatus& one : partitions_) {
+  for (const PartitionStatus& one : out.partitions) {
     if (one.stage == PartitionStage::kCaughtUp) continue;
-    std::string reason = name_of(one.topic, one.partition) + ": ";
+    std::string reason = one.topic + "/" + std::to_string(one.partition.value) + ": ";
     switch (one.stage) {
       case PartitionStage::kReloading:
         reason += "its offsets have gone from the log, it is read anew";

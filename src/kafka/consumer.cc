@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <utility>
 
 namespace push_cache::kafka {
 namespace {
@@ -14,6 +16,18 @@ struct ListDelete {
   }
 };
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDelete>;
+
+struct QueueDelete {
+  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+};
+struct EventDelete {
+  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
+};
+struct AdminOptionsDelete {
+  void operator()(rd_kafka_AdminOptions_t* options) const {
+    rd_kafka_AdminOptions_destroy(options);
+  }
+};
 
 ListPtr make_list(std::size_t size) {
   return ListPtr(rd_kafka_topic_partition_list_new(static_cast<int>(size)));
@@ -26,12 +40,28 @@ Status from_kafka(rd_kafka_error_t* error) {
   return status;
 }
 
-Properties defaults() {
+MessageKind kind_of(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+      return MessageKind::kRecord;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+      return MessageKind::kEnd;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      return MessageKind::kOutOfRange;
+    default:
+      return MessageKind::kError;
+  }
+}
+
+Properties defaults(const ConsumerOptions& options) {
+  const std::size_t queues = std::max<std::size_t>(options.queues, 1);
   return {
       {"client.id", "push-cache"},
-      // librdkafka holds at most this many KiB of fetched records for all partitions together, so a
-      // replay of a full topic stays within a small memory limit.
-      {"queued.max.messages.kbytes", "32768"},
+      // librdkafka fetches on until a queue holds so many KiB or so many records (each takes some
+      // 400 bytes beside its own), so a replay of a full topic stays within a small memory limit.
+      {"queued.max.messages.kbytes", std::to_string(32768 / queues)},
+      {"queued.min.messages", std::to_string(100'000 / queues)},
       // When that is reached it looks again after so many ms (its default of 1 s would starve
       // ingest).
       {"fetch.queue.backoff.ms", "5"},
@@ -56,50 +86,71 @@ Properties forced(const ConsumerOptions& options) {
   };
 }
 
+Error no_offsets(const std::vector<std::string>& topics, TopicPartition at, const char* why) {
+  return {ErrorCode::kUnavailable, "the offsets of " + topics[at.topic] + "/" +
+                                       std::to_string(at.partition.value) +
+                                       " cannot be had: " + why};
+}
+
+// What an answer to ListOffsets says: offsets into the vector that is the question's opaque,
+// errors into `out`, both in the order of `partitions`.
+void take_offsets(rd_kafka_event_t* event, std::span<const TopicPartition> partitions,
+                  const std::vector<std::string>& topics, std::vector<PartitionWatermarks>& out) {
+  if (const auto code = rd_kafka_event_error(event); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+      out[i].marks = no_offsets(topics, partitions[i], rd_kafka_err2str(code));
+    }
+    return;
+  }
+  const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event);
+  if (result == nullptr) return;
+  auto& offsets = *static_cast<std::vector<std::int64_t>*>(rd_kafka_event_opaque(event));
+  std::map<std::pair<std::string_view, std::int32_t>, std::size_t> places;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    places[{topics[partitions[i].topic], partitions[i].partition.value}] = i;
+  }
+  std::size_t count = 0;
+  const rd_kafka_ListOffsetsResultInfo_t** infos =
+      rd_kafka_ListOffsets_result_infos(result, &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+    const auto place = places.find({found->topic, found->partition});
+    if (place == places.end()) continue;
+    if (found->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      offsets[place->second] = found->offset;
+    } else {
+      out[place->second].marks =
+          no_offsets(topics, partitions[place->second], rd_kafka_err2str(found->err));
+    }
+  }
+}
+
 }  // namespace
 
 void RawMessageDelete::operator()(rd_kafka_message_s* message) const {
   rd_kafka_message_destroy(message);
 }
 
-MessageKind Message::kind() const {
-  switch (raw_->err) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-      return MessageKind::kRecord;
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-      return MessageKind::kEnd;
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      return MessageKind::kOutOfRange;
-    default:
-      return MessageKind::kError;
+std::string Batch::error_text(std::size_t index) const {
+  return raw_[index] == nullptr ? std::string() : rd_kafka_message_errstr(raw_[index]);
+}
+
+KeptMessage Batch::keep(std::size_t index) {
+  KeptMessage kept{messages_[index], nullptr};
+  kept.memory.reset(raw_[index]);
+  raw_[index] = nullptr;
+  return kept;
+}
+
+void Batch::clear() {
+  for (std::size_t i = 0; i < messages_.size(); ++i) {
+    if (raw_[i] != nullptr) rd_kafka_message_destroy(raw_[i]);
   }
+  messages_.clear();
 }
-
-TopicPartition Message::at() const { return {topic_, Partition(raw_->partition)}; }
-
-Offset Message::offset() const { return Offset(raw_->offset); }
-
-std::int64_t Message::timestamp_ms() const {
-  rd_kafka_timestamp_type_t type;
-  const std::int64_t timestamp = rd_kafka_message_timestamp(raw_.get(), &type);
-  return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp;
-}
-
-std::optional<Bytes> Message::key() const {
-  if (raw_->key == nullptr) return std::nullopt;
-  return Bytes(static_cast<const std::uint8_t*>(raw_->key), raw_->key_len);
-}
-
-std::optional<Bytes> Message::value() const {
-  if (raw_->payload == nullptr) return std::nullopt;
-  return Bytes(static_cast<const std::uint8_t*>(raw_->payload), raw_->len);
-}
-
-std::string Message::error_text() const { return rd_kafka_message_errstr(raw_.get()); }
 
 Result<std::unique_ptr<Consumer>> Consumer::create(const ConsumerOptions& options) {
-  auto conf = make_conf(defaults(), options.properties, forced(options));
+  auto conf = make_conf(defaults(options), options.properties, forced(options));
   if (!conf) return std::move(conf).error();
   std::unique_ptr<Consumer> consumer(new Consumer(options));
   rd_kafka_conf_set_opaque(conf->get(), consumer.get());
@@ -127,19 +178,21 @@ Result<std::unique_ptr<Consumer>> Consumer::create(const ConsumerOptions& option
   }
   (void)conf->release();  // the handle owns it now
   rd_kafka_poll_set_consumer(consumer->handle_);
-  consumer->queue_ = rd_kafka_queue_get_consumer(consumer->handle_);
+  consumer->queues_.push_back(rd_kafka_queue_get_consumer(consumer->handle_));
+  while (consumer->queues_.size() < options.queues) {
+    consumer->queues_.push_back(rd_kafka_queue_new(consumer->handle_));
+  }
   return consumer;
 }
 
 Consumer::~Consumer() {
-  if (queue_ != nullptr) rd_kafka_queue_destroy(queue_);
-  if (handle_ != nullptr) {
-    rd_kafka_consumer_close(handle_);
-    rd_kafka_destroy(handle_);
-  }
+  if (handle_ != nullptr) rd_kafka_consumer_close(handle_);
+  for (rd_kafka_queue_t* queue : queues_) rd_kafka_queue_destroy(queue);
+  if (handle_ != nullptr) rd_kafka_destroy(handle_);
 }
 
-Status Consumer::assign(std::span<const TopicPartitionOffset> partitions) {
+Status Consumer::assign(std::size_t queue, std::span<const TopicPartitionOffset> partitions) {
+  const std::lock_guard lock(assignment_mutex_);
   const ListPtr list = make_list(partitions.size());
   const ListPtr again = make_list(partitions.size());
   rd_kafka_topic_partition_list_t* assigned = nullptr;
@@ -161,26 +214,82 @@ Status Consumer::assign(std::span<const TopicPartitionOffset> partitions) {
       return done;
     }
   }
-  return from_kafka(rd_kafka_incremental_assign(handle_, list.get()));
+  // Before: so that nothing goes to the consumer's own queue. After: stopping a partition undoes
+  // its forwarding, and has surely been done once the assignment answers; what has come meanwhile
+  // waits in the partition's queue and moves along in its order.
+  forward(queue, partitions);
+  Status done = from_kafka(rd_kafka_incremental_assign(handle_, list.get()));
+  forward(queue, partitions);
+  return done;
+}
+
+void Consumer::forward(std::size_t queue, std::span<const TopicPartitionOffset> partitions) {
+  if (queue == 0) return;  // by itself
+  for (const TopicPartitionOffset& entry : partitions) {
+    rd_kafka_queue_t* own = rd_kafka_queue_get_partition(handle_, topics_[entry.at.topic].c_str(),
+                                                         entry.at.partition.value);
+    if (own == nullptr) continue;
+    rd_kafka_queue_forward(own, queues_[queue]);
+    rd_kafka_queue_destroy(own);
+  }
 }
 
 Status Consumer::unassign(TopicPartition partition) {
+  const std::lock_guard lock(assignment_mutex_);
   const ListPtr list = make_list(1);
   rd_kafka_topic_partition_list_add(list.get(), topics_[partition.topic].c_str(),
                                     partition.partition.value);
   return from_kafka(rd_kafka_incremental_unassign(handle_, list.get()));
 }
 
-void Consumer::poll(std::chrono::milliseconds timeout, std::size_t messages_max,
-                    std::vector<Message>& batch) {
-  raw_.resize(messages_max);
-  const ssize_t count = rd_kafka_consume_batch_queue(queue_, static_cast<int>(timeout.count()),
-                                                     raw_.data(), messages_max);
-  for (ssize_t i = 0; i < count; ++i) {
-    rd_kafka_message_t* raw = raw_[static_cast<std::size_t>(i)];
-    batch.emplace_back(raw, topic_index(raw));
+void Consumer::poll(std::size_t queue, std::chrono::milliseconds timeout, std::size_t messages_max,
+                    Batch& batch) {
+  batch.clear();
+  if (batch.raw_.size() < messages_max) batch.raw_.resize(messages_max);
+  // A batch waits for its last message too. So it waits for one, and takes what else is there.
+  rd_kafka_message_t** const raw = batch.raw_.data();
+  ssize_t count =
+      rd_kafka_consume_batch_queue(queues_[queue], static_cast<int>(timeout.count()), raw, 1);
+  if (count > 0 && messages_max > 1) {
+    count += std::max<ssize_t>(
+        rd_kafka_consume_batch_queue(queues_[queue], 0, raw + 1, messages_max - 1), 0);
+  }
+  if (count > 0) read({raw, static_cast<std::size_t>(count)}, batch.messages_);
+}
+
+void Consumer::read(std::span<rd_kafka_message_s* const> raw, std::vector<Message>& out) const {
+  constexpr std::size_t kAhead = 8;  // messages whose memory is asked for in advance
+  out.resize(raw.size());
+  const rd_kafka_topic_t* topic = nullptr;
+  std::uint32_t index = 0;
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    if (i + kAhead < raw.size()) __builtin_prefetch(raw[i + kAhead]);
+    const rd_kafka_message_t& from = *raw[i];
+    // Two handles of a topic do not share an address while a message holds either.
+    if (i == 0 || from.rkt != topic) {
+      topic = from.rkt;
+      index = topic_index(raw[i]);
+    }
+    Message& to = out[i];
+    to.kind = kind_of(from.err);
+    to.at = {index, Partition(from.partition)};
+    to.offset = Offset(from.offset);
+    to.key.reset();
+    to.value.reset();
+    to.timestamp_ms = -1;
+    if (to.kind != MessageKind::kRecord) continue;
+    if (from.key != nullptr)
+      to.key.emplace(static_cast<const std::uint8_t*>(from.key), from.key_len);
+    if (from.payload != nullptr) {
+      to.value.emplace(static_cast<const std::uint8_t*>(from.payload), from.len);
+    }
+    rd_kafka_timestamp_type_t type;
+    const std::int64_t timestamp = rd_kafka_message_timestamp(&from, &type);
+    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) to.timestamp_ms = timestamp;
   }
 }
+
+void Consumer::wake(std::size_t queue) { rd_kafka_queue_yield(queues_[queue]); }
 
 std::uint32_t Consumer::topic_index(const rd_kafka_message_s* raw) const {
   if (topics_.size() == 1 || raw->rkt == nullptr) return 0;
@@ -189,8 +298,8 @@ std::uint32_t Consumer::topic_index(const rd_kafka_message_s* raw) const {
   return found == topics_.end() ? 0 : static_cast<std::uint32_t>(found - topics_.begin());
 }
 
-Result<std::vector<Partition>> Consumer::partitions(std::uint32_t topic,
-                                                    std::chrono::milliseconds timeout) {
+Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
+                                                        std::chrono::milliseconds timeout) {
   struct TopicDelete {
     void operator()(rd_kafka_topic_t* owned) const { rd_kafka_topic_destroy(owned); }
   };
@@ -219,25 +328,61 @@ Result<std::vector<Partition>> Consumer::partitions(std::uint32_t topic,
     if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return Error{ErrorCode::kUnavailable, "topic '" + name + "': " + rd_kafka_err2str(found.err)};
     }
-    std::vector<Partition> out;
-    for (int p = 0; p < found.partition_cnt; ++p) out.emplace_back(found.partitions[p].id);
-    std::sort(out.begin(), out.end());
+    std::vector<PartitionInfo> out;
+    for (int p = 0; p < found.partition_cnt; ++p) {
+      const rd_kafka_metadata_partition_t& one = found.partitions[p];
+      out.push_back({Partition(one.id), one.leader >= 0});
+    }
+    std::sort(out.begin(), out.end(),
+              [](const PartitionInfo& a, const PartitionInfo& b) { return a.id < b.id; });
     if (!out.empty()) return out;
   }
   return Error{ErrorCode::kNotFound, "topic '" + name + "' does not exist"};
 }
 
-Result<Watermarks> Consumer::watermarks(TopicPartition partition,
-                                        std::chrono::milliseconds timeout) {
-  Watermarks out;
-  const std::string& name = topics_[partition.topic];
-  const auto error = rd_kafka_query_watermark_offsets(
-      handle_, name.c_str(), partition.partition.value, &out.low.value, &out.high.value,
-      static_cast<int>(timeout.count()));
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Error{ErrorCode::kUnavailable, "the offsets of " + name + "/" +
-                                              std::to_string(partition.partition.value) +
-                                              " cannot be had: " + rd_kafka_err2str(error)};
+std::vector<PartitionWatermarks> Consumer::watermarks(std::span<const TopicPartition> partitions,
+                                                      std::chrono::milliseconds timeout) {
+  std::vector<PartitionWatermarks> out;
+  for (const TopicPartition& at : partitions) {
+    out.push_back({at, no_offsets(topics_, at, "no answer")});
+  }
+  if (out.empty()) return out;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const std::unique_ptr<rd_kafka_queue_t, QueueDelete> answers(rd_kafka_queue_new(handle_));
+  const std::unique_ptr<rd_kafka_AdminOptions_t, AdminOptionsDelete> options(
+      rd_kafka_AdminOptions_new(handle_, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
+  std::array<char, 256> why{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(timeout.count()),
+                                            why.data(), why.size());
+  if (rd_kafka_error_t* refused = rd_kafka_AdminOptions_set_isolation_level(
+          options.get(), RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)) {
+    rd_kafka_error_destroy(refused);
+  }
+  std::array<std::vector<std::int64_t>, 2> found;  // low, high
+  constexpr std::array<rd_kafka_OffsetSpec_t, 2> kSpecs = {RD_KAFKA_OFFSET_SPEC_EARLIEST,
+                                                           RD_KAFKA_OFFSET_SPEC_LATEST};
+  for (std::size_t side = 0; side < kSpecs.size(); ++side) {
+    found[side].assign(partitions.size(), -1);
+    const ListPtr list = make_list(partitions.size());
+    for (const TopicPartition& at : partitions) {
+      rd_kafka_topic_partition_list_add(list.get(), topics_[at.topic].c_str(), at.partition.value)
+          ->offset = kSpecs[side];
+    }
+    rd_kafka_AdminOptions_set_opaque(options.get(), &found[side]);
+    rd_kafka_ListOffsets(handle_, list.get(), options.get(), answers.get());
+  }
+  for (std::size_t side = 0; side < kSpecs.size(); ++side) {
+    // librdkafka answers each question by its own timeout; this one is in case it does not.
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now() + std::chrono::seconds(1));
+    const std::unique_ptr<rd_kafka_event_t, EventDelete> event(
+        rd_kafka_queue_poll(answers.get(), std::max(static_cast<int>(left.count()), 0)));
+    if (event) take_offsets(event.get(), partitions, topics_, out);
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (found[0][i] >= 0 && found[1][i] >= 0) {
+      out[i].marks = Watermarks{Offset(found[0][i]), Offset(found[1][i])};
+    }
   }
   return out;
 }

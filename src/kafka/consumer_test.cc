@@ -44,20 +44,22 @@ class ConsumerTest : public testing::Test {
 
   Status read_on(Offset from) {
     const TopicPartitionOffset next{kAt, from};
-    return consumer_->assign({&next, 1});
+    return consumer_->assign(0, {&next, 1});
   }
 
   // Polls until an event of this kind comes; gives its offset, -1 after 30 s without.
   std::int64_t next(MessageKind kind) {
     const auto end = std::chrono::steady_clock::now() + 30s;
     while (std::chrono::steady_clock::now() < end) {
-      std::vector<Message> batch;
-      consumer_->poll(50ms, 1, batch);
-      if (!batch.empty() && batch[0].kind() == MessageKind::kOutOfRange) {
-        ADD_FAILURE() << batch[0].error_text();
+      Batch batch;
+      consumer_->poll(0, 50ms, 1, batch);
+      if (batch.messages().empty()) continue;
+      const Message& message = batch.messages()[0];
+      if (message.kind == MessageKind::kOutOfRange) {
+        ADD_FAILURE() << batch.error_text(0);
         return -1;
       }
-      if (!batch.empty() && batch[0].kind() == kind) return batch[0].offset().value;
+      if (message.kind == kind) return message.offset.value;
     }
     return -1;
   }
@@ -72,7 +74,7 @@ class ConsumerTest : public testing::Test {
 TEST_F(ConsumerTest, GoesOnAfterItWasUnassignedAtTheEndWithoutSkippingARecord) {
   produce("first");
   const TopicPartitionOffset from{kAt, Offset(0)};
-  ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
+  ASSERT_TRUE(consumer_->assign(0, {&from, 1}).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 0);
   EXPECT_EQ(next(MessageKind::kEnd), 1);
   ASSERT_TRUE(consumer_->unassign(kAt).ok());
@@ -88,13 +90,13 @@ TEST_F(ConsumerTest, GoesOnAfterItWasUnassignedAtTheEndWithoutSkippingARecord) {
 
 TEST_F(ConsumerTest, GivesNothingOfAnUnassignedPartition) {
   const TopicPartitionOffset from{kAt, Offset(0)};
-  ASSERT_TRUE(consumer_->assign({&from, 1}).ok());
+  ASSERT_TRUE(consumer_->assign(0, {&from, 1}).ok());
   EXPECT_EQ(next(MessageKind::kEnd), 0);
   ASSERT_TRUE(consumer_->unassign(kAt).ok());
   produce("meanwhile");
-  std::vector<Message> batch;
-  consumer_->poll(300ms, 10, batch);
-  EXPECT_TRUE(batch.empty());
+  Batch batch;
+  consumer_->poll(0, 300ms, 10, batch);
+  EXPECT_TRUE(batch.messages().empty());
   ASSERT_TRUE(read_on(Offset(0)).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 0);
 }

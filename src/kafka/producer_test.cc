@@ -60,19 +60,22 @@ TEST_F(ProducerTest, NullAndEmptyAreNotTheSame) {
       {.brokers = brokers_, .group_id = "test", .topics = {"t"}, .properties = {}});
   ASSERT_TRUE(consumer.ok());
   const TopicPartitionOffset from{.at = {}, .offset = Offset(0)};
-  ASSERT_TRUE((*consumer)->assign({&from, 1}).ok());
-  std::vector<Message> all;
+  ASSERT_TRUE((*consumer)->assign(0, {&from, 1}).ok());
+  std::vector<KeptMessage> all;
   const auto end = std::chrono::steady_clock::now() + 30s;
   while (all.size() < 4 && std::chrono::steady_clock::now() < end) {
-    (*consumer)->poll(100ms, 4 - all.size(), all);
-    std::erase_if(all, [](const Message& m) { return m.kind() != MessageKind::kRecord; });
+    Batch batch;
+    (*consumer)->poll(0, 100ms, 4 - all.size(), batch);
+    for (std::size_t i = 0; i < batch.messages().size(); ++i) {
+      if (batch.messages()[i].kind == MessageKind::kRecord) all.push_back(batch.keep(i));
+    }
   }
   ASSERT_EQ(all.size(), 4u);
-  ASSERT_TRUE(all[0].value().has_value());
-  EXPECT_TRUE(all[0].value()->empty());
-  EXPECT_FALSE(all[1].value().has_value());
-  EXPECT_FALSE(all[2].key().has_value());
-  EXPECT_EQ(all[3].value()->size(), 5u);
+  ASSERT_TRUE(all[0].message.value.has_value());
+  EXPECT_TRUE(all[0].message.value->empty());
+  EXPECT_FALSE(all[1].message.value.has_value());
+  EXPECT_FALSE(all[2].message.key.has_value());
+  EXPECT_EQ(all[3].message.value->size(), 5u);
 }
 
 TEST_F(ProducerTest, TellsWhatBecameOfEachRecord) {

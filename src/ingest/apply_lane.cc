@@ -1,0 +1,151 @@
+#include "ingest/apply_lane.h"
+
+#include "base/limits.h"
+#include "base/utf8.h"
+
+namespace push_cache::ingest {
+namespace {
+
+SchemaId wire_schema_id(Bytes bytes) {
+  const std::uint32_t id = std::uint32_t{bytes[1]} << 24 | std::uint32_t{bytes[2]} << 16 |
+                           std::uint32_t{bytes[3]} << 8 | std::uint32_t{bytes[4]};
+  return SchemaId(static_cast<std::int32_t>(id));
+}
+
+// One writer: no locked instruction.
+void count(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Outcome ApplyLane::apply(const Incoming& record) {
+  Outcome outcome = Outcome::kDone;
+  const std::optional<std::string_view> key = key_text(record, outcome);
+  if (!key) return outcome;
+  if (!record.value) return tombstone(*key);
+
+  const Bytes value = *record.value;
+  if (!value.empty() && value[0] != 0) {
+    return bad(BadCause::kBadMagic, record, "the value does not start with byte 0");
+  }
+  if (value.size() < kWireHeaderBytes) {
+    return bad(BadCause::kTruncated, record, "the value is shorter than the 5 bytes of its header");
+  }
+  const SchemaId id = wire_schema_id(value);
+  const registry::SchemaEntry* schema = route_ != nullptr && route_->schema->id == id
+                                            ? route_->schema
+                                            : find_schema(id, record, outcome);
+  if (schema == nullptr) return outcome;
+  const Bytes datum = value.subspan(kWireHeaderBytes);
+  if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
+    return bad(BadCause::kUndecodable, record, valid.error().public_text);
+  }
+  if (route_ == nullptr || route_->schema != schema) take_route(*schema);
+  return put(*key, datum, record);
+}
+
+Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record) {
+  const store::RecordView kept = {.key = key,
+                                  .datum = datum,
+                                  .schema = route_->schema->id,
+                                  .partition = record.partition,
+                                  .offset = record.offset,
+                                  .timestamp_ms = record.timestamp_ms,
+                                  .topic = record.topic};
+  std::optional<Error> full;
+  for (store::Store* store : route_->stores) {
+    auto done = store->put(kept);
+    if (done.ok()) continue;
+    // A value that can never fit is the record's fault; a store that is full refuses this key for
+    // good (and is unhealthy from now on); anything else is the store's and passes.
+    if (done.error().code == ErrorCode::kTooLarge) {
+      return bad(BadCause::kTooLarge, record, done.error().public_text);
+    }
+    if (done.error().code != ErrorCode::kFull) return store_failed(std::move(done).error());
+    full = std::move(done).error();
+  }
+  if (full) return bad(BadCause::kStoreFull, record, full->public_text);
+  if (route_->learning.load(std::memory_order_relaxed) &&
+      !shared_.learned_keys().observe(*route_->schema, key, datum)) {
+    route_->learning.store(false, std::memory_order_relaxed);
+  }
+  count(route_->stores.empty() ? totals_.unrouted : totals_.updates);
+  count(totals_.records);
+  return Outcome::kDone;
+}
+
+std::optional<std::string_view> ApplyLane::key_text(const Incoming& record, Outcome& outcome) {
+  if (!record.key) {
+    outcome = bad(BadCause::kNullKey, record, "the key is null");
+    return std::nullopt;
+  }
+  const Bytes raw = *record.key;
+  std::string_view text(reinterpret_cast<const char*>(raw.data()), raw.size());
+  if (has_wire_header(raw)) {
+    const registry::SchemaEntry* schema = find_schema(wire_schema_id(raw), record, outcome);
+    if (schema == nullptr) return std::nullopt;
+    auto decoded = avro::key_text(schema->schema, raw.subspan(kWireHeaderBytes));
+    if (!decoded.ok()) {
+      outcome = bad(BadCause::kBadKey, record, decoded.error().public_text);
+      return std::nullopt;
+    }
+    key_ = *std::move(decoded);
+    text = key_;
+  } else if (!is_utf8(text)) {
+    outcome = bad(BadCause::kBadKey, record, "the key is not UTF-8");
+    return std::nullopt;
+  }
+  if (text.size() > limits::kKeyBytesMax) {
+    outcome = bad(BadCause::kBadKey, record, "the key is longer than 64 KiB");
+    return std::nullopt;
+  }
+  return text;
+}
+
+const registry::SchemaEntry* ApplyLane::find_schema(SchemaId id, const Incoming& record,
+                                                    Outcome& outcome) {
+  registry::SchemaCache& schemas = shared_.schemas();
+  if (const registry::SchemaEntry* known = schemas.find(id)) return known;
+  const registry::State state = schemas.request(id);
+  if (state.kind == registry::StateKind::kFailed) {
+    outcome = bad(BadCause::kSchemaFailed, record,
+                  "schema " + std::to_string(id.value) + ": " + state.error.public_text);
+    return nullptr;
+  }
+  if (const registry::SchemaEntry* known = schemas.find(id)) return known;
+  missing_ = id;
+  outcome = Outcome::kWaitsForSchema;
+  return nullptr;
+}
+
+void ApplyLane::take_route(const registry::SchemaEntry& schema) {
+  const Route*& known = routes_[schema.id];
+  if (known == nullptr) known = &shared_.route(schema);
+  route_ = known;
+}
+
+Outcome ApplyLane::tombstone(std::string_view key) {
+  for (const Target& target : shared_.targets()) {
+    auto erased = target.store->erase(key);
+    if (!erased.ok()) return store_failed(std::move(erased).error());
+  }
+  count(totals_.tombstones);
+  count(totals_.records);
+  return Outcome::kDone;
+}
+
+Outcome ApplyLane::bad(BadCause cause, const Incoming& record, std::string_view detail) {
+  count(totals_.bad[static_cast<std::size_t>(cause)]);
+  count(totals_.records);
+  shared_.log_bad(cause, record, detail);
+  return Outcome::kDone;
+}
+
+Outcome ApplyLane::store_failed(Error error) {
+  count(totals_.store_errors);
+  store_error_ = std::move(error);
+  return Outcome::kWaitsForStore;
+}
+
+}  // namespace push_cache::ingest

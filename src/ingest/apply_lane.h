@@ -1,0 +1,69 @@
+// What one record of a topic does to the stores, by one of the ingest's threads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "ingest/applier.h"
+#include "registry/schema_cache.h"
+
+namespace push_cache::ingest {
+
+enum class Outcome {
+  kDone,            // applied, or counted as bad: the next record may come
+  kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is known
+  kWaitsForStore,   // a store did not take it; apply it again later
+};
+
+// Wire format: byte 0, schema id as 4 bytes big-endian, datum (Confluent "wire format"). A key is
+// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. One thread. Records of
+// one key must all go through one lane, or through several in turn.
+class ApplyLane {
+ public:
+  // `shared` must outlive the lane.
+  explicit ApplyLane(Applier& shared) : shared_(shared), totals_(shared.add_lane()) {}
+
+  Outcome apply(const Incoming& record);
+  // After kWaitsForSchema: the id it waits for.
+  SchemaId missing_schema() const { return missing_; }
+  // After kWaitsForStore: why.
+  const Error& store_error() const { return store_error_; }
+
+  // Tells the stores that take what came last that a record with this key comes soon.
+  void prefetch(const std::optional<Bytes>& key) const {
+    if (route_ == nullptr || !key || has_wire_header(*key)) return;
+    const std::string_view text(reinterpret_cast<const char*>(key->data()), key->size());
+    for (const store::Store* store : route_->stores) store->prefetch(text);
+  }
+
+ private:
+  static constexpr std::size_t kWireHeaderBytes = 5;
+  static bool has_wire_header(Bytes bytes) {
+    return bytes.size() >= kWireHeaderBytes && bytes[0] == 0;
+  }
+
+  // The key's text, or nothing: then `outcome` says what to return.
+  std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
+  // The schema, or null: then `outcome` says what to return.
+  const registry::SchemaEntry* find_schema(SchemaId id, const Incoming& record, Outcome& outcome);
+  // Makes the schema's route the current one.
+  void take_route(const registry::SchemaEntry& schema);
+  Outcome put(std::string_view key, Bytes datum, const Incoming& record);
+  Outcome tombstone(std::string_view key);
+  Outcome bad(BadCause cause, const Incoming& record, std::string_view detail);
+  Outcome store_failed(Error error);
+
+  Applier& shared_;
+  LaneTotals& totals_;
+  const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
+  std::unordered_map<SchemaId, const Route*> routes_;
+  SchemaId missing_{0};
+  Error store_error_;
+  std::string key_;  // scratch for a decoded key
+};
+
+}  // namespace push_cache::ingest

@@ -1,0 +1,89 @@
+#include "ingest/board.h"
+
+namespace push_cache::ingest {
+
+std::string_view to_string(PartitionStage stage) {
+  switch (stage) {
+    case PartitionStage::kLoading:
+      return "loading";
+    case PartitionStage::kCaughtUp:
+      return "caught_up";
+    case PartitionStage::kWaitingForSchema:
+      return "waiting_for_schema";
+    case PartitionStage::kWaitingForStore:
+      return "waiting_for_store";
+    case PartitionStage::kReloading:
+      return "reloading";
+  }
+  return "loading";
+}
+
+std::optional<double> Board::first_ready_seconds() const {
+  const std::lock_guard lock(mutex_);
+  return first_ready_seconds_;
+}
+
+PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& marks) {
+  const std::lock_guard lock(mutex_);
+  PartitionState& partition = states_.try_emplace(at, at).first->second;
+  begin(partition, marks);
+  return partition;
+}
+
+void Board::topic_complete(std::uint32_t topic) {
+  const std::lock_guard lock(mutex_);
+  catch_up_.topic_complete(topic);
+  judge();
+}
+
+std::vector<const PartitionState*> Board::partitions() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<const PartitionState*> out;
+  out.reserve(states_.size());
+  for (const auto& [at, partition] : states_) out.push_back(&partition);
+  return out;
+}
+
+void Board::restart(PartitionState& partition) {
+  const std::lock_guard lock(mutex_);
+  catch_up_.restart(partition.at);
+  judge();
+  partition.stage = PartitionStage::kReloading;
+}
+
+void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks) {
+  const std::lock_guard lock(mutex_);
+  begin(partition, marks);
+}
+
+void Board::go_on(PartitionState& partition) {
+  const bool behind = partition.position.load() < partition.target.load();
+  partition.stage = PartitionStage::kLoading;
+  if (!behind) reached(partition, Offset(partition.position.load()));
+}
+
+void Board::reached(PartitionState& partition, Offset position) {
+  const std::lock_guard lock(mutex_);
+  catch_up_.advance(partition.at, position);
+  partition.stage = PartitionStage::kCaughtUp;
+  judge();
+}
+
+void Board::begin(PartitionState& partition, const kafka::Watermarks& marks) {
+  partition.position = marks.low.value;
+  partition.target = marks.high.value;
+  partition.stage = marks.low < marks.high ? PartitionStage::kLoading : PartitionStage::kCaughtUp;
+  catch_up_.add(partition.at, marks.low, marks.high);
+  judge();
+}
+
+void Board::judge() {
+  const bool ready = catch_up_.caught_up();
+  if (ready && !first_ready_seconds_) {
+    first_ready_seconds_ =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  }
+  ready_.store(ready, std::memory_order_seq_cst);
+}
+
+}  // namespace push_cache::ingest
