@@ -2,6 +2,8 @@
 #include "ingest/feed.h"
 
 #include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 
 #include <functional>
 #include <memory>
@@ -26,6 +28,8 @@ constexpr const char* kNewSchema =
     R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"},)"
     R"({"name":"n","type":"int","default":0}]})";
 
+constexpr std::int16_t kFetch = 1;  // the request's number in Kafka's protocol
+
 bool wait_for(const std::function<bool()>& condition, std::chrono::seconds limit = 60s) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
@@ -35,7 +39,8 @@ bool wait_for(const std::function<bool()>& condition, std::chrono::seconds limit
   return true;
 }
 
-class FeedTest : public ::testing::Test {
+// Each with one lane and with several.
+class FeedTest : public ::testing::TestWithParam<std::size_t> {
  protected:
   void SetUp() override {
     auto registry = embedded::RegistryServer::start();
@@ -53,8 +58,9 @@ class FeedTest : public ::testing::Test {
             .retry = {.first = 5ms, .max = 20ms, .not_found_first = 5ms, .not_found_max = 20ms}});
   }
 
-  void start_broker(int partitions) {
-    auto broker = embedded::MockBroker::start({.topics = {{"users", partitions}}});
+  void start_broker(int partitions, int brokers = 1) {
+    auto broker =
+        embedded::MockBroker::start({.brokers = brokers, .topics = {{"users", partitions}}});
     ASSERT_TRUE(broker.ok()) << broker.error().describe();
     broker_ = *std::move(broker);
     auto producer = kafka::Producer::create({.brokers = broker_->bootstrap(), .properties = {}});
@@ -72,6 +78,7 @@ class FeedTest : public ::testing::Test {
         .brokers = brokers, .group_id = "test", .topics = {topic}, .properties = {}};
     options.discovery_interval = 100ms;
     options.metadata_timeout = 1s;
+    options.lanes = GetParam();
     auto feed = Feed::start(options, *applier_, {store_.get()});
     ASSERT_TRUE(feed.ok()) << feed.error().describe();
     feed_ = *std::move(feed);
@@ -94,6 +101,20 @@ class FeedTest : public ::testing::Test {
 
   std::uint64_t records() const { return store_->counts().records; }
 
+  // The text that was given to `value`, or nothing when the key is absent.
+  std::optional<std::string> text_of(const std::string& key) const {
+    struct Sink final : store::GetSink {
+      std::optional<std::string> text;
+      void found(const store::RecordView& record) override {
+        text.emplace(record.datum.begin() + 1, record.datum.end());
+      }
+      void absent() override {}
+      void failed(const Error&) override {}
+    } sink;
+    store_->get(key, sink);
+    return sink.text;
+  }
+
   std::unique_ptr<embedded::RegistryServer> registry_;
   SchemaId schema_;
   std::unique_ptr<registry::Client> client_;
@@ -105,7 +126,7 @@ class FeedTest : public ::testing::Test {
   std::unique_ptr<Feed> feed_;
 };
 
-TEST_F(FeedTest, ReadyMeansEverythingIsThere) {
+TEST_P(FeedTest, ReadyMeansEverythingIsThere) {
   start_broker(4);
   for (int i = 0; i < 5000; ++i) {
     produce("k" + std::to_string(i), value(schema_, "v" + std::to_string(i)));
@@ -122,14 +143,14 @@ TEST_F(FeedTest, ReadyMeansEverythingIsThere) {
   EXPECT_TRUE(wait_for([this] { return applier_->totals().tombstones == 1 && records() == 5000; }));
 }
 
-TEST_F(FeedTest, AnEmptyTopicIsReady) {
+TEST_P(FeedTest, AnEmptyTopicIsReady) {
   start_broker(2);
   start_feed(broker_->bootstrap());
   EXPECT_TRUE(wait_for([this] { return feed_->ready(); }));
   EXPECT_EQ(records(), 0u);
 }
 
-TEST_F(FeedTest, NotReadyWhileNoBrokerAnswers) {
+TEST_P(FeedTest, NotReadyWhileNoBrokerAnswers) {
   start_broker(1);
   produce("a", value(schema_, "x"));
   ASSERT_TRUE(producer_->flush(30s).ok());
@@ -143,7 +164,7 @@ TEST_F(FeedTest, NotReadyWhileNoBrokerAnswers) {
   EXPECT_EQ(records(), 1u);
 }
 
-TEST_F(FeedTest, ARegistryThatIsAwayHoldsBackAndLosesNothing) {
+TEST_P(FeedTest, ARegistryThatIsAwayHoldsBackAndLosesNothing) {
   start_broker(1);
   registry_->fail_with(503);
   for (int i = 0; i < 100; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
@@ -162,7 +183,7 @@ TEST_F(FeedTest, ARegistryThatIsAwayHoldsBackAndLosesNothing) {
   EXPECT_EQ(records(), 99u) << "the tombstone came after its record";
 }
 
-TEST_F(FeedTest, OnePartitionThatWaitsDoesNotHoldUpTheOthers) {
+TEST_P(FeedTest, OnePartitionThatWaitsDoesNotHoldUpTheOthers) {
   start_broker(8);
   for (int i = 0; i < 800; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
   ASSERT_TRUE(producer_->flush(30s).ok());
@@ -190,7 +211,63 @@ TEST_F(FeedTest, OnePartitionThatWaitsDoesNotHoldUpTheOthers) {
   }
 }
 
-TEST_F(FeedTest, EndsWhileARecordWaits) {
+TEST_P(FeedTest, EveryKeyEndsWithItsLastRecord) {
+  start_broker(7);
+  constexpr int kKeys = 200;
+  constexpr int kRounds = 40;
+  const auto produce_round = [this](int round) {
+    for (int key = 0; key < kKeys; ++key) {
+      const bool remove = (key + round) % 5 == 0;
+      std::optional<std::string> text;
+      if (!remove) text = value(schema_, "round" + std::to_string(round));
+      produce("k" + std::to_string(key), text);
+    }
+  };
+  for (int round = 0; round < kRounds / 2; ++round) produce_round(round);
+  start_feed(broker_->bootstrap());
+  for (int round = kRounds / 2; round < kRounds; ++round) produce_round(round);
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  ASSERT_TRUE(wait_for([this] { return applier_->totals().records == kKeys * kRounds; }))
+      << applier_->totals().records;
+  for (int key = 0; key < kKeys; ++key) {
+    const bool removed = (key + kRounds - 1) % 5 == 0;
+    const auto text = text_of("k" + std::to_string(key));
+    EXPECT_EQ(text.has_value(), !removed) << key;
+    if (text) {
+      EXPECT_EQ(*text, "round" + std::to_string(kRounds - 1)) << key;
+    }
+  }
+}
+
+TEST_P(FeedTest, APartitionWhoseOffsetsHaveGoneIsReadAnewWhileOthersGoOn) {
+  start_broker(6, 2);
+  for (int partition = 0; partition < 6; ++partition) {
+    rd_kafka_mock_partition_set_leader(broker_->raw(), "users", partition, 1 + partition % 2);
+  }
+  for (int i = 0; i < 3000; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  ASSERT_EQ(records(), 3000u);
+  ASSERT_EQ(applier_->totals().records, 3000u);
+
+  rd_kafka_mock_broker_push_request_error_rtts(broker_->raw(), 2, kFetch, 1,
+                                               RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, 0);
+  for (int i = 0; i < 3000; ++i) produce("more" + std::to_string(i), value(schema_, "y"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  // Applied again: what the partitions of the second broker had. The others: once.
+  ASSERT_TRUE(wait_for([this] { return feed_->ready() && applier_->totals().records > 6000; }));
+  EXPECT_TRUE(wait_for([this] { return records() == 6000; })) << records();
+  for (int i = 0; i < 3000; ++i) {
+    ASSERT_EQ(text_of("k" + std::to_string(i)), "x") << i;
+    ASSERT_EQ(text_of("more" + std::to_string(i)), "y") << i;
+  }
+  for (const PartitionStatus& one : feed_->status().partitions) {
+    EXPECT_EQ(one.stage, PartitionStage::kCaughtUp) << one.partition.value;
+  }
+}
+
+TEST_P(FeedTest, EndsWhileARecordWaits) {
   start_broker(1);
   produce("stuck", value(SchemaId(999'999), "y"));
   ASSERT_TRUE(producer_->flush(30s).ok());
@@ -203,6 +280,8 @@ TEST_F(FeedTest, EndsWhileARecordWaits) {
   feed_.reset();
   SUCCEED() << "held messages went before the handle";
 }
+
+INSTANTIATE_TEST_SUITE_P(Lanes, FeedTest, ::testing::Values(1, 3));
 
 }  // namespace
 }  // namespace push_cache::ingest

@@ -211,8 +211,10 @@ TEST_F(ApplierTest, TheKeysFieldIsLearned) {
 class SickStore final : public store::Store {
  public:
   bool sick = true;
+  bool full = false;
   Result<store::PutOutcome> put(const store::RecordView& record) override {
     if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
+    if (full) return Error{ErrorCode::kFull, "the store has reached its cap of memory"};
     return inner->put(record);
   }
   Result<store::InsertOutcome> insert(const store::RecordView& record) override {
@@ -252,6 +254,39 @@ TEST_F(ApplierTest, AStoreThatIsAwayLosesNothing) {
   EXPECT_EQ(datum(sick, "a1"), kUserDatum);
   EXPECT_EQ(lane.apply(tombstone), Outcome::kDone);
   EXPECT_EQ(datum(sick, "a1"), std::nullopt);
+}
+
+TEST_F(ApplierTest, AFullStoreRefusesARecordAndTheOthersTakeIt) {
+  SickStore full;
+  full.sick = false;
+  full.full = true;
+  const auto any = [](std::string_view) { return true; };
+  Applier applier(schemas_, {{"full", &full, any}, {"all", all_.get(), any}}, {"topic"});
+  ApplyLane lane(applier);
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
+  const std::string value = wire(1, kUserDatum);
+  EXPECT_EQ(lane.apply(incoming("a1", value)), Outcome::kDone) << "the next record may come";
+  EXPECT_EQ(applier.totals().bad[static_cast<std::size_t>(BadCause::kStoreFull)], 1u);
+  EXPECT_EQ(applier.totals().updates, 0u);
+  EXPECT_EQ(applier.totals().store_errors, 0u);
+  EXPECT_EQ(datum(full, "a1"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "a1"), kUserDatum);
+  EXPECT_EQ(lane.apply(incoming("a1", std::nullopt)), Outcome::kDone) << "deletes go on";
+  EXPECT_EQ(datum(*all_, "a1"), std::nullopt);
+  full.full = false;
+  EXPECT_EQ(lane.apply(incoming("a2", value)), Outcome::kDone);
+  EXPECT_EQ(datum(full, "a2"), kUserDatum);
+  EXPECT_EQ(applier.totals().records, 3u);
+}
+
+TEST_F(ApplierTest, LanesAddUpAndShareWhatTheyLearn) {
+  ApplyLane other(applier_);
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  const std::string value = wire(1, kUserDatum);
+  EXPECT_EQ(other.apply(incoming("a1", value)), Outcome::kDone);
+  EXPECT_EQ(applier_.totals().updates, 2u);
+  EXPECT_EQ(applier_.schemas_of(0), std::vector<SchemaId>{SchemaId(1)});
+  EXPECT_EQ(applier_.key_fields().field(SchemaId(1)), "id");
 }
 
 }  // namespace

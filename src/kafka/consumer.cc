@@ -69,7 +69,9 @@ Properties defaults(const ConsumerOptions& options) {
       // its end.
       {"fetch.wait.max.ms", "100"},
       {"fetch.error.backoff.ms", "200"},
-      {"reconnect.backoff.ms", "100"},
+      // Half of it is also how long librdkafka waits before it connects to one more broker, which
+      // at the start is the leader of what is to be read.
+      {"reconnect.backoff.ms", "20"},
       {"reconnect.backoff.max.ms", "2000"},
       {"topic.metadata.refresh.interval.ms", "5000"},
       {"socket.keepalive.enable", "true"},

@@ -111,7 +111,9 @@ std::string reference_page() {
 
 - `push_cache_ready == 0` for longer than a load takes: `/hams/ready` says why.
 - `push_cache_kafka_connected == 0`, or `push_cache_consumer_lag_total` that grows: answers become stale.
-- `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause.
+- `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause: `null_key`,
+  `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, or `store_full` (a new key, and the store
+  has reached its cap of memory).
 - `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
 - `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
 )";
