@@ -11,9 +11,12 @@ _Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t), "a mutex fits");
 _Static_assert(sizeof(cnd_t) >= sizeof(pthread_cond_t), "a condition fits");
 
 // librdkafka counts references with atomics that are not instrumented, so the end of an object
-// seems to race with its last use by another thread.
+// seems to race with its last use by another thread: also that of a fetched buffer, which may hold
+// records of several lanes.
 const char* __tsan_default_suppressions(void);
-const char* __tsan_default_suppressions(void) { return "race:rwlock_destroy\n"; }
+const char* __tsan_default_suppressions(void) {
+  return "race:rwlock_destroy\nrace:rd_segment_destroy\n";
+}
 
 static int from_posix(int code) {
   switch (code) {
