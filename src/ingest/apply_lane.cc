@@ -75,6 +75,16 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
   return Outcome::kDone;
 }
 
+void ApplyLane::announce(std::span<const kafka::Message> messages) {
+  if (route_ == nullptr || route_->stores.empty()) return;
+  coming_.clear();
+  for (const kafka::Message& message : messages) {
+    if (!message.key || has_wire_header(*message.key)) continue;
+    coming_.emplace_back(reinterpret_cast<const char*>(message.key->data()), message.key->size());
+  }
+  for (const store::Store* store : route_->stores) store->prefetch(coming_);
+}
+
 std::optional<std::string_view> ApplyLane::key_text(const Incoming& record, Outcome& outcome) {
   if (!record.key) {
     outcome = bad(BadCause::kNullKey, record, "the key is null");

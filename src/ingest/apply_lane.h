@@ -2,13 +2,16 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.h"
 #include "base/types.h"
 #include "ingest/applier.h"
+#include "kafka/consumer.h"
 #include "registry/schema_cache.h"
 
 namespace push_cache::ingest {
@@ -33,12 +36,8 @@ class ApplyLane {
   // After kWaitsForStore: why.
   const Error& store_error() const { return store_error_; }
 
-  // Tells the stores that take what came last that a record with this key comes soon.
-  void prefetch(const std::optional<Bytes>& key) const {
-    if (route_ == nullptr || !key || has_wire_header(*key)) return;
-    const std::string_view text(reinterpret_cast<const char*>(key->data()), key->size());
-    for (const store::Store* store : route_->stores) store->prefetch(text);
-  }
+  // Tells the stores that take what came last that records with these keys come next.
+  void announce(std::span<const kafka::Message> messages);
 
  private:
   static constexpr std::size_t kWireHeaderBytes = 5;
@@ -63,7 +62,8 @@ class ApplyLane {
   std::unordered_map<SchemaId, const Route*> routes_;
   SchemaId missing_{0};
   Error store_error_;
-  std::string key_;  // scratch for a decoded key
+  std::string key_;                       // scratch for a decoded key
+  std::vector<std::string_view> coming_;  // scratch for announced keys
 };
 
 }  // namespace push_cache::ingest

@@ -14,8 +14,8 @@ using std::chrono::steady_clock;
 
 // Small enough that a batch stays in the core's cache from its first look to its end.
 constexpr std::size_t kBatchMax = 2'000;
-// How far ahead of its turn a record's place in the store is asked for.
-constexpr std::size_t kPrefetchAhead = 8;
+// So many records wait for the store's memory together.
+constexpr std::size_t kAnnounced = 16;
 // Nothing has to be looked at meanwhile: whoever has something for a lane wakes it.
 constexpr milliseconds kPollTimeout{1'000};
 // While a record waits, its schema may come at any moment.
@@ -107,12 +107,11 @@ void Lane::apply_run(PartitionState& partition, std::size_t from, std::size_t to
   const PartitionStage stage = partition.stage;
   if (stage != PartitionStage::kLoading && stage != PartitionStage::kCaughtUp) return;
   const auto messages = batch_.messages();
-  for (std::size_t i = from; i < std::min(from + kPrefetchAhead, to); ++i) {
-    apply_.prefetch(messages[i].key);
-  }
   Offset position{-1};
   for (std::size_t i = from; i < to; ++i) {
-    if (i + kPrefetchAhead < to) apply_.prefetch(messages[i + kPrefetchAhead].key);
+    if ((i - from) % kAnnounced == 0) {
+      apply_.announce(messages.subspan(i, std::min(kAnnounced, to - i)));
+    }
     const kafka::Message& message = messages[i];
     if (message.kind != kafka::MessageKind::kRecord) {
       around_.board.advance(partition, position);
