@@ -185,12 +185,6 @@ class MemoryStore final : public Store, public KeySource {
     }
   }
 
-  void prefetch(std::string_view key) const override {
-    const std::uint64_t hash = hash_of(key);
-    const epoch::Pin pin;
-    shard_of(hash).index.prefetch(hash);
-  }
-
   void prefetch(std::span<const std::string_view> keys) const override {
     const epoch::Pin pin;
     std::array<std::uint64_t, kBatch> hashes;

@@ -88,9 +88,8 @@ class Store {
   // As one `get` for each key, with the i-th outcome to `sinks[i]`, in any order: several at once
   // wait for memory (or the network) together. Both spans have the same size.
   virtual void get_batch(std::span<const std::string_view> keys, std::span<GetSink* const> sinks);
-  // Says that `key` will be asked for or written soon. Changes nothing.
-  virtual void prefetch(std::string_view key) const { (void)key; }
-  // The same for some keys at once, which is better: also the records they have now are fetched.
+  // Says that these keys will be asked for or written soon, best some sixteen at once: their places
+  // and the records they have now are asked from memory together. Changes nothing.
   virtual void prefetch(std::span<const std::string_view> keys) const { (void)keys; }
 
   // Gives `sink` the keys greater than `after` in byte order (all from the first when
