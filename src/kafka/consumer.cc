@@ -56,14 +56,13 @@ MessageKind kind_of(rd_kafka_resp_err_t code) {
 
 Properties defaults(const ConsumerOptions& options) {
   const std::size_t queues = std::max<std::size_t>(options.queues, 1);
-  return {
+  Properties out = {
       {"client.id", "push-cache"},
       // librdkafka fetches on until a queue holds so many KiB or so many records (each takes some
       // 400 bytes beside its own), so a replay of a full topic stays within a small memory limit.
       {"queued.max.messages.kbytes", std::to_string(32768 / queues)},
-      {"queued.min.messages", std::to_string(100'000 / queues)},
-      // When that is reached it looks again after so many ms (its default of 1 s would starve
-      // ingest).
+      {"queued.min.messages", std::to_string(50'000 / queues)},
+      // Then it looks again after so many ms (its default of 1 s would starve ingest).
       {"fetch.queue.backoff.ms", "5"},
       // How long a broker may hold back an empty answer: the time to learn that a partition is at
       // its end.
@@ -76,6 +75,10 @@ Properties defaults(const ConsumerOptions& options) {
       {"topic.metadata.refresh.interval.ms", "5000"},
       {"socket.keepalive.enable", "true"},
   };
+  // The last answer before it stops fetching comes on top of what a queue holds, decompressed.
+  // librdkafka refuses this one when it is below an operator's message.max.bytes.
+  if (!options.properties.contains("message.max.bytes")) out["fetch.max.bytes"] = "4194304";
+  return out;
 }
 
 // What the correctness of this program rests on; an operator can't change it.

@@ -101,5 +101,74 @@ TEST_F(ConsumerTest, GivesNothingOfAnUnassignedPartition) {
   EXPECT_EQ(next(MessageKind::kRecord), 0);
 }
 
+TEST_F(ConsumerTest, AnOperatorMayAllowLargeMessages) {
+  EXPECT_TRUE(Consumer::create({.brokers = "127.0.0.1:1",
+                                .group_id = "test",
+                                .topics = {"t"},
+                                .properties = {{"message.max.bytes", "67108864"}}})
+                  .ok());
+}
+
+TEST_F(ConsumerTest, AsksForTheWatermarksOfAllPartitionsAtOnce) {
+  ASSERT_EQ(rd_kafka_mock_topic_create(cluster_, "three", 3, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+  produce("first");
+  auto consumer = Consumer::create({.brokers = rd_kafka_mock_cluster_bootstraps(cluster_),
+                                    .group_id = "test",
+                                    .topics = {"three", "t"},
+                                    .properties = {}});
+  ASSERT_TRUE(consumer.ok());
+  const std::vector<TopicPartition> asked = {
+      {1, Partition(0)}, {0, Partition(2)}, {0, Partition(0)}};
+  const auto found = (*consumer)->watermarks(asked, 30s);
+  ASSERT_EQ(found.size(), asked.size());
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    ASSERT_TRUE(found[i].marks.ok()) << found[i].marks.error().describe();
+    EXPECT_EQ(found[i].at, asked[i]);
+    EXPECT_EQ(found[i].marks->low, Offset(0));
+  }
+  EXPECT_EQ(found[0].marks->high, Offset(1));
+  EXPECT_EQ(found[1].marks->high, Offset(0));
+  EXPECT_TRUE((*consumer)->watermarks({}, 30s).empty());
+}
+
+TEST_F(ConsumerTest, EachQueueHasItsPartitionsAlsoAfterAStop) {
+  ASSERT_EQ(rd_kafka_mock_topic_create(cluster_, "two", 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+  auto made = Consumer::create({.brokers = rd_kafka_mock_cluster_bootstraps(cluster_),
+                                .group_id = "test",
+                                .topics = {"two"},
+                                .properties = {},
+                                .queues = 2});
+  ASSERT_TRUE(made.ok());
+  Consumer& consumer = **made;
+  const auto next_end = [&consumer](std::size_t queue) {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    Batch batch;
+    while (batch.messages().empty() && std::chrono::steady_clock::now() < end) {
+      consumer.poll(queue, 50ms, 1, batch);
+    }
+    return batch.messages().empty() ? -1 : batch.messages()[0].at.partition.value;
+  };
+  for (int round = 0; round < 20; ++round) {
+    for (int partition = 0; partition < 2; ++partition) {
+      const TopicPartitionOffset from{{0, Partition(partition)}, Offset(0)};
+      ASSERT_TRUE(consumer.assign(static_cast<std::size_t>(partition), {&from, 1}).ok());
+    }
+    EXPECT_EQ(next_end(1), 1) << round;
+    EXPECT_EQ(next_end(0), 0) << round;
+    if (round % 2 == 0) {
+      ASSERT_TRUE(consumer.unassign({0, Partition(1)}).ok());
+    }
+  }
+}
+
+TEST_F(ConsumerTest, WakingEndsAPoll) {
+  consumer_->wake(0);
+  Batch batch;
+  const auto start = std::chrono::steady_clock::now();
+  consumer_->poll(0, 30s, 10, batch);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 20s);
+  EXPECT_TRUE(batch.messages().empty());
+}
+
 }  // namespace
 }  // namespace push_cache::kafka
