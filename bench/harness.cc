@@ -174,7 +174,6 @@ boost::json::object json_of(const Result& result) {
 
 struct Suite::State {
   std::string name;
-  std::string command_line;
   bool quick = false;
   std::string filter;
   std::regex pattern;
@@ -194,7 +193,6 @@ Suite::Suite(std::string_view name, int argc, char** argv,
              const std::function<void(CLI::App&)>& add_options)
     : state_(std::make_unique<State>()) {
   state_->name = name;
-  for (int i = 1; i < argc; ++i) state_->command_line += (i > 1 ? " " : "") + std::string(argv[i]);
   CLI::App options("Benchmarks '" + std::string(name) +
                    "': pairs of ours and a reference, interleaved.");
   options.add_flag("--quick", state_->quick, "fewer rounds, smaller sizes");
@@ -253,7 +251,7 @@ int Suite::finish() {
   boost::json::array rows;
   for (const Result& result : state_->results) rows.push_back(json_of(result));
   const boost::json::object all{{"suite", state_->name},    {"quick", state_->quick},
-                                {"rounds", state_->rounds}, {"flags", state_->command_line},
+                                {"rounds", state_->rounds}, {"filter", state_->filter},
                                 {"machine", machine()},     {"rows", std::move(rows)}};
   std::ofstream out(state_->out_file, std::ios::trunc);
   out << boost::json::serialize(all) << '\n';
