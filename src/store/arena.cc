@@ -22,17 +22,19 @@ std::uintptr_t map_aligned(std::size_t bytes, std::size_t align) {
   if (behind > 0) ::munmap(reinterpret_cast<void*>(aligned + bytes), behind);
   // Advice only: without huge pages everything works, with more misses of the TLB.
   (void)::madvise(reinterpret_cast<void*>(aligned), bytes, MADV_HUGEPAGE);
-  // What another arena had there is gone.
-  PUSH_CACHE_UNPOISON(reinterpret_cast<void*>(aligned), bytes);
   return aligned;
+}
+
+// The addresses may next be anything, such as a thread's stack.
+void unmap(std::uintptr_t base, std::size_t bytes) {
+  PUSH_CACHE_UNPOISON(reinterpret_cast<void*>(base), bytes);
+  ::munmap(reinterpret_cast<void*>(base), bytes);
 }
 
 }  // namespace
 
 Arena::~Arena() {
-  for (const auto& [base, mapping] : mappings_) {
-    ::munmap(reinterpret_cast<void*>(base), kMappingBytes);
-  }
+  for (const auto& [base, mapping] : mappings_) unmap(base, kMappingBytes);
 }
 
 void* Arena::find_run(std::uintptr_t base, Mapping& mapping, std::size_t pages, std::size_t align) {
@@ -84,7 +86,7 @@ void Arena::release(void* place, std::size_t bytes) {
   const std::size_t pages = pages_of(bytes);
   bytes_.fetch_sub(pages * kPageBytes, std::memory_order_relaxed);
   if (pages > kPages / 2) {
-    ::munmap(place, pages * kPageBytes);
+    unmap(reinterpret_cast<std::uintptr_t>(place), pages * kPageBytes);
     return;
   }
   const auto address = reinterpret_cast<std::uintptr_t>(place);
@@ -96,7 +98,7 @@ void Arena::release(void* place, std::size_t bytes) {
   }
   at->second.used_pages -= pages;
   if (at->second.used_pages == 0 && mappings_.size() > 1) {
-    ::munmap(reinterpret_cast<void*>(base), kMappingBytes);
+    unmap(base, kMappingBytes);
     mappings_.erase(at);
   } else {
     first_with_space_ = std::min(first_with_space_, base);

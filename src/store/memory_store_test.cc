@@ -22,7 +22,7 @@ INSTANTIATE_TEST_SUITE_P(Twins, StoreContract,
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kSteps = 500'000;
-constexpr int kMany = 20'000;
+constexpr int kMany = 100'000;
 #else
 constexpr int kSteps = 10'000'000;
 constexpr int kMany = 200'000;
