@@ -151,8 +151,8 @@ class Consumer {
                                                 std::chrono::milliseconds timeout);
   // What tells each topic from another one of its name, made after it was deleted: Kafka's topic id
   // as text, in the order of the topics; "" where there is no such topic, or the brokers give none
-  // (before Kafka 2.8). Blocks up to `timeout`; kUnavailable when the broker that answered
-  // `partitions` last does not (so before `partitions` too).
+  // (before Kafka 2.8). Blocks up to `timeout`; kUnavailable when a broker that leads
+  // one of the partitions does not answer, and before `partitions` has found one.
   Result<std::vector<std::string>> topic_ids(std::chrono::milliseconds timeout);
   // From the topic's configuration as the brokers have it now. Blocks up to `timeout`.
   // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic).
@@ -179,8 +179,8 @@ class Consumer {
 
   std::vector<std::string> topics_;
   rd_kafka_s* handle_ = nullptr;
-  std::vector<rd_kafka_queue_s*> queues_;            // the first is the consumer's own
-  std::atomic<std::int32_t> answering_broker_ = -1;  // that gave metadata last
+  std::vector<rd_kafka_queue_s*> queues_;        // the first is the consumer's own
+  std::atomic<std::int32_t> known_leader_ = -1;  // a broker that leads a partition, by `partitions`
   std::mutex assignment_mutex_;
   mutable std::mutex error_mutex_;
   std::string last_error_;

@@ -118,7 +118,6 @@ Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
     return Error{ErrorCode::kUnavailable,
                  "Kafka does not answer: " + (cause.empty() ? rd_kafka_err2str(error) : cause)};
   }
-  answering_broker_ = metadata->orig_broker_id;
   for (int i = 0; i < metadata->topic_cnt; ++i) {
     const rd_kafka_metadata_topic_t& found = metadata->topics[i];
     if (name != found.topic) continue;
@@ -133,6 +132,7 @@ Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
     for (int p = 0; p < found.partition_cnt; ++p) {
       const rd_kafka_metadata_partition_t& one = found.partitions[p];
       out.push_back({Partition(one.id), one.leader >= 0});
+      if (one.leader >= 0) known_leader_ = one.leader;
     }
     std::sort(out.begin(), out.end(),
               [](const PartitionInfo& a, const PartitionInfo& b) { return a.id < b.id; });
@@ -182,8 +182,8 @@ std::vector<PartitionWatermarks> Consumer::watermarks(std::span<const TopicParti
 }
 
 Result<std::vector<std::string>> Consumer::topic_ids(std::chrono::milliseconds timeout) {
-  const std::int32_t broker = answering_broker_;
-  if (broker < 0) return Error{ErrorCode::kUnavailable, "no broker has answered yet"};
+  const std::int32_t broker = known_leader_;
+  if (broker < 0) return Error{ErrorCode::kUnavailable, "no leader of any partition is known yet"};
   using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
   std::vector<const char*> names;
   for (const std::string& topic : topics_) names.push_back(topic.c_str());
