@@ -35,9 +35,7 @@ struct SchemaCache::Worker {
       : owner(cache),
         source(the_source),
         options(std::move(the_options)),
-        random(std::random_device{}()) {
-    grow(16);
-  }
+        random(std::random_device{}()) {}
 
   void start() {
     for (unsigned i = 0; i < std::max(1u, options.threads); ++i) {
@@ -48,8 +46,6 @@ struct SchemaCache::Worker {
   void run(std::stop_token stop);
   Result<std::unique_ptr<const SchemaEntry>> make(SchemaId id, SchemaText text) const;
   Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
-  void publish(std::unique_ptr<const SchemaEntry> entry);
-  void grow(std::size_t size);
   // Notes a failure; true when it turned the id to failed.
   bool postpone(SchemaId id, Pending& entry, const Error& error);
   Clock::duration next_wait(Pending& entry, ErrorCode code);
@@ -72,13 +68,11 @@ struct SchemaCache::Worker {
   std::uint64_t errors = 0;
   std::minstd_rand random;
   std::vector<std::function<void(SchemaId)>> listeners;
-  std::vector<std::unique_ptr<const Table>> tables;  // old ones stay for their readers
-  std::vector<std::unique_ptr<const SchemaEntry>> entries;
   std::vector<std::jthread> threads;  // last: they end before the rest goes
 };
 
 SchemaCache::SchemaCache(SchemaSource& source, SchemaCacheOptions options)
-    : table_(nullptr), worker_(std::make_unique<Worker>(*this, source, std::move(options))) {
+    : worker_(std::make_unique<Worker>(*this, source, std::move(options))) {
   worker_->start();
 }
 
@@ -127,7 +121,7 @@ Status SchemaCache::insert(SchemaId id, SchemaText text) {
   Result<std::unique_ptr<const SchemaEntry>> entry = w.make(id, std::move(text));
   if (!entry.ok()) return std::move(entry).error();
   std::lock_guard lock(w.mutex);
-  if (find(id) == nullptr) w.publish(std::move(*entry));
+  if (find(id) == nullptr) table_.publish(std::move(*entry));
   // An id that was asked for is left to a worker, who finds the entry there and tells the
   // listeners.
   const auto found = w.pending.find(id);
@@ -161,7 +155,7 @@ SchemaCacheCounts SchemaCache::counts() const {
   std::lock_guard lock(w.mutex);
   return {.requests_total = w.requests,
           .errors_total = w.errors,
-          .known = w.entries.size(),
+          .known = table_.size(),
           .waiting = w.pending.size() - w.failed,
           .failed = w.failed};
 }
@@ -198,7 +192,7 @@ void SchemaCache::Worker::run(std::stop_token stop) {
     if (owner.find(id) != nullptr || entry.ok()) {  // the first: `insert` was faster
       if (found->second.kind == StateKind::kFailed) --failed;
       pending.erase(found);
-      if (owner.find(id) == nullptr) publish(std::move(*entry));
+      if (owner.find(id) == nullptr) owner.table_.publish(std::move(*entry));
     } else {
       ++errors;
       tell = postpone(id, found->second, entry.error());
@@ -286,35 +280,6 @@ bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& err
   if (!is_failed && was_failed) --failed;
   schedule(id, entry, Clock::now() + next_wait(entry, error.code));
   return is_failed && !was_failed;
-}
-
-// Called with the mutex held.
-void SchemaCache::Worker::publish(std::unique_ptr<const SchemaEntry> entry) {
-  if ((entries.size() + 1) * 2 > tables.back()->mask + 1) grow((tables.back()->mask + 1) * 2);
-  const Table& table = *tables.back();
-  std::size_t place = slot(entry->id, table.shift);
-  while (table.slots[place].load(std::memory_order_relaxed) != nullptr) {
-    place = (place + 1) & table.mask;
-  }
-  entries.push_back(std::move(entry));
-  table.slots[place].store(entries.back().get(), std::memory_order_release);
-}
-
-// `size` is a power of two. Called with the mutex held, or before there are threads.
-void SchemaCache::Worker::grow(std::size_t size) {
-  auto table = std::make_unique<Table>();
-  table->mask = size - 1;
-  table->shift = static_cast<unsigned>(64 - std::countr_zero(size));
-  table->slots = std::make_unique<std::atomic<const SchemaEntry*>[]>(size);
-  for (const auto& entry : entries) {
-    std::size_t place = slot(entry->id, table->shift);
-    while (table->slots[place].load(std::memory_order_relaxed) != nullptr) {
-      place = (place + 1) & table->mask;
-    }
-    table->slots[place].store(entry.get(), std::memory_order_relaxed);
-  }
-  owner.table_.store(table.get(), std::memory_order_release);
-  tables.push_back(std::move(table));
 }
 
 }  // namespace push_cache::registry
