@@ -22,9 +22,8 @@ struct SchemaCache::Worker {
   struct Pending {
     StateKind kind = StateKind::kWaiting;
     Error error;
-    std::uint64_t attempts = 0;   // all of them
-    std::uint64_t same_code = 0;  // repeats of the last code: what the wait grows with
-    ErrorCode last_code = ErrorCode::kInternal;
+    std::uint64_t attempts = 0;
+    Retry retry;
     std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
     Clock::time_point due;  // next attempt; meaningless while one is under way
 
@@ -48,7 +47,6 @@ struct SchemaCache::Worker {
   Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
   // Notes a failure; true when it turned the id to failed.
   bool postpone(SchemaId id, Pending& entry, const Error& error);
-  Clock::duration next_wait(Pending& entry, ErrorCode code);
   void schedule(SchemaId id, Pending& entry, Clock::time_point due) {
     entry.due = due;
     queue.emplace(due, id);
@@ -234,36 +232,11 @@ Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id
   };
   Result<avro::Schema> schema = avro::Schema::parse(text.schema, text.references);
   if (!schema.ok()) return at_fault(std::move(schema).error());
-  Result<std::shared_ptr<const avro::Plan>> plan =
-      options.compile ? options.compile(*schema) : avro::Plan::compile(*schema, options.plan);
+  Result<std::shared_ptr<const avro::Plan>> plan = avro::Plan::compile(*schema, options.plan);
   if (!plan.ok()) return at_fault(std::move(plan).error());
   std::string full_name(schema->full_name());
   return std::unique_ptr<const SchemaEntry>(new SchemaEntry{
       id, *std::move(schema), std::move(full_name), *std::move(plan), std::move(text)});
-}
-
-namespace {
-
-bool nobody_knows(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
-}
-
-}  // namespace
-
-Clock::duration SchemaCache::Worker::next_wait(Pending& entry, ErrorCode code) {
-  entry.same_code = entry.last_code == code ? entry.same_code + 1 : 0;
-  entry.last_code = code;
-  const RetryTimes& times = options.retry;
-  const bool not_found = code == ErrorCode::kNotFound;
-  std::chrono::milliseconds wait = times.failed;
-  if (nobody_knows(code) || not_found) {
-    const auto max = not_found ? times.not_found_max : times.max;
-    wait = not_found ? times.not_found_first : times.first;
-    for (std::uint64_t i = 0; i < entry.same_code && wait < max; ++i) wait *= 2;
-    wait = std::min(wait, max);
-  }
-  const double spread = std::uniform_real_distribution(0.0, times.jitter)(random);
-  return std::chrono::duration_cast<Clock::duration>(wait * (1.0 + spread));
 }
 
 bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& error) {
@@ -278,7 +251,7 @@ bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& err
   const bool is_failed = entry.kind == StateKind::kFailed;
   if (is_failed && !was_failed) ++failed;
   if (!is_failed && was_failed) --failed;
-  schedule(id, entry, Clock::now() + next_wait(entry, error.code));
+  schedule(id, entry, Clock::now() + entry.retry.next_wait(options.retry, error.code, random));
   return is_failed && !was_failed;
 }
 

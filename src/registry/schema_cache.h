@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "registry/id_table.h"
+#include "registry/retry.h"
 #include "registry/schema_source.h"
 
 namespace push_cache::registry {
@@ -28,27 +29,12 @@ struct SchemaEntry {
   SchemaText text;  // as the source gave it, so that a snapshot can carry it
 };
 
-// How long to wait before an id is asked for again. Each wait is spread by up to `jitter` of
-// itself, so that many replicas do not come at once.
-struct RetryTimes {
-  std::chrono::milliseconds first{100};            // kUnavailable, kTimeout: then doubled each time
-  std::chrono::milliseconds max{10'000};           //   up to this
-  std::chrono::milliseconds not_found_first{500};  // kNotFound: the same
-  std::chrono::milliseconds not_found_max{10'000};
-  std::chrono::milliseconds failed{60'000};  // schemas of no use: the registry may be repaired
-  double jitter = 0.25;
-};
-
 struct SchemaCacheOptions {
   RetryTimes retry = {};
   unsigned threads = 2;  // requests under way at once
   // Ids neither known nor failed for good: garbage in a topic could name any number of them.
   std::size_t waiting_max = 10'000;
   avro::PlanOptions plan = {};
-  // Makes the plan of a writer's schema, such as one that resolves to a configured reader's schema.
-  // Called from the cache's threads; an error makes the id fail. Empty: Plan::compile(writer,
-  // plan).
-  std::function<Result<std::shared_ptr<const avro::Plan>>(const avro::Schema& writer)> compile = {};
 };
 
 enum class StateKind {
