@@ -18,7 +18,8 @@ namespace push_cache::ingest {
 
 enum class Outcome {
   kDone,            // applied, or counted as bad: the next record may come
-  kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is known
+  kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is
+                    // known, or the reader schema that its records have to fit
   kWaitsForStore,   // a store did not take it; apply it again later
 };
 
@@ -31,7 +32,7 @@ class ApplyLane {
   explicit ApplyLane(Applier& shared) : shared_(shared), totals_(shared.add_lane()) {}
 
   Outcome apply(const Incoming& record);
-  // After kWaitsForSchema: the id it waits for.
+  // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
   SchemaId missing_schema() const { return missing_; }
   // After kWaitsForStore: why.
   const Error& store_error() const { return store_error_; }
@@ -49,6 +50,9 @@ class ApplyLane {
   std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
   // The schema, or null: then `outcome` says what to return.
   const registry::SchemaEntry* find_schema(SchemaId id, const Incoming& record, Outcome& outcome);
+  // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
+  // names the stores that cannot take the record.
+  bool ask_readers(Bytes datum, const Incoming& record);
   // Makes the schema's route the current one.
   void take_route(const registry::SchemaEntry& schema);
   Outcome put(std::string_view key, Bytes datum, const Incoming& record);
@@ -60,6 +64,8 @@ class ApplyLane {
   LaneTotals& totals_;
   const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
   std::unordered_map<SchemaId, const Route*> routes_;
+  std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none
+  std::string refusal_;        // why
   SchemaId missing_{0};
   Error store_error_;
   std::string key_;                       // scratch for a decoded key
