@@ -13,10 +13,11 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t> version) {
+EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t> version,
+                     std::optional<std::uint32_t> reader) {
   char* at = text_.data();
   char* const end =
-      at + text_.size();  // three numbers of at most 20 digits and the marks do not fill it
+      at + text_.size();  // numbers of 10, 11, 20 and 8 digits and the marks do not fill it
   const auto number = [&at, end](std::int64_t value) { at = std::to_chars(at, end, value).ptr; };
   *at++ = '"';
   if (version) {
@@ -32,6 +33,11 @@ EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t
     number(record.partition.value);
     *at++ = '-';
     number(record.offset.value);
+  }
+  if (reader) {
+    *at++ = '-';
+    *at++ = 'r';
+    for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[*reader >> shift & 15];
   }
   *at++ = '"';
   size_ = static_cast<std::size_t>(at - text_.data());

@@ -12,10 +12,12 @@ namespace push_cache::api {
 
 // The tag of a record, with its quotes: "VERSION" when the schema has a version field, else
 // "PARTITION-OFFSET" ("TOPIC.PARTITION-OFFSET" for a topic after the first, "local-NUMBER" for a
-// record written through HTTP). Allocates nothing.
+// record written through HTTP), with "-rREADER" behind it when a reader schema shows the record, as
+// its answer changes with that schema. Allocates nothing.
 class EntityTag {
  public:
-  EntityTag(const store::RecordView& record, std::optional<std::int64_t> version);
+  EntityTag(const store::RecordView& record, std::optional<std::int64_t> version,
+            std::optional<std::uint32_t> reader = std::nullopt);
   std::string_view view() const { return {text_.data(), size_}; }
 
  private:

@@ -71,18 +71,22 @@ Status Service::make_schemas() {
                                    ? avro::LogicalTypes::kReadable
                                    : avro::LogicalTypes::kNumbers;
   schemas_ = std::make_unique<registry::SchemaCache>(*client_, options);
+  auto readers = make_readers(config_, *client_, options.plan);
+  if (!readers.ok()) return std::move(readers).error();
+  readers_ = *std::move(readers);
 
   std::vector<ingest::Target> targets;
   for (std::size_t i = 0; i < stores_.size(); ++i) {
     const std::vector<std::string>& patterns = config_.cache.stores[i].schemas;
-    targets.push_back(
-        {stores_[i].name, stores_[i].store.get(), [patterns](std::string_view full_name) {
-           return patterns.empty() ||
-                  std::any_of(patterns.begin(), patterns.end(),
-                              [full_name](const std::string& pattern) {
-                                return config::schema_matches(pattern, full_name);
-                              });
-         }});
+    targets.push_back({stores_[i].name, stores_[i].store.get(),
+                       [patterns](std::string_view full_name) {
+                         return patterns.empty() ||
+                                std::any_of(patterns.begin(), patterns.end(),
+                                            [full_name](const std::string& pattern) {
+                                              return config::schema_matches(pattern, full_name);
+                                            });
+                       },
+                       readers_.of_store(config_, config_.cache.stores[i])});
   }
   applier_ = std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
   schemas_->on_resolved([this](SchemaId id) {
@@ -104,11 +108,14 @@ void Service::make_routes(unsigned loops) {
     RouteRow row;
     row.path = route.path;
     row.store = route.store;
+    row.schema = route.schema;
+    row.reader = readers_.routes[routes_.size()].get();
     row.records = std::make_unique<api::Records>(api::RecordsOptions{
         .path = path,
         .store = stores_[store].store.get(),
         .schemas = schemas_.get(),
         .gate = &gate_,
+        .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .serve_while_loading = config_.webservice.serve_while_loading,
         .writes = config_.cache.writes == config::Writes::kLocal,

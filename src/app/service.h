@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/records.h"
+#include "app/readers.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "health/health.h"
@@ -74,6 +75,8 @@ class Service {
   struct RouteRow {
     std::string path;  // as configured, without the API's prefix
     std::string store;
+    std::string schema;
+    const registry::RouteReader* reader = nullptr;  // null = the writer's
     std::unique_ptr<api::Records> records;
     std::unique_ptr<ByBody> by_body;
   };
@@ -95,6 +98,7 @@ class Service {
   std::vector<StoreRow> stores_;
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<registry::SchemaCache> schemas_;
+  Readers readers_;
   std::unique_ptr<ingest::Applier> applier_;
   std::vector<RouteRow> routes_;
   http::Router router_;

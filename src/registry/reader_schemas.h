@@ -1,6 +1,7 @@
 // Reader schemas: what a route shows its records by, whatever schema each was written with.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -140,6 +141,10 @@ class ReaderSchemas {
   // One whose text is known. The error is that of the schema.
   Result<ReaderSchema*> fixed(std::string_view name, SchemaText text);
 
+  // Questions to the source, and how many of them were in vain.
+  std::uint64_t requests_total() const { return requests_.load(std::memory_order_relaxed); }
+  std::uint64_t errors_total() const { return errors_.load(std::memory_order_relaxed); }
+
  private:
   friend class ReaderSchema;
   void run(const std::stop_token& stop);
@@ -147,6 +152,8 @@ class ReaderSchemas {
 
   SubjectSource& source_;
   const ReaderSchemasOptions options_;
+  std::atomic<std::uint64_t> requests_ = 0;
+  std::atomic<std::uint64_t> errors_ = 0;
   std::minstd_rand random_;  // the thread's
   std::mutex mutex_;         // guards what follows
   std::condition_variable_any wake_;
