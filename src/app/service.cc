@@ -78,15 +78,15 @@ Status Service::make_schemas() {
   std::vector<ingest::Target> targets;
   for (std::size_t i = 0; i < stores_.size(); ++i) {
     const std::vector<std::string>& patterns = config_.cache.stores[i].schemas;
-    targets.push_back({stores_[i].name, stores_[i].store.get(),
-                       [patterns](std::string_view full_name) {
-                         return patterns.empty() ||
-                                std::any_of(patterns.begin(), patterns.end(),
-                                            [full_name](const std::string& pattern) {
-                                              return config::schema_matches(pattern, full_name);
-                                            });
-                       },
-                       readers_.of_store(config_, config_.cache.stores[i])});
+    targets.push_back(
+        {stores_[i].name, stores_[i].store.get(), [patterns](std::string_view full_name) {
+           return patterns.empty() ||
+                  std::any_of(patterns.begin(), patterns.end(),
+                              [full_name](const std::string& pattern) {
+                                return config::schema_matches(pattern, full_name);
+                              });
+         }});
+    targets.back().readers = readers_.of_store(config_, config_.cache.stores[i]);
   }
   applier_ = std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
   schemas_->on_resolved([this](SchemaId id) {
@@ -214,6 +214,7 @@ std::string Service::health_url() const {
 std::vector<std::string> Service::not_ready_reasons() const {
   if (stopping_) return {"stopping"};
   std::vector<std::string> reasons = feed_->status().reasons;
+  if (!reasons.empty()) readers_.add_reasons(reasons);
   for (const StoreRow& row : stores_) {
     if (const Status health = row.store->health(); !health.ok()) {
       reasons.push_back("store '" + row.name + "': " + health.error().public_text);
