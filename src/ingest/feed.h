@@ -72,6 +72,15 @@ class Feed {
   // (see above); it does so before anything is taken out of a store.
   bool ready() const { return board_.ready(); }
   FeedStatus status() const;
+  // The end of each partition read so far, as its leader gives it now; blocks up to the time-out of
+  // one question. Whoever waits until every position is there has seen all that was written before
+  // the call. An error when one could not be asked.
+  struct PartitionEnd {
+    std::string topic;
+    Partition partition{0};
+    Offset end{0};
+  };
+  Result<std::vector<PartitionEnd>> ends() const;
 
  private:
   Feed(const FeedOptions& options, Applier& applier);
