@@ -1,6 +1,7 @@
 #include "app/fetcher.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <utility>
@@ -18,6 +19,14 @@ constexpr long kAnswerMs = 30'000;
 constexpr long kStalledSeconds = 60;  // a list of which nothing comes for so long is given up
 constexpr std::size_t kRefusalBytesMax = 1024;
 constexpr std::size_t kKeptBodyBytes = 1024 * 1024;  // what an idle transfer may hold
+
+// A list is read as slowly as its keys are compared. Small buffers on the way see to it that the
+// service writes some of it all the time: it cuts who takes nothing for limits::kWriteTimeout.
+int set_small_buffer(void*, curl_socket_t socket, curlsocktype) {
+  const int bytes = 64 * 1024;
+  setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  return CURL_SOCKOPT_OK;
+}
 
 std::string header(CURL* easy, const char* name) {
   curl_header* found = nullptr;
@@ -147,6 +156,7 @@ ListReader::ListReader(const std::string& url) {
   registry::set_common_options(easy, registry::no_proxy_list());
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &set_small_buffer);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStalledSeconds);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &ListReader::receive);
