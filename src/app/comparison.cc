@@ -218,14 +218,20 @@ Result<RouteOutcome> compare(const std::string& route, Comparison& comparison, P
     const auto settled =
         std::partition(open.begin(), open.end(), [](const Suspect& one) { return !one.settled(); });
     for (auto one = settled; one != open.end(); ++one) {
-      ++outcome.counts[static_cast<std::size_t>(one->last.verdict)];
-      if (one->last.verdict != Verdict::kEqual) outcome.differences.push_back(std::move(*one));
+      const Verdict verdict = one->outcome();
+      ++outcome.counts[static_cast<std::size_t>(verdict)];
+      if (verdict == Verdict::kMoving) {
+        outcome.moving.push_back(std::move(one->key));
+      } else if (verdict != Verdict::kEqual) {
+        outcome.differences.push_back(std::move(*one));
+      }
     }
     open.erase(settled, open.end());
     if (!open.empty()) std::this_thread::sleep_until(begun + kBetweenLooks);
   }
   std::sort(outcome.differences.begin(), outcome.differences.end(),
             [](const Suspect& a, const Suspect& b) { return a.key < b.key; });
+  std::sort(outcome.moving.begin(), outcome.moving.end());
   return outcome;
 }
 

@@ -77,6 +77,7 @@ struct RouteOutcome {
   std::string route;
   std::array<std::uint64_t, kVerdicts> counts = {};
   std::vector<Suspect> differences;            // in the order of their keys
+  std::vector<std::string> moving;             // keys of Verdict::kMoving, which are no differences
   std::vector<std::string> notes;              // what was not compared, for people
   std::chrono::duration<double> first_look{};  // how long the look at every key took
   std::uint64_t keys() const;

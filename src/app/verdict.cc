@@ -12,16 +12,12 @@ bool same(const Told& a, const Told& b) {
   return a.status == b.status && a.value == b.value && a.etag == b.etag;
 }
 
-bool same(const Observation& a, const Observation& b) {
-  return a.verdict == b.verdict && a.truth.value == b.truth.value && same(a.first, b.first) &&
-         same(a.second, b.second);
-}
-
 }  // namespace
 
 std::string_view to_string(Verdict verdict) {
   constexpr std::array<std::string_view, kVerdicts> kNames = {
-      "equal", "missing", "stale", "extra", "only_first", "only_second", "different", "error"};
+      "equal",       "missing",   "stale", "extra", "only_first",
+      "only_second", "different", "error", "moving"};
   return kNames[static_cast<std::size_t>(verdict)];
 }
 
@@ -55,16 +51,31 @@ Verdict judge(const Told& first, const Told& second) {
 }
 
 void Suspect::see(Observation observation, Clock::time_point now) {
-  const bool first = looks++ == 0;
-  if (first) first_seen = now;
-  if (first || !same(last, observation)) unchanged_since = now;
+  if (looks++ == 0) {
+    first_seen = now;
+    unchanged_since = now;
+  } else {
+    const bool first_moved = !same(last.first, observation.first);
+    const bool other_moved =
+        last.truth.value != observation.truth.value || !same(last.second, observation.second);
+    first_changes += first_moved ? 1 : 0;
+    changes += other_moved ? 1 : 0;
+    if (first_moved || other_moved || last.verdict != observation.verdict) unchanged_since = now;
+  }
   last_seen = now;
   last = std::move(observation);
 }
 
 bool Suspect::settled() const {
-  return last.verdict == Verdict::kEqual || !moving() ||
+  return last.verdict == Verdict::kEqual || !still_changing() ||
          (last_seen - first_seen >= kMovingMax && looks >= kLooksMin);
+}
+
+Verdict Suspect::outcome() const {
+  if (last.verdict == Verdict::kEqual || last.verdict == Verdict::kError || !still_changing()) {
+    return last.verdict;
+  }
+  return changes >= kMovesMin && first_changes >= kMovesMin ? Verdict::kMoving : last.verdict;
 }
 
 }  // namespace push_cache::app

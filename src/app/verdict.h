@@ -25,8 +25,10 @@ enum class Verdict : std::uint8_t {
   kDifferent,  // body or ETag
   // Of both:
   kError,  // neither 200 nor 404, a cut connection
+  // Never seen equal, but both sides went on changing: one is some moments behind the other.
+  kMoving,
 };
-inline constexpr std::size_t kVerdicts = 8;
+inline constexpr std::size_t kVerdicts = 9;
 // As a column's head and in JSON: "equal", "missing", ..., "only_first", ...
 std::string_view to_string(Verdict verdict);
 
@@ -75,22 +77,27 @@ struct Suspect {
   bool listed = false;
   Observation last = {};
   std::uint32_t looks = 0;
+  std::uint32_t changes = 0;        // of the truth, or of the second service's answer
+  std::uint32_t first_changes = 0;  // of the first service's answer
   Clock::time_point first_seen{};
   Clock::time_point last_seen{};
   Clock::time_point unchanged_since{};
 
   // Takes the first or another look at it.
   void see(Observation observation, Clock::time_point now);
-  // Whether `last` is the outcome: equal, unchanged for `kSettle`, or still changing after
+  // Whether there is an outcome: equal, unchanged for `kSettle`, or still changing after
   // `kMovingMax` and `kLooksMin`.
   bool settled() const;
-  // Of one that is settled: that it still changed.
-  bool moving() const { return last_seen - unchanged_since < kSettle; }
+  // Of one that is settled. kMoving when both sides changed to the end; a side that stands still
+  // while the other one moves is a difference.
+  Verdict outcome() const;
+  bool still_changing() const { return last_seen - unchanged_since < kSettle; }
 
   // Two replicas of a busy topic are some milliseconds apart, seldom seconds.
   static constexpr std::chrono::seconds kSettle{3};
   static constexpr std::chrono::seconds kMovingMax{30};
   static constexpr std::uint32_t kLooksMin = 5;
+  static constexpr std::uint32_t kMovesMin = 2;  // of each side, to call a key moving
 };
 
 }  // namespace push_cache::app

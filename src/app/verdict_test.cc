@@ -88,7 +88,8 @@ TEST(Suspect, ADifferenceCountsOnceItHasStayed) {
   EXPECT_FALSE(one.settled());
   one.see(look(Verdict::kStale, "b"), start + 2 * Suspect::kSettle);
   EXPECT_TRUE(one.settled());
-  EXPECT_FALSE(one.moving());
+  EXPECT_FALSE(one.still_changing());
+  EXPECT_EQ(one.outcome(), Verdict::kStale);
 }
 
 TEST(Suspect, EqualSettlesAtOnce) {
@@ -109,19 +110,52 @@ TEST(Suspect, ANewTruthBeginsTheTimeAnew) {
   EXPECT_FALSE(one.settled());
 }
 
-TEST(Suspect, OneThatNeverStaysIsGivenUpInTheEnd) {
-  Suspect::Clock::time_point now = Suspect::Clock::now();
-  const Suspect::Clock::time_point start = now;
+// Looks at a key each second until it is settled; `truth_moves`, `answer_moves`: from look to look.
+Suspect watched(bool truth_moves, bool answer_moves) {
   Suspect one;
-  int value = 0;
-  while (now < start + Suspect::kMovingMax) {
-    one.see(look(Verdict::kStale, std::to_string(++value)), now);
-    ASSERT_FALSE(one.settled());
-    now += seconds(1);
-  }
-  one.see(look(Verdict::kStale, "last"), now);
+  const Suspect::Clock::time_point start = Suspect::Clock::now();
+  int number = 0;
+  do {
+    Observation seen = look(Verdict::kStale, answer_moves ? std::to_string(number) : "a");
+    if (truth_moves) seen.truth = truth("topic " + std::to_string(number));
+    one.see(seen, start + seconds(number++));
+  } while (!one.settled() && number < 1000);
+  return one;
+}
+
+TEST(Suspect, OneThatNeverStaysIsNoDifferenceIfBothSidesMove) {
+  const Suspect one = watched(true, true);
   EXPECT_TRUE(one.settled());
-  EXPECT_TRUE(one.moving());
+  EXPECT_GE(one.last_seen - one.first_seen, Suspect::kMovingMax);
+  EXPECT_EQ(one.outcome(), Verdict::kMoving);
+}
+
+TEST(Suspect, ASideThatStandsStillWhileTheOtherMovesIsADifference) {
+  for (const bool truth_moves : {true, false}) {
+    const Suspect one = watched(truth_moves, !truth_moves);
+    EXPECT_TRUE(one.settled());
+    EXPECT_EQ(one.outcome(), Verdict::kStale) << truth_moves;
+    EXPECT_TRUE(one.still_changing());
+  }
+  const Suspect still = watched(false, false);
+  EXPECT_EQ(still.outcome(), Verdict::kStale);
+  EXPECT_FALSE(still.still_changing());
+}
+
+TEST(Suspect, OneThatWasWrittenOnceAndThenStaysWrongIsADifference) {
+  const Suspect::Clock::time_point start = Suspect::Clock::now();
+  Suspect one;
+  one.see(look(Verdict::kStale, "a"), start);
+  for (int i = 1; i < 5; ++i) {
+    Observation seen = look(Verdict::kStale, "b" + std::to_string(i));
+    seen.truth = truth("topic " + std::to_string(i));
+    one.see(seen, start + seconds(i));
+  }
+  Observation seen = look(Verdict::kStale, "b4");
+  seen.truth = truth("topic 4");
+  one.see(seen, start + seconds(4) + Suspect::kSettle);
+  EXPECT_TRUE(one.settled());
+  EXPECT_EQ(one.outcome(), Verdict::kStale);
 }
 
 }  // namespace

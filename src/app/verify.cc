@@ -194,9 +194,11 @@ std::string verify_help() {
          "  different                 body or ETag\n"
          "A key that differs is asked for again, after the replay has reached the topics' end, "
          "and\n"
-         "counts once it has stayed the same for 3 s, or still differs after 30 s: the service "
-         "may\n"
-         "go on working meanwhile. Kafka, the registry or a service that is not ready are waited\n"
+         "counts once it has stayed the same for 3 s: the service may go on working meanwhile. "
+         "One\n"
+         "that goes on changing for 30 s counts, too, unless both sides change: then it is\n"
+         "  moving   written all the time, never seen equal; no difference\n"
+         "Kafka, the registry or a service that is not ready are waited\n"
          "for. Memory: the stores of the configuration, as in the service.\n"
          "Exit code: 0 all equal, 1 differences, 2 it could not be done.\n\n";
 }

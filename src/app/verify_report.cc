@@ -16,9 +16,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array kOfTopics = {Verdict::kEqual, Verdict::kMissing, Verdict::kStale,
-                                  Verdict::kExtra, Verdict::kError};
-constexpr std::array kOfPair = {Verdict::kEqual, Verdict::kOnlyFirst, Verdict::kOnlySecond,
-                                Verdict::kDifferent, Verdict::kError};
+                                  Verdict::kExtra, Verdict::kError,   Verdict::kMoving};
+constexpr std::array kOfPair = {Verdict::kEqual,     Verdict::kOnlyFirst, Verdict::kOnlySecond,
+                                Verdict::kDifferent, Verdict::kError,     Verdict::kMoving};
 
 std::span<const Verdict> columns(const VerifyReport& report) {
   return report.against.empty() ? std::span<const Verdict>(kOfTopics)
@@ -72,7 +72,7 @@ std::string difference_text(const VerifyReport& report, const RouteOutcome& rout
     text +=
         fmt::format("first: {}; second: {}", told_text(one.last.first), told_text(one.last.second));
   }
-  if (one.moving()) text += " (still changing)";
+  if (one.still_changing()) text += " (still changing)";
   return text + "\n";
 }
 
@@ -88,7 +88,7 @@ json::object told_json(const Told& told) {
 json::object difference_json(const VerifyReport& report, const Suspect& one) {
   json::object out = {{"key", one.key},
                       {"verdict", json::string(to_string(one.last.verdict))},
-                      {"still_changing", one.moving()}};
+                      {"still_changing", one.still_changing()}};
   if (report.against.empty()) {
     out["topic"] = one.last.truth.value ? json::value(truth_text(one.last.truth)) : nullptr;
     if (!one.last.truth.fault.empty()) out["fault"] = one.last.truth.fault;
@@ -140,6 +140,10 @@ std::string report_text(const VerifyReport& report, std::size_t show) {
   }
   if (differences > show) text += fmt::format("... and {} more\n", differences - show);
   for (const RouteOutcome& route : report.routes) {
+    if (!route.moving.empty()) {
+      text += fmt::format("moving {} {}: written all the time, never seen equal\n", route.route,
+                          quoted(route.moving.front()));
+    }
     for (const std::string& note : route.notes) text += route.route + ": " + note + "\n";
   }
   text += fmt::format(
