@@ -474,6 +474,17 @@ PartitionStatus Feed::status_of(const PartitionState& partition) const {
   return status;
 }
 
+Result<std::vector<Feed::PartitionEnd>> Feed::ends() const {
+  std::vector<kafka::TopicPartition> places;
+  for (const PartitionState* one : board_.partitions()) places.push_back(one->at);
+  std::vector<PartitionEnd> out;
+  for (const auto& [at, marks] : consumer_->watermarks(places, options_.metadata_timeout)) {
+    if (!marks.ok()) return marks.error();
+    out.push_back({options_.consumer.topics[at.topic], at.partition, marks->high});
+  }
+  return out;
+}
+
 FeedStatus Feed::status() const {
   FeedStatus out;
   out.ready = ready();

@@ -107,6 +107,15 @@ class Feed {
   // How often a partition was begun anew. What is read of the stores after `resume_point` belongs
   // to it only while this stays ResumePoint::restarts.
   std::uint64_t restarts() const { return board_.restarts(); }
+  // The end of each partition read so far, as its leader gives it now; blocks up to the time-out of
+  // one question. Whoever waits until every position is there has seen all that was written before
+  // the call. An error when one could not be asked.
+  struct PartitionEnd {
+    std::string topic;
+    Partition partition{0};
+    Offset end{0};
+  };
+  Result<std::vector<PartitionEnd>> ends() const;
 
  private:
   Feed(const FeedOptions& options, Applier& applier);
