@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -145,15 +146,20 @@ Result<Written> write(const Description& description, std::span<store::Store* co
   }
   Result<Written> outcome = given_up();
   // On a thread of its own: a priority that was lowered cannot be raised again without privileges.
-  std::thread thread([&] {
+  const auto body = [&] {
     (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
     try {
       outcome = write_all(description, stores, options);
     } catch (const std::bad_alloc&) {
       outcome = Error{ErrorCode::kFull, "there is no memory to write a snapshot with"};
     }
-  });
-  thread.join();
+  };
+  try {
+    std::thread(body).join();
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::kUnavailable, "there is no thread to write a snapshot with",
+                 error.what()};
+  }
   return outcome;
 }
 
