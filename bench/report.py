@@ -19,7 +19,7 @@ SUITES = [
      "as much memory, which is the least that a lookup with a record apart from its index can cost."),
     ("snapshot", "Snapshots",
      "A million Customers, the file in the page cache. `scan` hands out every record, `write` is a whole snapshot with its "
-     "fsync (on a thread that gives way to all others), `load` a start from it: every byte verified, decompressed and put "
+     "fsync (most of it on a thread that gives way to all others), `load` a start from it: every byte verified, decompressed and put "
      "into an empty store. `file` is bytes of the file a record."),
     ("avro", "Avro to JSON",
      "One thread, 1,024 records of each type in turn. The reference decodes to a generic tree that Boost.JSON renders."),

@@ -248,7 +248,7 @@ void check_replay(bool ordered) {
     writers.emplace_back([&, w] {
       std::mt19937 random(static_cast<unsigned>(w));
       for (std::int64_t offset = 0; offset < kRounds * kEachRound; ++offset) {
-        while (offset >= allowed) std::this_thread::yield();
+        for (std::int64_t until = allowed; offset >= until; until = allowed) allowed.wait(until);
         const Entry entry{static_cast<int>(random() % kKeys), random() % 4 == 0};
         logs[w].push_back(entry);
         apply(*store, w, offset, entry);
@@ -260,6 +260,7 @@ void check_replay(bool ordered) {
   for (int round = 0; round < kRounds; ++round) {
     const std::int64_t from = round * kEachRound;
     allowed = from + kEachRound;
+    allowed.notify_all();
     while (positions[0] < from + 1000) std::this_thread::yield();
     Description description{.topics = {{"t", ""}}, .stores = {"s"}};
     for (std::size_t w = 0; w < kWriters; ++w) {
