@@ -93,8 +93,8 @@ struct Suspect {
   Verdict outcome() const;
   bool still_changing() const { return last_seen - unchanged_since < kSettle; }
 
-  // Two replicas of a busy topic are some milliseconds apart, seldom seconds.
-  static constexpr std::chrono::seconds kSettle{3};
+  // Two replicas of a busy topic are some milliseconds apart, on a busy machine seconds.
+  static constexpr std::chrono::seconds kSettle{5};
   static constexpr std::chrono::seconds kMovingMax{30};
   static constexpr std::uint32_t kLooksMin = 5;
   static constexpr std::uint32_t kMovesMin = 2;  // of each side, to call a key moving

@@ -198,7 +198,7 @@ std::string verify_help() {
          "  different                 body or ETag\n"
          "A key that differs is asked for again, after the replay has reached the topics' end, "
          "and\n"
-         "counts once it has stayed the same for 3 s: the service may go on working meanwhile. "
+         "counts once it has stayed the same for 5 s: the service may go on working meanwhile. "
          "One\n"
          "that goes on changing for 30 s counts, too, unless both sides change: then it is\n"
          "  moving   written all the time, never seen equal; no difference\n"
