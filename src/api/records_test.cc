@@ -78,7 +78,10 @@ class TestStore final : public store::Store {
     if (error) return *error;
     return inner->insert(record);
   }
-  Result<bool> erase(std::string_view key) override { return inner->erase(key); }
+  Result<bool> erase(const store::RecordView& tombstone) override {
+    return inner->erase(tombstone);
+  }
+  using Store::erase;
   void take(std::string_view key, store::GetSink& sink) override {
     if (error) return sink.failed(*error);
     inner->take(key, sink);

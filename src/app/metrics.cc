@@ -59,6 +59,7 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
   page.add("schema_mismatch_count", {},
            bad(BadCause::kBadMagic) + bad(BadCause::kTruncated) + bad(BadCause::kUndecodable));
   page.add("schema_unrouted_count", {}, number(totals.unrouted));
+  page.add("push_cache_outdated_total", {}, number(totals.outdated));
   page.add("push_cache_consumed_total", {}, number(totals.records));
   page.add("push_cache_store_errors_total", {}, number(totals.store_errors));
   for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {

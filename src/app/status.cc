@@ -67,11 +67,9 @@ json::object records_json(const ingest::Totals& totals) {
   for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
     bad[json::string(ingest::to_string(static_cast<ingest::BadCause>(i)))] = totals.bad[i];
   }
-  return {{"updates", totals.updates},
-          {"tombstones", totals.tombstones},
-          {"unrouted", totals.unrouted},
-          {"store_errors", totals.store_errors},
-          {"bad", std::move(bad)}};
+  return {{"updates", totals.updates},           {"tombstones", totals.tombstones},
+          {"unrouted", totals.unrouted},         {"outdated", totals.outdated},
+          {"store_errors", totals.store_errors}, {"bad", std::move(bad)}};
 }
 
 // One for each subject: `latest` has one a topic.

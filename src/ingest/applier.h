@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
@@ -64,6 +65,7 @@ struct Totals {
   std::uint64_t updates = 0;  // put into at least one store
   std::uint64_t tombstones = 0;
   std::uint64_t unrouted = 0;  // good, but no store takes their schema
+  std::uint64_t outdated = 0;  // another partition has a later record of the key
   std::uint64_t store_errors = 0;
   std::array<std::uint64_t, kBadCauses> bad = {};
 };
@@ -74,6 +76,7 @@ struct alignas(64) LaneTotals {
   std::atomic<std::uint64_t> updates = 0;
   std::atomic<std::uint64_t> tombstones = 0;
   std::atomic<std::uint64_t> unrouted = 0;
+  std::atomic<std::uint64_t> outdated = 0;
   std::atomic<std::uint64_t> store_errors = 0;
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
 };
@@ -113,6 +116,7 @@ class Applier {
   const std::vector<Target>& targets() const { return targets_; }
   const Route& route(const registry::SchemaEntry& schema);
   KeyFields& learned_keys() { return key_fields_; }
+  DeletedKeys& deleted_keys() { return deleted_keys_; }
   LaneTotals& add_lane();
   // Writes a line about a bad record, but only now and then for each cause: garbage may come by the
   // million.
@@ -130,6 +134,7 @@ class Applier {
   const std::vector<Target> targets_;
   const std::vector<std::string> topics_;
   KeyFields key_fields_;
+  DeletedKeys deleted_keys_;
   std::mutex log_mutex_;
   std::array<LogBudget, kBadCauses> log_budgets_;
   mutable std::mutex mutex_;                    // guards what follows

@@ -165,6 +165,35 @@ TEST_F(ApplierTest, BadRecordsAreCountedByCauseAndLeaveTheLastGoodValue) {
   EXPECT_EQ(applier_.totals().records, 8u);
 }
 
+TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
+  const std::string value = wire(1, kUserDatum);
+  const auto at = [&](std::string_view key, bool deleted, int partition, std::int64_t timestamp) {
+    Incoming record = incoming(key, std::nullopt);
+    if (!deleted) record.value = as_bytes(value);
+    record.partition = Partition(partition);
+    record.timestamp_ms = timestamp;
+    EXPECT_EQ(lane_.apply(record), Outcome::kDone);
+  };
+  applier_.deleted_keys().watch(true);
+  at("gone", true, 1, 200);
+  at("gone", false, 0, 100);  // older, and met later
+  EXPECT_EQ(datum(*users_, "gone"), std::nullopt);
+  at("back", true, 1, 200);
+  at("back", false, 0, 300);
+  EXPECT_EQ(datum(*users_, "back"), kUserDatum);
+  at("here", true, 1, 200);
+  at("here", false, 1, 100);  // of one partition: the order is the offsets'
+  EXPECT_EQ(datum(*users_, "here"), kUserDatum);
+  at("kept", false, 1, 200);
+  at("kept", true, 0, 100);
+  EXPECT_EQ(datum(*users_, "kept"), kUserDatum);
+  EXPECT_EQ(applier_.totals().outdated, 1u);
+  applier_.deleted_keys().watch(false);
+  at("gone", false, 0, 100);
+  EXPECT_EQ(datum(*users_, "gone"), kUserDatum) << "forgotten";
+}
+
 TEST_F(ApplierTest, ARegistryThatIsAwayLosesNothing) {
   const Incoming record = incoming("a1", std::nullopt);
   const std::string value = wire(77, kUserDatum);
@@ -221,7 +250,7 @@ class SickStore final : public store::Store {
   Result<store::InsertOutcome> insert(const store::RecordView& record) override {
     return inner->insert(record);
   }
-  Result<bool> erase(std::string_view key) override {
+  Result<bool> erase(const store::RecordView& key) override {
     if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
     return inner->erase(key);
   }

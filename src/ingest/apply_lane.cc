@@ -23,7 +23,7 @@ Outcome ApplyLane::apply(const Incoming& record) {
   Outcome outcome = Outcome::kDone;
   const std::optional<std::string_view> key = key_text(record, outcome);
   if (!key) return outcome;
-  if (!record.value) return tombstone(*key);
+  if (!record.value) return tombstone(*key, record);
 
   const Bytes value = *record.value;
   if (!value.empty() && value[0] != 0) {
@@ -58,10 +58,14 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
                                   .timestamp_ms = record.timestamp_ms,
                                   .topic = record.topic};
   std::optional<Error> full;
+  bool outdated = false;
   for (std::size_t i = 0; i < route_->stores.size(); ++i) {
     if (!refused_.empty() && refused_[i]) continue;
     auto done = route_->stores[i]->put(kept);
-    if (done.ok()) continue;
+    if (done.ok()) {
+      outdated = outdated || *done == store::PutOutcome::kOutdated;
+      continue;
+    }
     // A value that can never fit is the record's fault; a store that is full refuses this key for
     // good (and is unhealthy from now on); anything else is the store's and passes.
     if (done.error().code == ErrorCode::kTooLarge) {
@@ -69,6 +73,14 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
     }
     if (done.error().code != ErrorCode::kFull) return store_failed(std::move(done).error());
     full = std::move(done).error();
+  }
+  if (shared_.deleted_keys().outdates(kept)) {
+    outdated = true;
+    for (store::Store* store : route_->stores) {
+      if (auto erased = store->erase(kept); !erased.ok()) {
+        return store_failed(std::move(erased).error());
+      }
+    }
   }
   if (full) {
     // No fault of the record's, and the store says so from now on: no policy for bad ones applies.
@@ -81,7 +93,7 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
       !shared_.learned_keys().observe(*route_->schema, key, datum)) {
     route_->learning.store(false, std::memory_order_relaxed);
   }
-  count(route_->stores.empty() ? totals_.unrouted : totals_.updates);
+  count(route_->stores.empty() ? totals_.unrouted : outdated ? totals_.outdated : totals_.updates);
   count(totals_.records);
   return Outcome::kDone;
 }
@@ -163,9 +175,15 @@ void ApplyLane::take_route(const registry::SchemaEntry& schema) {
   refused_.clear();
 }
 
-Outcome ApplyLane::tombstone(std::string_view key) {
+Outcome ApplyLane::tombstone(std::string_view key, const Incoming& record) {
+  const store::RecordView gone = {.key = key,
+                                  .partition = record.partition,
+                                  .offset = record.offset,
+                                  .timestamp_ms = record.timestamp_ms,
+                                  .topic = record.topic};
+  shared_.deleted_keys().remember(gone);
   for (const Target& target : shared_.targets()) {
-    auto erased = target.store->erase(key);
+    auto erased = target.store->erase(gone);
     if (!erased.ok()) return store_failed(std::move(erased).error());
   }
   count(totals_.tombstones);

@@ -65,7 +65,7 @@ class ApplyLane {
   // Makes the schema's route the current one.
   void take_route(const registry::SchemaEntry& schema);
   Outcome put(std::string_view key, Bytes datum, const Incoming& record);
-  Outcome tombstone(std::string_view key);
+  Outcome tombstone(std::string_view key, const Incoming& record);
   Outcome bad(BadCause cause, std::string_view detail);
   Outcome store_failed(Error error);
 

@@ -331,9 +331,19 @@ void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
     }
     of_lanes[known_.at(one.at).lane].push_back(beginning);
   }
+  watch_moves();
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (!of_lanes[i].empty()) lanes_[i]->begin(of_lanes[i]);
   }
+}
+
+// Keys can have moved between partitions of a topic that has several.
+void Feed::watch_moves() {
+  std::vector<std::size_t> partitions(options_.consumer.topics.size());
+  for (const auto& [at, known] : known_) ++partitions[at.topic];
+  const bool can_move = std::any_of(partitions.begin(), partitions.end(),
+                                    [](std::size_t count) { return count > 1; });
+  applier_.deleted_keys().watch(can_move && !board_.loaded());
 }
 
 std::optional<Offset> Feed::resumed_position(kafka::TopicPartition at) const {
@@ -387,6 +397,7 @@ void Feed::watch() {
     known.freshness.heard(now, one.marks->high);
   }
   judge_age();
+  watch_moves();
 }
 
 void Feed::judge_age() {

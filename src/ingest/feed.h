@@ -126,6 +126,7 @@ class Feed {
   bool discover();
   void watch();
   void judge_age();
+  void watch_moves();
   void check_incarnations();
   std::string topic_id(std::uint32_t topic) const;
   void set_topic_id(std::uint32_t topic, const std::string& id);

@@ -41,6 +41,7 @@ constexpr Metric kTable[] = {
     {"push_cache_dead_letters_total", kCounter, "Bad records that the dead letter topic has acknowledged. Absent without kafka.on_bad_record: dead_letter."},
     {"push_cache_dead_letters_waiting", kGauge, "Bad records that it has not acknowledged yet."},
     {"push_cache_partitions_waiting", kGauge, "Partitions whose next record waits for a schema or a store, or that are read anew."},
+    {"push_cache_outdated_total", kCounter, "Records from Kafka that were not kept since another partition of the topic has a later one of their key: it moved when partitions were added."},
     {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
     {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
     {"push_cache_store_errors_total", kCounter, "Writes that a store refused; they are tried again."},

@@ -323,7 +323,7 @@ TEST(Snapshot, AStoreThatCannotBeScannedIsAnError) {
     Result<store::InsertOutcome> insert(const store::RecordView&) override {
       return store::InsertOutcome::kInserted;
     }
-    Result<bool> erase(std::string_view) override { return false; }
+    Result<bool> erase(const store::RecordView&) override { return false; }
     void take(std::string_view, store::GetSink& sink) override { sink.absent(); }
     void get(std::string_view, store::GetSink& sink) override { sink.absent(); }
     Result<bool> page(PageStart, std::size_t, store::KeySink&) override { return false; }

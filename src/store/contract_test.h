@@ -43,6 +43,39 @@ TEST_P(StoreContract, GetGivesTheLastPut) {
   EXPECT_EQ(sink.last.topic, 1u);
 }
 
+// A record of a key that moved between the partitions of a topic.
+inline RecordView moved(std::string_view datum, int partition, std::int64_t timestamp_ms) {
+  RecordView out = record("a", datum);
+  out.partition = Partition(partition);
+  out.timestamp_ms = timestamp_ms;
+  return out;
+}
+
+TEST_P(StoreContract, OfTwoPartitionsTheLaterRecordStays) {
+  ASSERT_TRUE(store_->put(moved("newer", 1, 200)).ok());
+  EXPECT_EQ(*store_->put(moved("older", 2, 100)), PutOutcome::kOutdated);
+  EXPECT_EQ(get(*store_, "a"), "newer");
+  EXPECT_EQ(*store_->put(moved("within its partition", 1, 50)), PutOutcome::kReplaced)
+      << "where the order is Kafka's";
+  EXPECT_EQ(*store_->put(moved("later", 0, 60)), PutOutcome::kReplaced);
+  EXPECT_EQ(*store_->put(moved("at once, higher", 5, 60)), PutOutcome::kReplaced);
+  EXPECT_EQ(*store_->put(moved("at once, lower", 4, 60)), PutOutcome::kOutdated);
+  EXPECT_EQ(get(*store_, "a"), "at once, higher");
+  RecordView other = moved("of another topic", 0, 1);
+  other.topic = 2;
+  EXPECT_EQ(*store_->put(other), PutOutcome::kReplaced);
+  EXPECT_EQ(*store_->put(moved("by HTTP", -1, 0)), PutOutcome::kReplaced);
+  EXPECT_EQ(*store_->put(moved("by Kafka", 0, 0)), PutOutcome::kReplaced);
+}
+
+TEST_P(StoreContract, ATombstoneOfAnotherPartitionRemovesWhatIsOlder) {
+  ASSERT_TRUE(store_->put(moved("kept", 1, 200)).ok());
+  EXPECT_FALSE(*store_->erase(moved("", 0, 199)));
+  EXPECT_EQ(get(*store_, "a"), "kept");
+  EXPECT_TRUE(*store_->erase(moved("", 0, 201)));
+  EXPECT_EQ(get(*store_, "a"), std::nullopt);
+}
+
 TEST_P(StoreContract, KeysOfEveryShape) {
   const std::string shapes[] = {
       "",  std::string(1, '\0'), std::string("a\0b", 3), "a",

@@ -87,6 +87,7 @@ void add(std::atomic<std::uint64_t>& sum, std::uint64_t delta) {
 
 class MemoryStore final : public Store, public KeySource {
  public:
+  using Store::erase;
   explicit MemoryStore(const MemoryStoreOptions& options)
       : bytes_max_(options.bytes_max),
         hash_mask_(options.hash_bits >= 64 ? ~std::uint64_t{0}
@@ -119,6 +120,7 @@ class MemoryStore final : public Store, public KeySource {
       if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
       return PutOutcome::kInserted;
     }
+    if (is_outdated(record, place.block->view(origins_))) return PutOutcome::kOutdated;
     const Source& source = source_of(shard.recent_origins, record);
     replace(shard, place, make_block(source, record, Slabs::Grow::kMay), source, record.offset);
     return PutOutcome::kReplaced;
@@ -134,12 +136,12 @@ class MemoryStore final : public Store, public KeySource {
     return InsertOutcome::kInserted;
   }
 
-  Result<bool> erase(std::string_view key) override {
-    const std::uint64_t hash = hash_of(key);
+  Result<bool> erase(const RecordView& tombstone) override {
+    const std::uint64_t hash = hash_of(tombstone.key);
     Shard& shard = shard_of(hash);
     const std::lock_guard lock(shard.mutex);
-    const auto place = shard.index.locate(hash, KeyIs{key});
-    if (!place) return false;
+    const auto place = shard.index.locate(hash, KeyIs{tombstone.key});
+    if (!place || is_outdated(tombstone, place.block->view(origins_))) return false;
     remove(shard, hash, place);
     retire(shard, place.block);
     return true;

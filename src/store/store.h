@@ -57,8 +57,20 @@ class RecordSink {
   virtual bool pause() { return true; }
 };
 
+// Whether `came` must not take the place of `kept`, a record of the same key. Kafka orders the
+// records of a key only within a partition. When a topic gets more partitions its keys move to
+// other ones, and a replay meets the older record of a key and its newer one (or its tombstone) in
+// any order. Of records from two partitions of a topic the one with the later timestamp is the last
+// one (of equal ones the one of the higher partition, so that replicas agree).
+constexpr bool is_outdated(const RecordView& came, const RecordView& kept) {
+  if (came.partition == kept.partition || came.topic != kept.topic) return false;
+  if (came.partition.value < 0 || kept.partition.value < 0) return false;
+  if (came.timestamp_ms != kept.timestamp_ms) return came.timestamp_ms < kept.timestamp_ms;
+  return came.partition < kept.partition;
+}
+
 // What a write has done.
-enum class PutOutcome { kInserted, kReplaced };
+enum class PutOutcome { kInserted, kReplaced, kOutdated };
 enum class InsertOutcome { kInserted, kExists };
 
 struct Counts {
@@ -84,13 +96,17 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Keeps a copy of `record` as the last one of its key. An error means that nothing has changed:
-  // kTooLarge for this record, kFull when the key is new and the store's cap of memory is reached.
+  // Keeps a copy of `record` as the last one of its key, unless that is outdated (see above). An
+  // error means that nothing has changed: kTooLarge for this record, kFull when the key is new and
+  // the store's cap of memory is reached.
   virtual Result<PutOutcome> put(const RecordView& record) = 0;
   // The same only if the key is absent; atomic, so of several at once one inserts.
   virtual Result<InsertOutcome> insert(const RecordView& record) = 0;
-  // Removes the key. True when it was there.
-  virtual Result<bool> erase(std::string_view key) = 0;
+  // Removes the key of `tombstone`, a record without a datum, unless that is outdated. True when
+  // there was a record and it has gone.
+  virtual Result<bool> erase(const RecordView& tombstone) = 0;
+  // Removes the key wherever its record came from.
+  Result<bool> erase(std::string_view key) { return erase(RecordView{.key = key}); }
   // Removes the key and gives `sink` the record that was there, atomically: of several at once one
   // gets it.
   virtual void take(std::string_view key, GetSink& sink) = 0;

@@ -1,0 +1,65 @@
+// Which keys were deleted during a load, by records of which partition.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/types.h"
+#include "store/store.h"
+
+namespace push_cache::ingest {
+
+// A key that moved to another partition (see store::is_outdated) may be deleted there, and a replay
+// may meet its older record in the former partition after that. A store knows nothing of a key that
+// is not there, so its tombstones are remembered until everything is loaded: some 60 bytes for each
+// key that is deleted. After that the partitions go forward together, and records come in the order
+// they are written in but for the moment that one lags behind another.
+//
+// Safe from any thread.
+class DeletedKeys {
+ public:
+  DeletedKeys();
+
+  // Whether tombstones are to be remembered; off at first. Off forgets all.
+  void watch(bool on);
+  // Call it before the key is erased.
+  void remember(const store::RecordView& tombstone);
+  // Whether `record` is outdated by a tombstone that is remembered. Call it after it was put: then,
+  // of a put and a deletion at the same time, one sees the other.
+  bool outdates(const store::RecordView& record) const;
+
+ private:
+  struct Hash {
+    std::uint64_t low;
+    std::uint64_t high;
+    friend bool operator==(const Hash&, const Hash&) = default;
+  };
+  struct Low {
+    std::size_t operator()(const Hash& hash) const { return hash.low; }
+  };
+  struct Deletion {
+    std::int64_t timestamp_ms;
+    std::uint32_t topic;
+    Partition partition;
+  };
+  struct alignas(64) Shard {
+    mutable std::mutex mutex;
+    // By a hash of 128 bits that nobody can foresee: no two keys of a load have the same.
+    std::unordered_map<Hash, Deletion, Low> deletions;
+  };
+
+  Hash hash_of(std::string_view key) const;
+
+  std::uint64_t seed_;
+  std::atomic<bool> watching_ = false;
+  std::atomic<bool> any_ = false;
+  std::array<Shard, 64> shards_;
+};
+
+}  // namespace push_cache::ingest
