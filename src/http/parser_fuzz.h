@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -29,10 +28,10 @@ class ExactBytes {
   std::size_t size_;
 };
 
-inline void fuzz_require(bool holds,
-                         const std::source_location& at = std::source_location::current()) {
+inline void fuzz_require(bool holds, const char* file = __builtin_FILE(),
+                         int line = __builtin_LINE()) {
   if (holds) return;
-  std::fprintf(stderr, "%s:%u does not hold\n", at.file_name(), unsigned{at.line()});
+  std::fprintf(stderr, "%s:%d does not hold\n", file, line);
   std::abort();
 }
 
