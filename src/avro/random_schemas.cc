@@ -12,7 +12,7 @@ namespace push_cache::avro {
 namespace {
 
 constexpr std::size_t kNestingMax = 5;
-constexpr std::size_t kTypesMax = 60;  // of one pair: what they are compared with takes its time
+constexpr std::size_t kTypesMax = 30;  // of one pair: what they are compared with takes its time
 constexpr int kDatumNestingMax = 40;
 
 constexpr std::array<std::string_view, 8> kPrimitives = {"null",  "boolean", "int",   "long",
