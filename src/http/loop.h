@@ -65,6 +65,7 @@ class Loop {
   void start();  // the thread
   void drain();  // from any thread
   void stop();   // from any thread but the loop's: drops all connections and joins
+  void adopt(int fd);  // on the loop's thread: serves a connected socket, which must not block
   const LoopCounts& counts() const { return counts_; }
 
   // For its connections.
@@ -97,7 +98,6 @@ class Loop {
   void wait_accept();
   void accept_some();
   void accept_later();
-  void adopt(int fd);
   void wait_tick();
   void note_drained();
 
