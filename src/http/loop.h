@@ -62,9 +62,9 @@ class Loop {
   // Binds; with SO_REUSEPORT, so that each loop has a listener of its own on one address.
   boost::system::error_code listen(const boost::asio::ip::tcp::endpoint& endpoint);
   boost::asio::ip::tcp::endpoint endpoint() const;
-  void start();  // the thread
-  void drain();  // from any thread
-  void stop();   // from any thread but the loop's: drops all connections and joins
+  void start();        // the thread
+  void drain();        // from any thread
+  void stop();         // from any thread but the loop's: drops all connections and joins
   void adopt(int fd);  // on the loop's thread: serves a connected socket, which must not block
   const LoopCounts& counts() const { return counts_; }
 

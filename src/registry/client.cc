@@ -66,7 +66,8 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
       }
       last = Error{ErrorCode::kUnavailable,
                    "the schema registry answers with status " + std::to_string(status),
-                   endpoints_[index].url + std::string(path) + ": " + describe_refusal(reply->status, reply->body)};
+                   endpoints_[index].url + std::string(path) + ": " +
+                       describe_refusal(reply->status, reply->body)};
     } else {
       if (reply.error().code != ErrorCode::kUnavailable || stop.stop_requested()) return reply;
       last = std::move(reply).error();
