@@ -50,6 +50,14 @@ asan tsan: setup  ## unit tests and the embedded end-to-end tests under address 
 	ctest --test-dir build/$@ -j2 --output-on-failure --no-tests=error
 	PUSH_CACHE_BIN=build/$@/bin $(PYTEST) tests/e2e/test_demo.py
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz:  ## the libFuzzer targets, SECONDS=60 each; TARGETS="http config" for some of them
+	scripts/setup fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz --target fuzzers
+	scripts/fuzz $(SECONDS) $(TARGETS)
+
 # --- Benchmarks
 
 .PHONY: bench bench-quick build-bench
@@ -117,5 +125,5 @@ fmt:  ## formats the C++ files
 lint:  ## format, layers, and the syntax of scripts and tests
 	clang-format-14 --dry-run -Werror $(CXX_FILES)
 	python3 tests/check_layers.py
-	for script in scripts/setup scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	for script in scripts/setup scripts/fuzz scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	python3 -m compileall -q tests scripts

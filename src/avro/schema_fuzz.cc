@@ -1,24 +1,20 @@
 // Fuzz body: any bytes as a schema's text, and what follows from a schema that was accepted.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "avro/encoder.h"
 #include "avro/plan.h"
 #include "avro/schema.h"
+#include "base/fuzz.h"
 
 namespace {
 
 using namespace push_cache;        // NOLINT: a program of its own
 using namespace push_cache::avro;  // NOLINT
 
-void check(bool holds) {
-  if (!holds) std::abort();
-}
-
 void use(const Plan& plan, Bytes datum) {
   Buffer json;
-  check(plan.to_json(datum, json).ok() == plan.validate(datum).ok());
+  fuzz_require(plan.to_json(datum, json).ok() == plan.validate(datum).ok());
   (void)plan.version(datum);
 }
 
@@ -28,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const Result<Schema> schema = Schema::parse(text);
   if (!schema.ok()) {
-    check(!schema.error().public_text.empty());
+    fuzz_require(!schema.error().public_text.empty());
     return 0;
   }
   PlanOptions options;
@@ -40,14 +36,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Every schema can read its own data: resolved to a second copy of itself, it is understood too.
   const Result<Schema> again = Schema::parse(text);
-  check(again.ok());
+  fuzz_require(again.ok());
   const auto plain = Plan::compile(*schema, options);
   const auto resolved = Plan::compile(*schema, *again, options);
-  check(plain.ok() == resolved.ok());
+  fuzz_require(plain.ok() == resolved.ok());
   if (resolved.ok()) use(**resolved, {});
   Buffer datum;
   if (Encoder(*schema).from_json("{}", datum).ok() && plain.ok()) {
-    check((*plain)->validate(datum.bytes()).ok());
+    fuzz_require((*plain)->validate(datum.bytes()).ok());
   }
   (void)key_text(*schema, {data, size});
   return 0;

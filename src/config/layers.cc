@@ -342,6 +342,10 @@ void add_secrets(Value& root, const std::string& dir, Faults& faults) {
     std::error_code unread;
     if (name.starts_with('.') || it->is_directory(unread)) continue;
     const std::string where = fmt::format("secrets file {}", shown(name));
+    if (!is_utf8(name)) {
+      faults.add({"", where, "its name is not UTF-8 text"});
+      continue;
+    }
     Segments segments;
     for (const std::string& part : split(lower(name), "__")) {
       for (std::string& piece : split(part, ".")) segments.push_back(std::move(piece));
@@ -379,7 +383,7 @@ void add_environment(Value& root, const std::map<std::string, std::string>& envi
     Segments segments = split(std::string_view(low).substr(kPrefix.size()), "__");
     if (segments.size() < 2) continue;
     const std::string where = fmt::format("environment {}", shown(name));
-    if (!is_utf8(value)) {
+    if (!is_utf8(name) || !is_utf8(value)) {
       faults.add({"", where, "not UTF-8 text"});
       continue;
     }

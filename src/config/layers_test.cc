@@ -204,6 +204,9 @@ TEST_F(Layers, NamesThatAreNoKeysAreFaults) {
                                   "APP_KAFKA__TOPIC"));
   sources_.environment = {{"APP_KAFKA__TOPIC", "\xff"}};
   EXPECT_THAT(report(), HasSubstr("environment APP_KAFKA__TOPIC: not UTF-8 text"));
+  // The report itself stays UTF-8.
+  sources_.environment = {{"APP_KAFKA__PROPERTIES__\xff", "a"}};
+  EXPECT_THAT(report(), HasSubstr("environment APP_KAFKA__PROPERTIES__?: not UTF-8 text"));
   sources_.environment = {{"APP_KAFKA__TOPIC", "[a"}};
   EXPECT_THAT(report(), HasSubstr("environment APP_KAFKA__TOPIC: not valid YAML"));
   sources_.environment = {{"APP_WEBSERVICE__THREADS", "x"}};
@@ -217,6 +220,8 @@ TEST_F(Layers, NamesThatAreNoKeysAreFaults) {
   fs::remove(dir_ / "kafak.topic");
   write("kafka.topic", "\xff");
   EXPECT_THAT(report(), HasSubstr("secrets file kafka.topic: not UTF-8 text"));
+  write("kafka.properties.\xff", "x");
+  EXPECT_THAT(report(), HasSubstr("secrets file kafka.properties.?: its name is not UTF-8 text"));
   sources_.secrets_dir = (dir_ / "none").string();
   EXPECT_THAT(report(), HasSubstr("none: cannot be read: No such file or directory"));
 }

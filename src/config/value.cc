@@ -339,13 +339,15 @@ std::string to_yaml(const Value& value) {
 
 std::string shown(std::string_view text) {
   std::string result = redact_url(text);
+  const bool utf8 = is_utf8(result);
+  for (char& c : result) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8)) c = '?';
+  }
   if (result.size() > kShownBytesMax) {
     result.resize(kShownBytesMax);
     while (!result.empty() && !is_utf8(result)) result.pop_back();
     result += "...";
-  }
-  for (char& c : result) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return result;
 }

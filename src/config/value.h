@@ -59,7 +59,8 @@ Value parse_yaml_value(std::string_view text, const std::string& where, Faults& 
 // `value` as YAML text.
 std::string to_yaml(const Value& value);
 
-// `text` made fit for a report: redacted as a URL, cut at some length, control characters as '?'.
+// `text` made fit for a report: redacted as a URL, cut at some length, UTF-8 whatever it was, and
+// control characters as '?'.
 std::string shown(std::string_view text);
 
 }  // namespace push_cache::config

@@ -62,9 +62,10 @@ class Loop {
   // Binds; with SO_REUSEPORT, so that each loop has a listener of its own on one address.
   boost::system::error_code listen(const boost::asio::ip::tcp::endpoint& endpoint);
   boost::asio::ip::tcp::endpoint endpoint() const;
-  void start();  // the thread
-  void drain();  // from any thread
-  void stop();   // from any thread but the loop's: drops all connections and joins
+  void start();        // the thread
+  void drain();        // from any thread
+  void stop();         // from any thread but the loop's: drops all connections and joins
+  void adopt(int fd);  // on the loop's thread: serves a connected socket, which must not block
   const LoopCounts& counts() const { return counts_; }
 
   // For its connections.
@@ -97,7 +98,6 @@ class Loop {
   void wait_accept();
   void accept_some();
   void accept_later();
-  void adopt(int fd);
   void wait_tick();
   void note_drained();
 

@@ -268,17 +268,19 @@ HeaderScan::Outcome HeaderScan::scan(std::string_view bytes, const Limits& limit
     const std::size_t end =
         static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data()) + 1;
     const std::size_t line_bytes = end - at_;
+    // Lengths first: of a line that comes in pieces they are known before its end is.
+    if (first_line_ == 0 && line_bytes > limits.target_bytes_max + kRequestLineExtra) {
+      return fail(kTargetTooLong.status, kTargetTooLong.message);
+    }
+    if (first_line_ != 0 && end - first_line_ > limits.header_bytes_max) {
+      return fail(kHeaderTooLarge.status, kHeaderTooLarge.message);
+    }
     if (line_bytes < 2 || bytes[end - 2] != '\r') {
       return fail(400, "a line ends without CR LF");
     }
-    if (first_line_ == 0) {
-      first_line_ = line_bytes;
-      if (line_bytes > limits.target_bytes_max + kRequestLineExtra) {
-        return fail(kTargetTooLong.status, kTargetTooLong.message);
-      }
-    }
+    if (first_line_ == 0) first_line_ = line_bytes;
     at_ = seen_ = end;
-    if (at_ - first_line_ > limits.header_bytes_max || ++lines_ > limits::kHeadersMax + 2) {
+    if (++lines_ > limits::kHeadersMax + 2) {
       return fail(kHeaderTooLarge.status, kHeaderTooLarge.message);
     }
     if (line_bytes == 2) return Outcome::kComplete;

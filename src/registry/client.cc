@@ -4,33 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/json.hpp>
-#include <limits>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include "base/buffer.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "registry/answers.h"
 #include "registry/transport.h"
 
 namespace push_cache::registry {
 namespace {
-
-namespace json = boost::json;
-
-struct Reference {
-  std::string subject;
-  std::int64_t version = 0;
-  friend auto operator<=>(const Reference&, const Reference&) = default;
-};
-
-// A schema as an answer holds it.
-struct Answer {
-  std::string schema;
-  std::vector<Reference> references;
-};
 
 bool is_success(long status) { return status >= 200 && status < 300; }
 
@@ -39,86 +23,6 @@ std::string escape(std::string_view text) {
   std::string copy(escaped == nullptr ? "" : escaped);
   curl_free(escaped);
   return copy;
-}
-
-// Text from outside, cut and without controls, for a log line.
-std::string excerpt(std::string_view text) {
-  std::string out(text.substr(0, 200));
-  std::replace_if(
-      out.begin(), out.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
-  return out;
-}
-
-// The registry's own words for an error: {"error_code":40403,"message":"Schema not found"}.
-std::string error_message(const Reply& reply) {
-  boost::system::error_code fault;
-  const json::value value = json::parse(reply.body, fault);
-  std::string text = "status " + std::to_string(reply.status);
-  if (fault || !value.is_object()) return text + ", no error of a registry: is the base URL right?";
-  const json::object& object = value.get_object();
-  if (const json::value* code = object.if_contains("error_code"); code && code->is_int64()) {
-    text += ", error " + std::to_string(code->get_int64());
-  }
-  if (const json::value* message = object.if_contains("message"); message && message->is_string()) {
-    text += ": " + excerpt(message->get_string());
-  }
-  return text;
-}
-
-Error nonsense(std::string_view what) {
-  return {ErrorCode::kUnavailable, "the schema registry's answer makes no sense",
-          std::string(what)};
-}
-
-Result<json::object> parse_object(std::string_view body) {
-  boost::system::error_code fault;
-  json::value value = json::parse(body, fault);
-  if (fault) return nonsense("it is not JSON: " + excerpt(body));
-  if (!value.is_object()) return nonsense("it is no JSON object: " + excerpt(body));
-  return std::move(value.get_object());
-}
-
-std::optional<std::string> text_of(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || !value->is_string()) return std::nullopt;
-  return std::string(value->get_string());
-}
-
-std::optional<std::int64_t> number_of(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || !value->is_int64()) return std::nullopt;
-  return value->get_int64();
-}
-
-std::optional<SchemaId> id_of(const json::object& object) {
-  const std::optional<std::int64_t> id = number_of(object, "id");
-  if (!id || *id < 0 || *id > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
-  return SchemaId(static_cast<std::int32_t>(*id));
-}
-
-Result<Answer> parse_schema(std::string_view body) {
-  Result<json::object> object = parse_object(body);
-  if (!object.ok()) return std::move(object).error();
-  if (const std::optional<std::string> type = text_of(*object, "schemaType");
-      type && *type != "AVRO") {
-    return Error{ErrorCode::kInvalidArgument,
-                 "it is a schema of type " + excerpt(*type) + ", not AVRO"};
-  }
-  std::optional<std::string> schema = text_of(*object, "schema");
-  if (!schema) return nonsense("no \"schema\" in it: " + excerpt(body));
-  Answer answer{.schema = *std::move(schema), .references = {}};
-  const json::value* references = object->if_contains("references");
-  if (references == nullptr || references->is_null()) return answer;
-  if (!references->is_array()) return nonsense("\"references\" is no array");
-  for (const json::value& row : references->get_array()) {
-    const json::object* reference = row.if_object();
-    if (reference == nullptr) return nonsense("a reference is no object");
-    std::optional<std::string> subject = text_of(*reference, "subject");
-    const std::optional<std::int64_t> version = number_of(*reference, "version");
-    if (!subject || !version) return nonsense("a reference without subject or version");
-    answer.references.push_back({*std::move(subject), *version});
-  }
-  return answer;
 }
 
 class CurlClient final : public Client {
@@ -166,7 +70,8 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
       }
       last = Error{ErrorCode::kUnavailable,
                    "the schema registry answers with status " + std::to_string(status),
-                   endpoints_[index].url + std::string(path) + ": " + error_message(*reply)};
+                   endpoints_[index].url + std::string(path) + ": " +
+                       describe_refusal(reply->status, reply->body)};
     } else {
       if (reply.error().code != ErrorCode::kUnavailable || stop.stop_requested()) return reply;
       last = std::move(reply).error();
@@ -176,7 +81,7 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
 }
 
 Error error_of(const Reply& reply, std::string_view what) {
-  const std::string said = error_message(reply);
+  const std::string said = describe_refusal(reply.status, reply.body);
   const std::string about(what);
   switch (reply.status) {
     case 401:
@@ -223,7 +128,7 @@ Result<SchemaText> CurlClient::text_of_schema(std::string_view body, std::string
     }
     return error;
   };
-  Result<Answer> answer = parse_schema(body);
+  Result<SchemaAnswer> answer = parse_schema_answer(body);
   if (!answer.ok()) return about(std::move(answer).error());
   SchemaText text{.schema = std::move(answer->schema)};
   Seen seen;
@@ -253,7 +158,7 @@ Status CurlClient::resolve(const std::vector<Reference>& references, Seen& seen,
                              std::to_string(reference.version) + "?deleted=true";
     Result<std::string> body = get(path, "the reference " + name, stop);
     if (!body.ok()) return std::move(body).error();
-    Result<Answer> answer = parse_schema(*body);
+    Result<SchemaAnswer> answer = parse_schema_answer(*body);
     if (!answer.ok()) return std::move(answer).error();
     if (Status done = resolve(answer->references, seen, text, stop); !done.ok()) return done;
     place->second = true;
@@ -274,11 +179,7 @@ Result<SchemaId> CurlClient::register_schema(std::string_view subject, std::stri
   Result<Reply> reply = call("/subjects/" + escape(subject) + "/versions", &body, {});
   if (!reply.ok()) return std::move(reply).error();
   if (!is_success(reply->status)) return error_of(*reply, "subject '" + excerpt(subject) + "'");
-  Result<json::object> object = parse_object(reply->body);
-  if (!object.ok()) return std::move(object).error();
-  const std::optional<SchemaId> id = id_of(*object);
-  if (!id) return nonsense("no \"id\" in it: " + excerpt(reply->body));
-  return *id;
+  return parse_id_answer(reply->body);
 }
 
 Result<SubjectVersion> CurlClient::fetch_version(std::string_view subject, int version,
@@ -291,30 +192,17 @@ Result<SubjectVersion> CurlClient::fetch_version(std::string_view subject, int v
       get("/subjects/" + escape(subject) + "/versions/" + number + (latest ? "" : "?deleted=true"),
           what, stop);
   if (!body.ok()) return std::move(body).error();
-  Result<json::object> object = parse_object(*body);
-  if (!object.ok()) return std::move(object).error();
-  const std::optional<SchemaId> id = id_of(*object);
-  const std::optional<std::int64_t> given = number_of(*object, "version");
-  if (!id || !given || *given < 1 || *given > std::numeric_limits<int>::max()) {
-    return nonsense("no id or version: " + excerpt(*body));
-  }
+  const Result<VersionAnswer> answer = parse_version_answer(*body);
+  if (!answer.ok()) return answer.error();
   Result<SchemaText> text = text_of_schema(*body, what, stop);
   if (!text.ok()) return std::move(text).error();
-  return SubjectVersion{*id, static_cast<int>(*given), *std::move(text)};
+  return SubjectVersion{answer->id, answer->version, *std::move(text)};
 }
 
 Result<std::vector<std::string>> CurlClient::types() {
   Result<std::string> body = get("/schemas/types", "the list of schema types", {});
   if (!body.ok()) return std::move(body).error();
-  boost::system::error_code fault;
-  const json::value value = json::parse(*body, fault);
-  if (fault || !value.is_array()) return nonsense("no JSON array: " + excerpt(*body));
-  std::vector<std::string> names;
-  for (const json::value& name : value.get_array()) {
-    if (!name.is_string()) return nonsense("a schema type is no string");
-    names.emplace_back(name.get_string());
-  }
-  return names;
+  return parse_types_answer(*body);
 }
 
 Status CurlClient::check() {
