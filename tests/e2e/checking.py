@@ -154,6 +154,10 @@ class Watcher:
         with self._polling:
             yield
 
+    def wait(self, seconds):
+        """Goes on watching for so long, or until it has caught a lie."""
+        self._thread.join(seconds)
+
     def fell(self):
         """Whether ready was true and is, or was, false after that."""
         said = [ready for _, ready, _ in self.changes]

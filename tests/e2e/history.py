@@ -81,7 +81,8 @@ class Writer:
         self.chance = random.Random(seed)
         self.numbers = range(first, first + keys)
         self.tombstones = tombstones
-        self.producer = producer or topic.kafka.new_producer()
+        # Small batches, as Java's producers make them: a consumer can take one only as a whole.
+        self.producer = producer or topic.kafka.new_producer(**{"batch.size": 16_384})
         self.partitions = partitions or topic.partitions
         self.written = 0
         self.faults = []
