@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -68,12 +69,12 @@ class FeedTest : public ::testing::TestWithParam<std::size_t> {
     producer_ = *std::move(producer);
   }
 
-  void start_feed(const std::string& brokers, const std::string& topic = "users") {
+  void start_feed(const std::string& brokers, FeedOptions options = {}) {
+    const std::string topic = "users";
     applier_ = std::make_unique<Applier>(
         *schemas_,
         std::vector<Target>{{"all", store_.get(), [](std::string_view) { return true; }}},
         std::vector<std::string>{topic});
-    FeedOptions options;
     options.consumer = {
         .brokers = brokers, .group_id = "test", .topics = {topic}, .properties = {}};
     options.discovery_interval = 100ms;
@@ -97,6 +98,11 @@ class FeedTest : public ::testing::TestWithParam<std::size_t> {
     std::optional<Bytes> bytes;
     if (text) bytes = Bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
     ASSERT_TRUE(producer_->produce("users", key, bytes).ok());
+  }
+
+  PartitionStatus partition() const {
+    const FeedStatus status = feed_->status();
+    return status.partitions.empty() ? PartitionStatus{} : status.partitions[0];
   }
 
   std::uint64_t records() const { return store_->counts().records; }
@@ -279,6 +285,133 @@ TEST_P(FeedTest, EndsWhileARecordWaits) {
   }));
   feed_.reset();
   SUCCEED() << "held messages went before the handle";
+}
+
+TEST_P(FeedTest, ReadyFallsWhenKafkaIsNotHeardAndComesBack) {
+  start_broker(2);
+  produce("a", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap(), {.max_staleness = 500ms});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  broker_->set_down();
+  ASSERT_TRUE(wait_for([this] { return !feed_->ready(); }));
+  const FeedStatus status = feed_->status();
+  ASSERT_FALSE(status.reasons.empty());
+  EXPECT_NE(status.reasons.back().find("readiness.max_staleness"), std::string::npos)
+      << status.reasons.back();
+  EXPECT_GT(status.partitions[0].lag_seconds, 0.5);
+  EXPECT_EQ(records(), 1u) << "what is held is kept";
+  broker_->set_up();
+  EXPECT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_TRUE(wait_for([this] { return feed_->status().reasons.empty(); }));
+}
+
+TEST_P(FeedTest, AnIdleTopicIsNotStale) {
+  start_broker(2);
+  start_feed(broker_->bootstrap(), {.max_staleness = 60s});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  // Older than a second only if nobody asked any more.
+  const auto end = std::chrono::steady_clock::now() + 3s;
+  double oldest = 0;
+  ASSERT_TRUE(wait_for([&] {
+    oldest = std::max(oldest, partition().lag_seconds);
+    return std::chrono::steady_clock::now() > end;
+  }));
+  EXPECT_TRUE(wait_for([this] { return partition().lag_seconds < 1.5; }));
+  EXPECT_TRUE(feed_->ready());
+}
+
+TEST_P(FeedTest, StopsAtABadRecordWhenItIsTold) {
+  start_broker(1);
+  produce("good", value(schema_, "x"));
+  produce("bad", "garbage");
+  produce("behind", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap(), {.on_bad_record = OnBadRecord::kStop});
+  ASSERT_TRUE(wait_for([this] { return partition().stage == PartitionStage::kStopped; }));
+  EXPECT_EQ(partition().position, Offset(1));
+  EXPECT_FALSE(feed_->ready());
+  EXPECT_NE(feed_->status().reasons[0].find("bad record, offset 1"), std::string::npos);
+  EXPECT_EQ(records(), 1u);
+  EXPECT_EQ(applier_->totals().bad[static_cast<std::size_t>(BadCause::kBadMagic)], 1u);
+}
+
+TEST_P(FeedTest, ADeadLetterHoldsThePositionUntilItIsAcknowledged) {
+  start_broker(1);
+  ASSERT_TRUE(broker_->create_topic({"dead", 1}).ok());
+  rd_kafka_mock_topic_set_error(broker_->raw(), "dead", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  produce("good", value(schema_, "x"));
+  produce("bad", "garbage");
+  produce("bad too", "more garbage");
+  produce("behind", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap(),
+             {.on_bad_record = OnBadRecord::kDeadLetter, .dead_letter_topic = "dead"});
+  ASSERT_TRUE(wait_for([this] {
+    const auto letters = feed_->status().dead_letters;
+    return letters->waiting == 2 && !letters->error.empty();
+  }));
+  EXPECT_EQ(records(), 2u) << "what is behind is served";
+  EXPECT_EQ(partition().position, Offset(1)) << "but the position stays";
+  EXPECT_FALSE(feed_->ready());
+  EXPECT_NE(feed_->status().reasons.back().find("'dead'"), std::string::npos);
+
+  rd_kafka_mock_topic_set_error(broker_->raw(), "dead", RD_KAFKA_RESP_ERR_NO_ERROR);
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(partition().position, Offset(4));
+  EXPECT_EQ(feed_->status().dead_letters->waiting, 0u);
+  EXPECT_EQ(feed_->status().dead_letters->acknowledged, 2u);
+  EXPECT_EQ(applier_->totals().bad[static_cast<std::size_t>(BadCause::kBadMagic)], 2u);
+
+  auto reader = kafka::Consumer::create(
+      {.brokers = broker_->bootstrap(), .group_id = "read", .topics = {"dead"}, .properties = {}});
+  ASSERT_TRUE(reader.ok());
+  const kafka::TopicPartitionOffset from{{0, Partition(0)}, Offset(0)};
+  ASSERT_TRUE((*reader)->assign(0, {&from, 1}).ok());
+  std::set<std::string> keys;
+  kafka::Batch batch;
+  ASSERT_TRUE(wait_for([&] {
+    (*reader)->poll(0, 50ms, 10, batch);
+    for (const kafka::Message& message : batch.messages()) {
+      if (message.key) keys.emplace(message.key->begin(), message.key->end());
+    }
+    return keys.size() == 2;
+  }));
+  EXPECT_EQ(keys, (std::set<std::string>{"bad", "bad too"}));
+}
+
+TEST_P(FeedTest, MoreDeadLettersThanAreKeptInMemoryLoseNone) {
+  start_broker(1);
+  ASSERT_TRUE(broker_->create_topic({"dead", 1}).ok());
+  constexpr int kBad = 5000;
+  for (int i = 0; i < kBad; ++i) produce("bad" + std::to_string(i), "garbage");
+  produce("good", value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap(),
+             {.on_bad_record = OnBadRecord::kDeadLetter, .dead_letter_topic = "dead"});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(feed_->status().dead_letters->acknowledged, std::uint64_t{kBad});
+  EXPECT_EQ(partition().position, Offset(kBad + 1));
+  EXPECT_EQ(records(), 1u);
+}
+
+TEST_P(FeedTest, GoesOnFromWhereASnapshotEnds) {
+  start_broker(2);
+  for (int i = 0; i < 1000; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap());
+  ASSERT_TRUE(wait_for([this] { return feed_->ready() && feed_->resume_point().has_value(); }));
+  const ResumePoint point = *feed_->resume_point();
+  ASSERT_EQ(point.partitions.size(), 2u);
+  ASSERT_FALSE(point.topic_ids[0].empty());
+  feed_.reset();
+  produce("k1", std::nullopt);
+  produce("new", value(schema_, "y"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  // The mock broker knows no DescribeConfigs: nobody can say how long tombstones stay.
+  start_feed(broker_->bootstrap(), {.restore = [point] { return point; }});
+  ASSERT_TRUE(wait_for([this] { return !feed_->status().reasons.empty(); }));
+  EXPECT_FALSE(feed_->ready());
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, FeedTest, ::testing::Values(1, 3));

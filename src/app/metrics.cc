@@ -64,8 +64,8 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
 
 std::string Service::metrics_text() const {
   metrics::Page page;
-  add_feed(page, feed_->status());
-  add_totals(page, applier_->totals());
+  add_feed(page, pipeline_->feed().status());
+  add_totals(page, pipeline_->applier().totals());
 
   api::RecordsCounts answers;
   for (const RouteRow& route : routes_) {
@@ -86,14 +86,14 @@ std::string Service::metrics_text() const {
   page.add("requests_total", {}, number(requests));
   page.add("requests_miss", {}, number(answers.misses));
 
-  const registry::SchemaCacheCounts schemas = schemas_->counts();
+  const registry::SchemaCacheCounts schemas = pipeline_->schemas().counts();
   page.add("push_cache_registry_requests_total", {}, number(schemas.requests_total));
   page.add("push_cache_registry_errors_total", {}, number(schemas.errors_total));
   page.add("push_cache_registry_schemas", {}, number(schemas.known));
   page.add("push_cache_registry_schemas_waiting", {}, number(schemas.waiting));
   page.add("push_cache_registry_schemas_failed", {}, number(schemas.failed));
 
-  for (const StoreRow& row : stores_) {
+  for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     const store::Counts counts = row.store->counts();
     page.add("push_cache_records_total", {row.name}, number(counts.records));
     page.add("push_cache_store_bytes", {row.name}, number(counts.bytes));

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "base/log.h"
-#include "store/memory_store.h"
-
 namespace push_cache::app {
 
 Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
@@ -13,110 +10,45 @@ Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
   const unsigned loops = config.webservice.threads != 0
                              ? config.webservice.threads
                              : std::max(std::thread::hardware_concurrency(), 1u);
-  if (Status done = service->make_stores(); !done.ok()) return std::move(done).error();
-  if (Status done = service->make_schemas(); !done.ok()) return std::move(done).error();
+  auto pipeline = Pipeline::create(config);
+  if (!pipeline.ok()) return std::move(pipeline).error();
+  service->pipeline_ = *std::move(pipeline);
   service->make_routes(loops);
-  // Made before the ports open (its errors are the operator's), although they have to wait for it.
-  if (Status done = service->start_feed(); !done.ok()) return std::move(done).error();
+  // Begun before the ports open (its errors are the operator's), although they have to wait for it.
+  if (Status done = service->pipeline_->start(); !done.ok()) return std::move(done).error();
+  service->gate_.watch(&service->pipeline_->feed());
   if (Status done = service->start_servers(loops); !done.ok()) return std::move(done).error();
-  if (config.startup_checks.enabled) service->check_registry();
+  if (config.startup_checks.enabled) service->pipeline_->check_registry();
   return service;
 }
 
 Service::~Service() {
-  registry_check_.request_stop();
   gate_.watch(nullptr);
   opened_health_server_.store(nullptr, std::memory_order_release);
   health_server_.reset();
   api_server_.reset();
-  feed_.reset();
-  schemas_.reset();  // before the applier, which its listener speaks to
-}
-
-Status Service::make_stores() {
-  for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
-    const config::Store& store = config_.cache.stores[i];
-    if (store.type != config::StoreType::kInMemory) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "cache.stores[" + std::to_string(i) + "] ('" + store.name +
-                       "'): this version has no store of type redis; use in_memory"};
-    }
-    const auto lists = [&store](const config::Route& route) {
-      return route.store == store.name && route.list;
-    };
-    const auto& routes = config_.cache.routes;
-    stores_.push_back({store.name, store::make_memory_store(
-                                       {.ordered = std::any_of(routes.begin(), routes.end(), lists),
-                                        .bytes_max = store.memory_max_bytes})});
-  }
-  return {};
-}
-
-registry::ClientOptions Service::registry_options() const {
-  const config::SchemaRegistry& registry = config_.kafka.registry;
-  return {.url = registry.url,
-          .username = registry.username,
-          .password = registry.password,
-          .bearer_token = registry.token,
-          .ca_file = registry.ca_file,
-          .total_timeout = registry.timeout};
-}
-
-Status Service::make_schemas() {
-  auto client = registry::Client::create(registry_options());
-  if (!client.ok()) return std::move(client).error();
-  client_ = *std::move(client);
-  registry::SchemaCacheOptions options;
-  options.plan.logical_types = config_.json.logical_types == config::LogicalTypes::kReadable
-                                   ? avro::LogicalTypes::kReadable
-                                   : avro::LogicalTypes::kNumbers;
-  schemas_ = std::make_unique<registry::SchemaCache>(*client_, options);
-
-  std::vector<ingest::Target> targets;
-  for (std::size_t i = 0; i < stores_.size(); ++i) {
-    const std::vector<std::string>& patterns = config_.cache.stores[i].schemas;
-    targets.push_back(
-        {stores_[i].name, stores_[i].store.get(), [patterns](std::string_view full_name) {
-           return patterns.empty() ||
-                  std::any_of(patterns.begin(), patterns.end(),
-                              [full_name](const std::string& pattern) {
-                                return config::schema_matches(pattern, full_name);
-                              });
-         }});
-  }
-  applier_ = std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
-  schemas_->on_resolved([this](SchemaId id) {
-    const auto& wanted = config_.kafka.preload_schemas;
-    if (std::find(wanted.begin(), wanted.end(), id.value) == wanted.end()) return;
-    if (const registry::SchemaEntry* schema = schemas_->find(id)) applier_->announce(*schema);
-  });
-  for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
-  return {};
 }
 
 void Service::make_routes(unsigned loops) {
+  ingest::Applier* const applier = &pipeline_->applier();
   for (const config::Route& route : config_.cache.routes) {
-    const auto store = static_cast<std::size_t>(
-        std::find_if(stores_.begin(), stores_.end(),
-                     [&route](const StoreRow& row) { return row.name == route.store; }) -
-        stores_.begin());
+    const std::size_t store = pipeline_->store_index(route.store);
     const std::string path = config_.webservice.prefix + route.path;
     RouteRow row;
     row.path = route.path;
     row.store = route.store;
     row.records = std::make_unique<api::Records>(api::RecordsOptions{
         .path = path,
-        .store = stores_[store].store.get(),
-        .schemas = schemas_.get(),
+        .store = pipeline_->stores()[store].store.get(),
+        .schemas = &pipeline_->schemas(),
         .gate = &gate_,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .serve_while_loading = config_.webservice.serve_while_loading,
         .writes = config_.cache.writes == config::Writes::kLocal,
         .list = route.list,
         .key_from_body = route.key_from_body,
-        .writable = [applier = applier_.get(), store] { return applier->schemas_of(store); },
-        .key_field = [applier =
-                          applier_.get()](SchemaId id) { return applier->key_fields().field(id); },
+        .writable = [applier, store] { return applier->schemas_of(store); },
+        .key_field = [applier](SchemaId id) { return applier->key_fields().field(id); },
         .loops = loops});
     router_.add(path, *row.records);
     if (!route.key_from_body.empty()) {
@@ -154,48 +86,6 @@ Status Service::start_servers(unsigned loops) {
   return {};
 }
 
-Status Service::start_feed() {
-  std::vector<store::Store*> stores;
-  for (const StoreRow& row : stores_) stores.push_back(row.store.get());
-  ingest::FeedOptions options;
-  options.consumer = {.brokers = config_.kafka.brokers,
-                      .group_id = config_.kafka.group_id,
-                      .topics = config_.kafka.topics,
-                      .properties = config_.kafka.properties};
-  options.metadata_timeout = config_.kafka.fetch_metadata_timeout;
-  auto feed = ingest::Feed::start(options, *applier_, std::move(stores));
-  if (!feed.ok()) return std::move(feed).error();
-  feed_ = *std::move(feed);
-  gate_.watch(feed_.get());
-  return {};
-}
-
-// Tells an operator of a registry that does not answer before the first record needs it. It never
-// ends the start: the registry may come later.
-void Service::check_registry() {
-  registry_check_ = std::jthread([this](const std::stop_token& stop) {
-    registry::ClientOptions options = registry_options();
-    options.total_timeout = config_.startup_checks.timeout;
-    const auto client = registry::Client::create(options);
-    if (!client.ok()) return;  // `make_schemas` has said it
-    for (std::uint32_t attempt = 1; !stop.stop_requested(); ++attempt) {
-      const Status answer = (*client)->check();
-      if (answer.ok()) {
-        log("app").info("the schema registry answers");
-        return;
-      }
-      if (attempt == config_.startup_checks.fails + 1) {
-        log("app").warn("startup check: {}; records with schemas not known yet will wait",
-                        answer.error().describe());
-        return;
-      }
-      for (int i = 0; i < 10 && !stop.stop_requested(); ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      }
-    }
-  });
-}
-
 std::string Service::api_url() const {
   return "http://" + api_server_->address() + config_.webservice.prefix;
 }
@@ -206,8 +96,8 @@ std::string Service::health_url() const {
 
 std::vector<std::string> Service::not_ready_reasons() const {
   if (stopping_) return {"stopping"};
-  std::vector<std::string> reasons = feed_->status().reasons;
-  for (const StoreRow& row : stores_) {
+  std::vector<std::string> reasons = pipeline_->feed().status().reasons;
+  for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     if (const Status health = row.store->health(); !health.ok()) {
       reasons.push_back("store '" + row.name + "': " + health.error().public_text);
     }

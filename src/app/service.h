@@ -1,4 +1,4 @@
-// The service: every part of it, wired together.
+// The service: the way from Kafka to the stores, and what answers from them, wired together.
 #pragma once
 
 #include <atomic>
@@ -6,20 +6,16 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "api/records.h"
+#include "app/pipeline.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "health/health.h"
 #include "http/router.h"
 #include "http/server.h"
-#include "ingest/applier.h"
 #include "ingest/feed.h"
-#include "registry/client.h"
-#include "registry/schema_cache.h"
-#include "store/store.h"
 
 namespace push_cache::app {
 
@@ -36,8 +32,8 @@ class Service {
   std::string api_url() const;     // "http://127.0.0.1:8080/api"
   std::string health_url() const;  // "http://127.0.0.1:8079/hams"
 
-  ingest::FeedStatus feed_status() const { return feed_->status(); }
-  std::uint64_t records_applied() const { return applier_->totals().records; }
+  ingest::FeedStatus feed_status() const { return pipeline_->feed().status(); }
+  std::uint64_t records_applied() const { return pipeline_->applier().totals().records; }
   bool ready() const { return gate_.ready(); }
   std::vector<std::string> not_ready_reasons() const;
   std::string status_json() const;
@@ -54,6 +50,7 @@ class Service {
       const ingest::Feed* feed = feed_.load(std::memory_order_acquire);
       return feed != nullptr && feed->ready();
     }
+    // Closed for good with nullptr.
     void watch(const ingest::Feed* feed) { feed_.store(feed, std::memory_order_release); }
 
    private:
@@ -67,10 +64,6 @@ class Service {
    private:
     api::Records& records_;
   };
-  struct StoreRow {
-    std::string name;
-    std::unique_ptr<store::Store> store;
-  };
   struct RouteRow {
     std::string path;  // as configured, without the API's prefix
     std::string store;
@@ -79,31 +72,21 @@ class Service {
   };
 
   explicit Service(const config::Config& config) : config_(config) {}
-  registry::ClientOptions registry_options() const;
-  Status make_stores();
-  Status make_schemas();
   void make_routes(unsigned loops);
   Status start_servers(unsigned loops);
-  Status start_feed();
-  void check_registry();
 
   const config::Config config_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> stopping_ = false;
   FeedGate gate_;
   // In the order of use: what is further down uses what is above, and goes first.
-  std::vector<StoreRow> stores_;
-  std::unique_ptr<registry::Client> client_;
-  std::unique_ptr<registry::SchemaCache> schemas_;
-  std::unique_ptr<ingest::Applier> applier_;
+  std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;
   http::Router router_;
   std::unique_ptr<health::Handler> health_;
-  std::unique_ptr<ingest::Feed> feed_;
   std::unique_ptr<http::Server> api_server_;
   std::unique_ptr<http::Server> health_server_;
   std::atomic<const http::Server*> opened_health_server_ = nullptr;
-  std::jthread registry_check_;
 };
 
 }  // namespace push_cache::app

@@ -33,19 +33,19 @@ json::object records_json(const ingest::Totals& totals) {
 }  // namespace
 
 std::string Service::status_json() const {
-  const ingest::FeedStatus feed = feed_->status();
+  const ingest::FeedStatus feed = pipeline_->feed().status();
   const std::vector<std::string> reasons = not_ready_reasons();
   json::array partitions;
   for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
   json::array waiting;
-  for (const registry::Waiting& one : schemas_->waiting()) {
+  for (const registry::Waiting& one : pipeline_->schemas().waiting()) {
     waiting.push_back({{"schema_id", one.id.value},
                        {"state", one.kind == registry::StateKind::kFailed ? "failed" : "waiting"},
                        {"attempts", one.attempts},
                        {"error", one.last_error}});
   }
   json::array stores;
-  for (const StoreRow& row : stores_) {
+  for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     const store::Counts counts = row.store->counts();
     const store::MemoryUse memory = row.store->memory();
     const Status health = row.store->health();
@@ -87,10 +87,10 @@ std::string Service::status_json() const {
         {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
         {"partitions", std::move(partitions)}}},
       {"load",
-       {{"records_total", applier_->totals().records},
+       {{"records_total", pipeline_->applier().totals().records},
         {"records_per_second", feed.records_per_second},
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
-      {"records", records_json(applier_->totals())},
+      {"records", records_json(pipeline_->applier().totals())},
       {"registry", {{"waiting", std::move(waiting)}}},
       {"stores", std::move(stores)},
       {"routes", std::move(routes)}};

@@ -98,8 +98,8 @@ void Applier::log_bad(BadCause cause, const Incoming& record, std::string_view d
     ++budget.suppressed;
     return;
   }
-  log("ingest").warn("skipped a record ({}) at {}/{}@{}: {}{}", to_string(cause),
-                     topics_[record.topic], record.partition.value, record.offset.value, detail,
+  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(cause), topics_[record.topic],
+                     record.partition.value, record.offset.value, detail,
                      budget.suppressed == 0
                          ? std::string()
                          : "; " + std::to_string(budget.suppressed) + " more since the last line");

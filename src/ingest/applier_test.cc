@@ -66,12 +66,13 @@ class ApplierTest : public ::testing::Test {
     return record;
   }
 
-  // Applies, waiting for schemas as the feed does.
+  // Applies, waiting for schemas and counting what is bad as the feed does.
   Outcome apply(std::optional<std::string_view> key, std::optional<std::string_view> value) {
     const Incoming record = incoming(key, value);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     for (;;) {
       const Outcome outcome = lane_.apply(record);
+      if (outcome == Outcome::kBad) lane_.count_bad(record);
       if (outcome != Outcome::kWaitsForSchema || std::chrono::steady_clock::now() > deadline) {
         return outcome;
       }
@@ -126,7 +127,7 @@ TEST_F(ApplierTest, ARecordGoesToEveryStoreThatTakesItsSchema) {
 
 TEST_F(ApplierTest, ATombstoneRemovesFromEveryStoreAndAnEmptyValueFromNone) {
   ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
-  EXPECT_EQ(apply("a1", ""), Outcome::kDone);
+  EXPECT_EQ(apply("a1", ""), Outcome::kBad);
   EXPECT_EQ(bad(BadCause::kTruncated), 1u);
   EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
   EXPECT_EQ(apply("a1", std::nullopt), Outcome::kDone);
@@ -147,13 +148,13 @@ TEST_F(ApplierTest, PutAndTombstoneOfOneKeyInBothOrders) {
 
 TEST_F(ApplierTest, BadRecordsAreCountedByCauseAndLeaveTheLastGoodValue) {
   ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
-  EXPECT_EQ(apply(std::nullopt, wire(1, kUserDatum)), Outcome::kDone);
-  EXPECT_EQ(apply("\xff\xfe", wire(1, kUserDatum)), Outcome::kDone);
-  EXPECT_EQ(apply("a1", "{\"id\":1}"), Outcome::kDone);
-  EXPECT_EQ(apply("a1", std::string_view("\0\0\0", 3)), Outcome::kDone);
-  EXPECT_EQ(apply("a1", wire(1, "\x04")), Outcome::kDone);
-  EXPECT_EQ(apply("a1", wire(1, kUserDatum + "left over")), Outcome::kDone);
-  EXPECT_EQ(apply("a1", wire(5, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply(std::nullopt, wire(1, kUserDatum)), Outcome::kBad);
+  EXPECT_EQ(apply("\xff\xfe", wire(1, kUserDatum)), Outcome::kBad);
+  EXPECT_EQ(apply("a1", "{\"id\":1}"), Outcome::kBad);
+  EXPECT_EQ(apply("a1", std::string_view("\0\0\0", 3)), Outcome::kBad);
+  EXPECT_EQ(apply("a1", wire(1, "\x04")), Outcome::kBad);
+  EXPECT_EQ(apply("a1", wire(1, kUserDatum + "left over")), Outcome::kBad);
+  EXPECT_EQ(apply("a1", wire(5, kUserDatum)), Outcome::kBad);
   EXPECT_EQ(bad(BadCause::kNullKey), 1u);
   EXPECT_EQ(bad(BadCause::kBadKey), 1u);
   EXPECT_EQ(bad(BadCause::kBadMagic), 1u);
@@ -184,7 +185,7 @@ TEST_F(ApplierTest, KeysInTheWireFormat) {
   EXPECT_EQ(datum(*users_, "42"), kUserDatum);
   EXPECT_EQ(apply(wire(4, "\x54"), std::nullopt), Outcome::kDone);
   EXPECT_EQ(datum(*users_, "42"), std::nullopt);
-  EXPECT_EQ(apply(wire(1, kUserDatum), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply(wire(1, kUserDatum), wire(1, kUserDatum)), Outcome::kBad);
   EXPECT_EQ(bad(BadCause::kBadKey), 1u) << "a record is no key";
 }
 
@@ -195,7 +196,7 @@ TEST_F(ApplierTest, GoodRecordsWithoutAStoreAreCountedApart) {
 }
 
 TEST_F(ApplierTest, AnOversizedKeyIsBad) {
-  EXPECT_EQ(apply(std::string(70'000, 'k'), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply(std::string(70'000, 'k'), wire(1, kUserDatum)), Outcome::kBad);
   EXPECT_EQ(bad(BadCause::kBadKey), 1u);
 }
 

@@ -27,19 +27,18 @@ Outcome ApplyLane::apply(const Incoming& record) {
 
   const Bytes value = *record.value;
   if (!value.empty() && value[0] != 0) {
-    return bad(BadCause::kBadMagic, record, "the value does not start with byte 0");
+    return bad(BadCause::kBadMagic, "the value does not start with byte 0");
   }
   if (value.size() < kWireHeaderBytes) {
-    return bad(BadCause::kTruncated, record, "the value is shorter than the 5 bytes of its header");
+    return bad(BadCause::kTruncated, "the value is shorter than the 5 bytes of its header");
   }
   const SchemaId id = wire_schema_id(value);
-  const registry::SchemaEntry* schema = route_ != nullptr && route_->schema->id == id
-                                            ? route_->schema
-                                            : find_schema(id, record, outcome);
+  const registry::SchemaEntry* schema =
+      route_ != nullptr && route_->schema->id == id ? route_->schema : find_schema(id, outcome);
   if (schema == nullptr) return outcome;
   const Bytes datum = value.subspan(kWireHeaderBytes);
   if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
-    return bad(BadCause::kUndecodable, record, valid.error().public_text);
+    return bad(BadCause::kUndecodable, valid.error().public_text);
   }
   if (route_ == nullptr || route_->schema != schema) take_route(*schema);
   return put(*key, datum, record);
@@ -60,12 +59,17 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
     // A value that can never fit is the record's fault; a store that is full refuses this key for
     // good (and is unhealthy from now on); anything else is the store's and passes.
     if (done.error().code == ErrorCode::kTooLarge) {
-      return bad(BadCause::kTooLarge, record, done.error().public_text);
+      return bad(BadCause::kTooLarge, done.error().public_text);
     }
     if (done.error().code != ErrorCode::kFull) return store_failed(std::move(done).error());
     full = std::move(done).error();
   }
-  if (full) return bad(BadCause::kStoreFull, record, full->public_text);
+  if (full) {
+    // No fault of the record's, and the store says so from now on: no policy for bad ones applies.
+    (void)bad(BadCause::kStoreFull, full->public_text);
+    count_bad(record);
+    return Outcome::kDone;
+  }
   if (route_->learning.load(std::memory_order_relaxed) &&
       !shared_.learned_keys().observe(*route_->schema, key, datum)) {
     route_->learning.store(false, std::memory_order_relaxed);
@@ -87,39 +91,38 @@ void ApplyLane::announce(std::span<const kafka::Message> messages) {
 
 std::optional<std::string_view> ApplyLane::key_text(const Incoming& record, Outcome& outcome) {
   if (!record.key) {
-    outcome = bad(BadCause::kNullKey, record, "the key is null");
+    outcome = bad(BadCause::kNullKey, "the key is null");
     return std::nullopt;
   }
   const Bytes raw = *record.key;
   std::string_view text(reinterpret_cast<const char*>(raw.data()), raw.size());
   if (has_wire_header(raw)) {
-    const registry::SchemaEntry* schema = find_schema(wire_schema_id(raw), record, outcome);
+    const registry::SchemaEntry* schema = find_schema(wire_schema_id(raw), outcome);
     if (schema == nullptr) return std::nullopt;
     auto decoded = avro::key_text(schema->schema, raw.subspan(kWireHeaderBytes));
     if (!decoded.ok()) {
-      outcome = bad(BadCause::kBadKey, record, decoded.error().public_text);
+      outcome = bad(BadCause::kBadKey, decoded.error().public_text);
       return std::nullopt;
     }
     key_ = *std::move(decoded);
     text = key_;
   } else if (!is_utf8(text)) {
-    outcome = bad(BadCause::kBadKey, record, "the key is not UTF-8");
+    outcome = bad(BadCause::kBadKey, "the key is not UTF-8");
     return std::nullopt;
   }
   if (text.size() > limits::kKeyBytesMax) {
-    outcome = bad(BadCause::kBadKey, record, "the key is longer than 64 KiB");
+    outcome = bad(BadCause::kBadKey, "the key is longer than 64 KiB");
     return std::nullopt;
   }
   return text;
 }
 
-const registry::SchemaEntry* ApplyLane::find_schema(SchemaId id, const Incoming& record,
-                                                    Outcome& outcome) {
+const registry::SchemaEntry* ApplyLane::find_schema(SchemaId id, Outcome& outcome) {
   registry::SchemaCache& schemas = shared_.schemas();
   if (const registry::SchemaEntry* known = schemas.find(id)) return known;
   const registry::State state = schemas.request(id);
   if (state.kind == registry::StateKind::kFailed) {
-    outcome = bad(BadCause::kSchemaFailed, record,
+    outcome = bad(BadCause::kSchemaFailed,
                   "schema " + std::to_string(id.value) + ": " + state.error.public_text);
     return nullptr;
   }
@@ -145,11 +148,16 @@ Outcome ApplyLane::tombstone(std::string_view key) {
   return Outcome::kDone;
 }
 
-Outcome ApplyLane::bad(BadCause cause, const Incoming& record, std::string_view detail) {
-  count(totals_.bad[static_cast<std::size_t>(cause)]);
+Outcome ApplyLane::bad(BadCause cause, std::string_view detail) {
+  bad_.cause = cause;
+  bad_.detail.assign(detail);
+  return Outcome::kBad;
+}
+
+void ApplyLane::count_bad(const Incoming& record) {
+  count(totals_.bad[static_cast<std::size_t>(bad_.cause)]);
   count(totals_.records);
-  shared_.log_bad(cause, record, detail);
-  return Outcome::kDone;
+  shared_.log_bad(bad_.cause, record, bad_.detail);
 }
 
 Outcome ApplyLane::store_failed(Error error) {

@@ -17,7 +17,8 @@
 namespace push_cache::ingest {
 
 enum class Outcome {
-  kDone,            // applied, or counted as bad: the next record may come
+  kDone,            // applied: the next record may come
+  kBad,             // it can't be applied, see `ApplyLane::bad`; nothing has changed
   kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is known
   kWaitsForStore,   // a store did not take it; apply it again later
 };
@@ -31,6 +32,14 @@ class ApplyLane {
   explicit ApplyLane(Applier& shared) : shared_(shared), totals_(shared.add_lane()) {}
 
   Outcome apply(const Incoming& record);
+  // After kBad: why.
+  struct Bad {
+    BadCause cause = BadCause::kNullKey;
+    std::string detail;
+  };
+  const Bad& bad() const { return bad_; }
+  // Counts and logs the record for which `apply` gave kBad. Call it once a record.
+  void count_bad(const Incoming& record);
   // After kWaitsForSchema: the id it waits for.
   SchemaId missing_schema() const { return missing_; }
   // After kWaitsForStore: why.
@@ -48,12 +57,12 @@ class ApplyLane {
   // The key's text, or nothing: then `outcome` says what to return.
   std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
   // The schema, or null: then `outcome` says what to return.
-  const registry::SchemaEntry* find_schema(SchemaId id, const Incoming& record, Outcome& outcome);
+  const registry::SchemaEntry* find_schema(SchemaId id, Outcome& outcome);
   // Makes the schema's route the current one.
   void take_route(const registry::SchemaEntry& schema);
   Outcome put(std::string_view key, Bytes datum, const Incoming& record);
   Outcome tombstone(std::string_view key);
-  Outcome bad(BadCause cause, const Incoming& record, std::string_view detail);
+  Outcome bad(BadCause cause, std::string_view detail);
   Outcome store_failed(Error error);
 
   Applier& shared_;
@@ -62,6 +71,7 @@ class ApplyLane {
   std::unordered_map<SchemaId, const Route*> routes_;
   SchemaId missing_{0};
   Error store_error_;
+  Bad bad_;
   std::string key_;                       // scratch for a decoded key
   std::vector<std::string_view> coming_;  // scratch for announced keys
 };

@@ -14,6 +14,12 @@ std::string_view to_string(PartitionStage stage) {
       return "waiting_for_store";
     case PartitionStage::kReloading:
       return "reloading";
+    case PartitionStage::kStopped:
+      return "stopped";
+    case PartitionStage::kWaitingForDeadLetters:
+      return "waiting_for_dead_letters";
+    case PartitionStage::kGone:
+      return "gone";
   }
   return "loading";
 }
@@ -23,10 +29,10 @@ std::optional<double> Board::first_ready_seconds() const {
   return first_ready_seconds_;
 }
 
-PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& marks) {
+PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from) {
   const std::lock_guard lock(mutex_);
   PartitionState& partition = states_.try_emplace(at, at).first->second;
-  begin(partition, marks);
+  begin(partition, marks, from);
   return partition;
 }
 
@@ -40,8 +46,23 @@ std::vector<const PartitionState*> Board::partitions() const {
   const std::lock_guard lock(mutex_);
   std::vector<const PartitionState*> out;
   out.reserve(states_.size());
-  for (const auto& [at, partition] : states_) out.push_back(&partition);
+  for (const auto& [at, partition] : states_) {
+    if (partition.stage != PartitionStage::kGone) out.push_back(&partition);
+  }
   return out;
+}
+
+void Board::condemn(const PartitionState& partition) {
+  const std::lock_guard lock(mutex_);
+  catch_up_.restart(partition.at);
+  judge();
+}
+
+void Board::remove(PartitionState& partition) {
+  const std::lock_guard lock(mutex_);
+  catch_up_.remove(partition.at);
+  partition.stage = PartitionStage::kGone;
+  judge();
 }
 
 void Board::restart(PartitionState& partition) {
@@ -53,7 +74,7 @@ void Board::restart(PartitionState& partition) {
 
 void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks) {
   const std::lock_guard lock(mutex_);
-  begin(partition, marks);
+  begin(partition, marks, marks.low);
 }
 
 void Board::go_on(PartitionState& partition) {
@@ -69,11 +90,14 @@ void Board::reached(PartitionState& partition, Offset position) {
   judge();
 }
 
-void Board::begin(PartitionState& partition, const kafka::Watermarks& marks) {
-  partition.position = marks.low.value;
+void Board::begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from) {
+  partition.position = from.value;
   partition.target = marks.high.value;
-  partition.stage = marks.low < marks.high ? PartitionStage::kLoading : PartitionStage::kCaughtUp;
-  catch_up_.add(partition.at, marks.low, marks.high);
+  partition.stage = from < marks.high ? PartitionStage::kLoading : PartitionStage::kCaughtUp;
+  partition.log_start = marks.low.value;
+  partition.end = marks.high.value;
+  partition.fresh_ns = now_ns();
+  catch_up_.add(partition.at, from, marks.high);
   judge();
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,17 +21,27 @@ namespace push_cache::ingest {
 enum class PartitionStage : std::uint8_t {
   kLoading,  // behind the end that was captured when it was found
   kCaughtUp,
-  kWaitingForSchema,  // its next record waits for a schema; other partitions go on
-  kWaitingForStore,   // its next record waits for a store
-  kReloading,         // its offsets were not in the log any more: emptied, to be read anew
+  kWaitingForSchema,       // its next record waits for a schema; other partitions go on
+  kWaitingForStore,        // its next record waits for a store
+  kReloading,              // its offsets were not in the log any more: emptied, to be read anew
+  kStopped,                // at a bad record, as the policy says (kafka.on_bad_record: stop)
+  kWaitingForDeadLetters,  // until some of those before are acknowledged
+  kGone,                   // its topic was made anew with fewer partitions; not among `partitions`
 };
 std::string_view to_string(PartitionStage stage);
 
-// One partition. After the board has made it, only its lane's thread writes; any may read.
+// One partition. After the board has made it, only its lane's thread writes, but for what the
+// discovery thread is said to write; any may read.
 struct PartitionState {
   explicit PartitionState(kafka::TopicPartition place) : at(place) {}
 
   const kafka::TopicPartition at;
+  // Written by the discovery thread: what the leader said last, and the moment (of steady_clock, in
+  // ns) of which all that was in the log then is applied; see Freshness.
+  std::atomic<std::int64_t> log_start = 0;
+  std::atomic<std::int64_t> end = 0;
+  std::atomic<std::int64_t> fresh_ns = 0;
+
   std::atomic<std::int64_t> position = 0;  // of the next record to apply; all before it are
   std::atomic<std::int64_t> target = 0;    // to be reached before this partition is caught up
   std::atomic<PartitionStage> stage = PartitionStage::kLoading;
@@ -43,16 +54,33 @@ class Board {
   explicit Board(std::size_t topics) : catch_up_(topics) {}
 
   // True once everything that was in the topics at the start is applied; false again from `restart`
-  // until the partition has reached its new target.
-  bool ready() const { return ready_.load(std::memory_order_seq_cst); }
+  // until the partition has reached its new target, and after the moment given to `stale_after`.
+  bool ready() const {
+    if (!ready_.load(std::memory_order_seq_cst)) return false;
+    const std::int64_t limit = stale_after_ns_.load(std::memory_order_relaxed);
+    return limit == kNever || now_ns() < limit;
+  }
+  // Whether it is ready but for the age of what it holds.
+  bool loaded() const { return ready_.load(std::memory_order_seq_cst); }
   // From the making of the board until it was ready the first time.
   std::optional<double> first_ready_seconds() const;
 
-  // A partition that was found, to be read from `marks.low`; one that is empty is caught up at
-  // once.
-  PartitionState& add(kafka::TopicPartition at, const kafka::Watermarks& marks);
+  // A partition that was found, to be read from `from` (not below `marks.low`); one that has
+  // nothing behind it is caught up at once.
+  PartitionState& add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from);
   // Every partition that `topic` has now was added.
   void topic_complete(std::uint32_t topic);
+  // From this moment on it is not ready: what it holds may be too old. kNever = no such moment.
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  void stale_after(std::int64_t steady_ns) { stale_after_ns_ = steady_ns; }
+  static std::int64_t now_ns() {
+    return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+  }
+  // Not ready from now on, until `begin_anew`: what is held of it is of a log that has gone. Its
+  // lane is still to be told.
+  void condemn(const PartitionState& partition);
+  // Its topic does not have it any more.
+  void remove(PartitionState& partition);
   // All partitions, in order.
   std::vector<const PartitionState*> partitions() const;
 
@@ -69,17 +97,18 @@ class Board {
   void restart(PartitionState& partition);
   // It is read anew, from `marks.low`.
   void begin_anew(PartitionState& partition, const kafka::Watermarks& marks);
-  // It waits, or goes on after it has waited.
+  // It waits (or is stopped), or goes on after that.
   void wait(PartitionState& partition, PartitionStage why) { partition.stage = why; }
   void go_on(PartitionState& partition);
 
  private:
   void reached(PartitionState& partition, Offset position);
-  void begin(PartitionState& partition, const kafka::Watermarks& marks);
+  void begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from);
   void judge();  // with mutex_
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_ = false;
+  std::atomic<std::int64_t> stale_after_ns_ = kNever;
   mutable std::mutex mutex_;  // guards what follows
   CatchUp catch_up_;
   std::map<kafka::TopicPartition, PartitionState> states_;  // nodes stay where they are

@@ -32,6 +32,14 @@ void CatchUp::restart(kafka::TopicPartition partition) {
   add(partition, Offset(0), Offset(std::numeric_limits<std::int64_t>::max()));
 }
 
+void CatchUp::remove(kafka::TopicPartition partition) {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return;
+  if (found->second.counts && found->second.behind) --behind_;
+  partitions_.erase(found);
+  note_caught_up();
+}
+
 bool CatchUp::caught_up(kafka::TopicPartition partition) const {
   const auto found = partitions_.find(partition);
   return found != partitions_.end() && !found->second.behind;

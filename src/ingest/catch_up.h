@@ -31,6 +31,9 @@ class CatchUp {
   // The partition has to be read anew and its target is not known yet: behind until `add`.
   void restart(kafka::TopicPartition partition);
 
+  // The partition is not there any more.
+  void remove(kafka::TopicPartition partition);
+
   bool caught_up() const { return complete_topics_ == topics_ && behind_ == 0; }
   bool caught_up(kafka::TopicPartition partition) const;
 

@@ -1,6 +1,9 @@
 #include "ingest/feed.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <limits>
 
 #include "base/log.h"
 
@@ -13,12 +16,20 @@ using std::chrono::steady_clock;
 // While brokers, topics or offsets are missing, discovery asks again this often.
 constexpr milliseconds kDiscoveryRetry{500};
 constexpr milliseconds kRateInterval{500};
+// Between two questions for the partitions' ends, and how long one may take.
+constexpr milliseconds kWatchInterval{1'000};
+constexpr milliseconds kWatchTimeout{2'000};
+constexpr Offset kEnd{std::numeric_limits<std::int64_t>::max()};
 // One broker's connection is one thread of librdkafka's: more lanes than this it cannot feed.
 constexpr unsigned kLanesMax = 8;
 
 // librdkafka's threads, which receive and decompress, need cores as well, and so does HTTP.
 std::size_t lanes_for_this_machine() {
   return std::clamp(std::thread::hardware_concurrency() / 2, 1u, kLanesMax);
+}
+
+std::int64_t system_ms() {
+  return std::chrono::system_clock::now().time_since_epoch() / milliseconds(1);
 }
 
 }  // namespace
@@ -32,12 +43,22 @@ Result<std::unique_ptr<Feed>> Feed::start(const FeedOptions& options, Applier& a
   if (!consumer) return std::move(consumer).error();
   std::unique_ptr<Feed> feed(new Feed(own, applier));
   feed->consumer_ = *std::move(consumer);
+  if (own.on_bad_record == OnBadRecord::kDeadLetter) {
+    auto letters = DeadLetters::create({.topic = own.dead_letter_topic,
+                                        .brokers = own.consumer.brokers,
+                                        .properties = own.consumer.properties});
+    if (!letters) return std::move(letters).error();
+    feed->dead_letters_ = *std::move(letters);
+  }
   feed->around_ = std::make_unique<LaneSurroundings>(LaneSurroundings{
       .consumer = *feed->consumer_,
       .applier = applier,
       .board = feed->board_,
       .stores = std::move(stores),
-      .ask_anew = [feed = feed.get()](PartitionState& partition) { feed->ask_anew(partition); }});
+      .on_bad_record = own.on_bad_record,
+      .dead_letters = feed->dead_letters_.get(),
+      .ask_anew = [feed = feed.get()](PartitionState& partition) { feed->ask_anew(partition); },
+      .look_again = [feed = feed.get()] { feed->look_again(); }});
   for (std::size_t i = 0; i < own.lanes; ++i) {
     feed->lanes_.push_back(std::make_unique<Lane>(*feed->around_, i));
   }
@@ -46,7 +67,11 @@ Result<std::unique_ptr<Feed>> Feed::start(const FeedOptions& options, Applier& a
 }
 
 Feed::Feed(const FeedOptions& options, Applier& applier)
-    : options_(options), applier_(applier), board_(options.consumer.topics.size()) {}
+    : options_(options),
+      applier_(applier),
+      board_(options.consumer.topics.size()),
+      present_(options.consumer.topics.size()),
+      topic_ids_(options.consumer.topics.size()) {}
 
 Feed::~Feed() {
   {
@@ -63,25 +88,59 @@ Feed::~Feed() {
 void Feed::ask_anew(const PartitionState& partition) {
   const std::lock_guard lock(mutex_);
   reload_wanted_.push_back(partition.at);
-  reload_signal_ = true;
+  look_signal_ = true;
+  wake_discovery_.notify_all();
+}
+
+void Feed::look_again() {
+  const std::lock_guard lock(mutex_);
+  look_signal_ = true;
   wake_discovery_.notify_all();
 }
 
 // --- the discovery thread ---
 
 void Feed::discovery_loop() {
+  if (options_.restore) resume_ = options_.restore();
+  if (resume_) {
+    for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+      resume_open_.insert(topic);
+    }
+  }
+  trusted_ = resume_open_.empty();
+  auto next_look = steady_clock::now();
   while (!stopping_) {
     bool complete = answer_reloads();
-    complete = discover() && complete;
-    const auto next =
-        steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
+    if (steady_clock::now() >= next_look) {
+      complete = discover() && complete;
+      next_look = steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
+    }
+    watch();
+    const auto now = steady_clock::now();
+    const auto next = std::min(next_look, now + watch_interval());
     std::unique_lock lock(mutex_);
-    while (!stopping_ && !reload_signal_ && steady_clock::now() < next) {
+    while (!stopping_ && !look_signal_ && steady_clock::now() < next) {
       wake_discovery_.wait_until(lock, std::min(next, rate_time_ + kRateInterval));
       update_rate();
     }
-    reload_signal_ = false;
+    if (look_signal_) {
+      look_signal_ = false;
+      // A complaint may be one of thousands: not more often than while something is missing.
+      next_look =
+          std::min(next_look, now + (reload_wanted_.empty() ? kDiscoveryRetry : milliseconds(0)));
+    }
   }
+}
+
+milliseconds Feed::watch_timeout() const {
+  const milliseconds most = std::min(kWatchTimeout, options_.metadata_timeout);
+  if (options_.max_staleness.count() == 0) return most;
+  return std::clamp(options_.max_staleness / 2, milliseconds(100), most);
+}
+
+milliseconds Feed::watch_interval() const {
+  if (options_.max_staleness.count() == 0) return kWatchInterval;
+  return std::clamp(options_.max_staleness / 4, milliseconds(50), kWatchInterval);
 }
 
 // Finds partitions that are new, and has them read. False when something is still missing.
@@ -92,18 +151,30 @@ bool Feed::discover() {
     if (stopping_) return true;
     if (!list_partitions(topic, fresh)) incomplete.insert(topic);
   }
+  check_incarnations();
   const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
   if (stopping_) return true;
   std::vector<kafka::PartitionWatermarks> good;
   for (const kafka::PartitionWatermarks& one : found) {
-    if (one.marks.ok()) {
-      log("ingest").info("{}: offsets {} to {}", name_of(one.at), one.marks->low.value,
-                         one.marks->high.value);
-      good.push_back(one);
-    } else {
+    if (!one.marks.ok()) {
       incomplete.insert(one.at.topic);
       set_problem(one.at.topic, one.marks.error().public_text);
     }
+  }
+  for (auto topic = resume_open_.begin(); topic != resume_open_.end();) {
+    if (!incomplete.contains(*topic) && settle_resume(*topic, found)) {
+      topic = resume_open_.erase(topic);
+    } else {
+      incomplete.insert(*topic++);
+    }
+  }
+  trusted_ = resume_open_.empty();
+  for (const kafka::PartitionWatermarks& one : found) {
+    // While it is open whether a snapshot is good nothing of the topic is read.
+    if (!one.marks.ok() || resume_open_.contains(one.at.topic)) continue;
+    log("ingest").info("{}: offsets {} to {}", name_of(one.at), one.marks->low.value,
+                       one.marks->high.value);
+    good.push_back(one);
   }
   begin(good);
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
@@ -128,9 +199,11 @@ bool Feed::list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartitio
   }
   set_connection({});
   bool complete = true;
+  present_[topic].clear();
   for (const kafka::PartitionInfo& partition : *partitions) {
     const kafka::TopicPartition at{topic, partition.id};
-    if (known_.contains(at)) continue;
+    present_[topic].push_back(partition.id);
+    if (has(at)) continue;
     if (partition.has_leader) {
       fresh.push_back(at);
     } else {
@@ -141,17 +214,129 @@ bool Feed::list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartitio
   return complete;
 }
 
+bool Feed::has(kafka::TopicPartition at) const {
+  const auto found = known_.find(at);
+  return found != known_.end() && found->second.state->stage != PartitionStage::kGone;
+}
+
+// A topic that was deleted and made again under its name is another log: what came from the one
+// that has gone is taken out, wherever its offsets were.
+void Feed::check_incarnations() {
+  const auto ids = consumer_->topic_ids(watch_timeout());
+  if (!ids.ok() || stopping_) return;
+  for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
+    const std::string& now = (*ids)[topic];
+    std::string before;
+    {
+      const std::lock_guard lock(mutex_);
+      before = topic_ids_[topic];
+      if (now.empty() || now == before) continue;
+      topic_ids_[topic] = now;
+    }
+    if (before.empty()) continue;
+    log("ingest").warn("topic '{}' was deleted and made again; it is emptied and read anew",
+                       options_.consumer.topics[topic]);
+    std::vector<std::vector<PartitionState*>> of_lanes(lanes_.size());
+    for (const auto& [at, known] : known_) {
+      if (at.topic != topic || !has(at)) continue;
+      board_.condemn(*known.state);  // all of them, before the first one is emptied
+      of_lanes[known.lane].push_back(known.state);
+    }
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (!of_lanes[i].empty()) lanes_[i]->restart(of_lanes[i]);
+    }
+  }
+}
+
+bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found) {
+  TopicNow now{.name = options_.consumer.topics[topic]};
+  {
+    const std::lock_guard lock(mutex_);
+    now.id = topic_ids_[topic];
+  }
+  for (const kafka::PartitionWatermarks& one : found) {
+    if (one.at.topic == topic) now.marks.emplace(one.at.partition, *one.marks);
+  }
+  Status good;
+  const auto retention = consumer_->tombstone_retention(topic, options_.metadata_timeout);
+  if (stopping_) return false;
+  if (retention.ok()) {
+    now.retention = *retention;
+    good = may_resume(*resume_, topic, now, system_ms());
+  } else if (retention.error().code == ErrorCode::kMethodNotAllowed) {
+    good = retention.error();
+  } else {
+    set_problem(topic, retention.error().public_text);
+    return false;
+  }
+  if (!good.ok()) {
+    log("ingest").warn(
+        "the snapshot is not used for topic '{}', which is read from its beginning: {}", now.name,
+        good.error().public_text);
+    empty(topic);
+    const std::lock_guard lock(mutex_);
+    resume_status_.refusals.push_back(good.error().public_text);
+    return true;
+  }
+  for (const ResumePoint::Position& one : resume_->partitions) {
+    if (one.at.topic != topic) continue;
+    const kafka::Watermarks& marks = now.marks.at(one.at.partition);
+    // Retention has taken these from the topic since: a replay would not find them either.
+    if (marks.low > one.log_start) erase(one.at, marks.low);
+    const std::lock_guard lock(mutex_);
+    ++resume_status_.partitions;
+  }
+  return true;
+}
+
+// Takes out what the snapshot brought of a topic, and forgets its positions.
+void Feed::empty(std::uint32_t topic) {
+  std::erase_if(resume_->partitions, [&](const ResumePoint::Position& one) {
+    if (one.at.topic != topic) return false;
+    erase(one.at, kEnd);
+    return true;
+  });
+}
+
+void Feed::erase(kafka::TopicPartition at, Offset below) {
+  (void)below;
+  for (store::Store* store : around_->stores) {
+    if (const auto erased = store->erase_partition(at.topic, at.partition); !erased.ok()) {
+      log("ingest").error("{} could not be emptied: {}", name_of(at), erased.error().public_text);
+    }
+  }
+}
+
 void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
+  const auto now = steady_clock::now();
   std::vector<std::vector<Lane::Beginning>> of_lanes(lanes_.size());
   for (const kafka::PartitionWatermarks& one : found) {
-    auto [place, fresh] = known_.try_emplace(one.at);
-    Known& known = place->second;
-    if (fresh) known = {&board_.add(one.at, *one.marks), (known_.size() - 1) % lanes_.size()};
-    of_lanes[known.lane].push_back({known.state, *one.marks, !fresh});
+    const auto place = known_.find(one.at);
+    Lane::Beginning beginning{.marks = *one.marks};
+    if (place == known_.end()) {
+      beginning.from = resumed_position(one.at);
+      beginning.partition =
+          &board_.add(one.at, *one.marks, beginning.from.value_or(one.marks->low));
+      known_.emplace(one.at,
+                     Known{beginning.partition, known_.size() % lanes_.size(), Freshness(now)});
+    } else {
+      place->second.freshness = Freshness(now);
+      beginning.partition = place->second.state;
+      beginning.anew = true;
+    }
+    of_lanes[known_.at(one.at).lane].push_back(beginning);
   }
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (!of_lanes[i].empty()) lanes_[i]->begin(of_lanes[i]);
   }
+}
+
+std::optional<Offset> Feed::resumed_position(kafka::TopicPartition at) const {
+  if (!resume_) return std::nullopt;
+  for (const ResumePoint::Position& one : resume_->partitions) {
+    if (one.at == at) return one.position;
+  }
+  return std::nullopt;
 }
 
 // Gets new watermarks for partitions that start anew. False when one is still missing.
@@ -161,6 +346,14 @@ bool Feed::answer_reloads() {
     const std::lock_guard lock(mutex_);
     wanted.swap(reload_wanted_);
   }
+  if (wanted.empty()) return true;
+  // The topic may have been made again with fewer of them.
+  std::erase_if(wanted, [this](kafka::TopicPartition at) {
+    const auto& present = present_[at.topic];
+    if (std::find(present.begin(), present.end(), at.partition) != present.end()) return false;
+    board_.remove(*known_.at(at).state);
+    return true;
+  });
   auto found = consumer_->watermarks(wanted, options_.metadata_timeout);
   const auto missing =
       std::stable_partition(found.begin(), found.end(),
@@ -169,6 +362,42 @@ bool Feed::answer_reloads() {
   const std::lock_guard lock(mutex_);
   for (auto one = missing; one != found.end(); ++one) reload_wanted_.push_back(one->at);
   return missing == found.end();
+}
+
+// Asks where the partitions end now: the moment of a question that we have caught up with is the
+// moment of which our records are.
+void Feed::watch() {
+  check_incarnations();
+  std::vector<kafka::TopicPartition> asked;
+  for (const auto& [at, known] : known_) {
+    if (has(at)) asked.push_back(at);
+  }
+  if (asked.empty() || stopping_) return;
+  const auto now = steady_clock::now();
+  for (const kafka::PartitionWatermarks& one : consumer_->watermarks(asked, watch_timeout())) {
+    Known& known = known_.at(one.at);
+    if (!one.marks.ok()) continue;
+    known.state->log_start = one.marks->low.value;
+    known.state->end = one.marks->high.value;
+    known.freshness.heard(now, one.marks->high);
+  }
+  judge_age();
+}
+
+void Feed::judge_age() {
+  std::int64_t oldest = Board::kNever;
+  for (auto& [at, known] : known_) {
+    if (!has(at)) continue;
+    PartitionState& state = *known.state;
+    // What waits to be emptied is as old as it was.
+    if (state.stage != PartitionStage::kReloading) {
+      const auto as_of = known.freshness.as_of(Offset(state.position.load()));
+      state.fresh_ns = as_of.time_since_epoch() / std::chrono::nanoseconds(1);
+    }
+    oldest = std::min(oldest, state.fresh_ns.load());
+  }
+  if (options_.max_staleness.count() == 0 || oldest == Board::kNever) return;
+  board_.stale_after(oldest + options_.max_staleness / std::chrono::nanoseconds(1));
 }
 
 // With mutex_.
@@ -226,9 +455,14 @@ PartitionStatus Feed::status_of(const PartitionState& partition) const {
   status.position = Offset(partition.position.load());
   status.target = Offset(partition.target.load());
   const bool reloading = status.stage == PartitionStage::kReloading;
+  // librdkafka learns of an end with each fetch, so sooner than we ask, but never for a partition
+  // that it does not fetch.
+  const Offset heard(partition.end.load());
   const Offset end =
-      consumer_->cached_end(partition.at).value_or(reloading ? Offset(0) : status.target);
+      reloading ? Offset(0) : std::max(heard, consumer_->cached_end(partition.at).value_or(heard));
   status.end = std::max(end, status.position);
+  status.log_start = Offset(partition.log_start.load());
+  status.lag_seconds = static_cast<double>(Board::now_ns() - partition.fresh_ns.load()) / 1e9;
   if (reloading) status.target = status.end;
   return status;
 }
@@ -239,6 +473,8 @@ FeedStatus Feed::status() const {
   out.first_ready_seconds = board_.first_ready_seconds();
   for (const PartitionState* one : board_.partitions()) out.partitions.push_back(status_of(*one));
   const std::lock_guard lock(mutex_);
+  out.topic_ids = topic_ids_;
+  if (dead_letters_) out.dead_letters = dead_letters_->status();
   out.connected = connected_;
   out.error = connection_error_;
   out.records_per_second = records_per_second_;
@@ -257,8 +493,17 @@ FeedStatus Feed::status() const {
   for (const auto& [topic, problem] : topic_problems_) {
     if (problem != connection_error_) out.reasons.push_back(problem);
   }
+  if (!trusted_) out.reasons.push_back("a snapshot is loaded or checked");
   for (const PartitionStatus& one : out.partitions) {
-    if (one.stage == PartitionStage::kCaughtUp) continue;
+    if (one.stage == PartitionStage::kCaughtUp) {
+      const double limit = std::chrono::duration<double>(options_.max_staleness).count();
+      if (limit > 0 && one.lag_seconds > limit) {
+        out.reasons.push_back(fmt::format(
+            "{}/{}: what is held is {:.1f} s old, and readiness.max_staleness is {:g} s", one.topic,
+            one.partition.value, one.lag_seconds, limit));
+      }
+      continue;
+    }
     std::string reason = one.topic + "/" + std::to_string(one.partition.value) + ": ";
     switch (one.stage) {
       case PartitionStage::kReloading:
@@ -266,6 +511,14 @@ FeedStatus Feed::status() const {
         break;
       case PartitionStage::kWaitingForSchema:
         reason += "waits for a schema at offset " + std::to_string(one.position.value);
+        break;
+      case PartitionStage::kStopped:
+        reason += "stopped at a bad record, offset " + std::to_string(one.position.value) +
+                  " (kafka.on_bad_record)";
+        break;
+      case PartitionStage::kWaitingForDeadLetters:
+        reason += "waits for its dead letters to be acknowledged, offset " +
+                  std::to_string(one.position.value);
         break;
       case PartitionStage::kWaitingForStore:
         reason += "waits for a store at offset " + std::to_string(one.position.value);
@@ -276,7 +529,34 @@ FeedStatus Feed::status() const {
     }
     out.reasons.push_back(std::move(reason));
   }
+  if (out.dead_letters && out.dead_letters->waiting > 0 && !out.dead_letters->error.empty()) {
+    out.reasons.push_back(fmt::format("{} dead letters wait for topic '{}': {}",
+                                      out.dead_letters->waiting, out.dead_letters->topic,
+                                      out.dead_letters->error));
+  }
   if (out.reasons.empty()) out.reasons.push_back("the topics' partitions are not known yet");
+  return out;
+}
+
+ResumeStatus Feed::resume_status() const {
+  const std::lock_guard lock(mutex_);
+  return resume_status_;
+}
+
+std::optional<ResumePoint> Feed::resume_point() const {
+  if (!board_.loaded()) return std::nullopt;
+  ResumePoint out;
+  {
+    const std::lock_guard lock(mutex_);
+    out.topic_ids = topic_ids_;
+  }
+  out.taken_ms = system_ms();
+  for (const PartitionState* one : board_.partitions()) {
+    out.partitions.push_back(
+        {one->at, Offset(one->log_start.load()), Offset(one->position.load())});
+  }
+  // Nothing was emptied meanwhile, of which the positions would not say.
+  if (!board_.loaded()) return std::nullopt;
   return out;
 }
 

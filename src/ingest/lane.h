@@ -7,17 +7,29 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "ingest/apply_lane.h"
 #include "ingest/board.h"
+#include "ingest/dead_letters.h"
 #include "kafka/consumer.h"
 #include "store/store.h"
 
 namespace push_cache::ingest {
+
+// What becomes of a record that cannot be applied.
+enum class OnBadRecord : std::uint8_t {
+  kSkip,        // counted and logged; the key keeps its last good value
+  kStop,        // the partition stays there
+  kDeadLetter,  // it goes to a topic of its own, and the position moves on when that has it
+};
 
 // What all lanes work with. Outlives them.
 struct LaneSurroundings {
@@ -25,13 +37,18 @@ struct LaneSurroundings {
   Applier& applier;
   Board& board;
   std::vector<store::Store*> stores;
+  OnBadRecord on_bad_record;
+  DeadLetters* dead_letters;  // for kDeadLetter
   // Asks, from a lane's thread, for new watermarks of a partition whose offsets have gone; they
   // come back by `Lane::begin`.
   std::function<void(PartitionState&)> ask_anew;
+  // Says, from a lane's thread, that the brokers complain of a partition: topics may have changed.
+  std::function<void()> look_again;
 };
 
 // Reads one queue of the consumer and applies what comes, in order. A record that has to wait (for
-// a schema, for a store) holds up its partition only.
+// a schema, for a store) holds up its partition only. Before a dead letter is acknowledged the
+// partition's position on the board stays at it, while the records behind it are applied.
 class Lane {
  public:
   // `queue`: the consumer's, and nobody else polls it.
@@ -43,43 +60,81 @@ class Lane {
   struct Beginning {
     PartitionState* partition;
     kafka::Watermarks marks;
+    // Of the first record to read; nothing = the first there is.
+    std::optional<Offset> from = {};
     bool anew = false;  // of one that this lane has asked for anew
   };
-  // Reads these partitions from now on, from their beginning. From any thread.
+  // Reads these partitions from now on. From any thread.
   void begin(const std::vector<Beginning>& partitions);
+  // Empties these partitions, which `begin` gave to this lane, and asks for them anew: their log
+  // has gone. From any thread.
+  void restart(const std::vector<PartitionState*>& partitions);
 
  private:
+  // What this thread knows of one of its partitions.
+  struct Own {
+    PartitionState* state = nullptr;
+    Offset applied{0};         // the next record to apply
+    std::set<Offset> letters;  // of records whose dead letters are not acknowledged
+  };
   struct Waiting {
-    PartitionState* partition;
+    Own* partition;
     kafka::KeptMessage record;
+    bool counted = false;  // as bad
     std::chrono::steady_clock::time_point retry_at{};
+  };
+  struct Letter {
+    Own* partition;  // null: it was begun anew since
+    kafka::KeptMessage record;
+    ApplyLane::Bad why;
+    std::chrono::steady_clock::time_point retry_at{};
+    bool sent = false;
+  };
+  // What the dead letters' producer tells this lane, also when the lane has gone.
+  struct Answers {
+    std::mutex mutex;
+    Lane* lane = nullptr;  // null once it has gone
+    std::vector<std::pair<std::uint64_t, bool>> of_letters;
   };
 
   void run();
-  void take_beginnings();
+  void take_orders();
   void apply_batch();
   // Handles the messages of one partition in [from, to) of the batch.
-  void apply_run(PartitionState& partition, std::size_t from, std::size_t to);
-  Outcome apply(PartitionState& partition, const kafka::Message& message);
-  void event(PartitionState& partition, std::size_t index);
-  void hold(PartitionState& partition, Outcome why, std::size_t index);
+  void apply_run(Own& partition, std::size_t from, std::size_t to);
+  Outcome apply(const kafka::Message& message);
+  void advance(Own& partition, Offset position);
+  void event(Own& partition, std::size_t index);
+  // What to do with a record that is bad, by the policy: nothing = go on behind it; a stage = wait
+  // there. `record` is called when it has to be kept.
+  std::optional<PartitionStage> settle_bad(Own& partition, const kafka::Message& message,
+                                           const std::function<kafka::KeptMessage()>& record);
+  void hold(Own& partition, PartitionStage why, std::size_t index);
   void retry_waiting();
+  bool try_again(Waiting& one, std::chrono::steady_clock::time_point now);
+  void send_letter(std::uint64_t number, Letter& letter);
+  void take_answers();
+  void send_letters_again();
   bool comes_soon(SchemaId schema);
-  void reload(PartitionState& partition);
+  void reload(Own& partition);
   void assign(const std::vector<kafka::TopicPartitionOffset>& partitions);
-  PartitionState* find(kafka::TopicPartition at) const;
+  Own* find(kafka::TopicPartition at);
   std::string name_of(kafka::TopicPartition at) const;
 
   LaneSurroundings& around_;
   const std::size_t queue_;
   ApplyLane apply_;
   kafka::Batch batch_;
-  std::map<kafka::TopicPartition, PartitionState*> partitions_;
+  std::map<kafka::TopicPartition, Own> partitions_;
   std::list<Waiting> waiting_;
+  std::map<std::uint64_t, Letter> letters_;
+  std::uint64_t next_letter_ = 0;
+  std::shared_ptr<Answers> answers_ = std::make_shared<Answers>();
   std::unordered_set<SchemaId> waited_for_;  // ids that `comes_soon` has spent its time on
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  // guards what follows
   std::vector<Beginning> beginnings_;
+  std::vector<PartitionState*> restarts_;
   std::thread thread_;
 };
 

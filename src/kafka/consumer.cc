@@ -4,34 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <utility>
+
+#include "kafka/handles.h"
 
 namespace push_cache::kafka {
 namespace {
-
-struct ListDelete {
-  void operator()(rd_kafka_topic_partition_list_t* list) const {
-    rd_kafka_topic_partition_list_destroy(list);
-  }
-};
-using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDelete>;
-
-struct QueueDelete {
-  void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
-};
-struct EventDelete {
-  void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
-};
-struct AdminOptionsDelete {
-  void operator()(rd_kafka_AdminOptions_t* options) const {
-    rd_kafka_AdminOptions_destroy(options);
-  }
-};
-
-ListPtr make_list(std::size_t size) {
-  return ListPtr(rd_kafka_topic_partition_list_new(static_cast<int>(size)));
-}
 
 Status from_kafka(rd_kafka_error_t* error) {
   if (error == nullptr) return {};
@@ -89,45 +67,6 @@ Properties forced(const ConsumerOptions& options) {
       {"enable.partition.eof", "true"},       {"isolation.level", "read_committed"},
       {"allow.auto.create.topics", "false"},  {"auto.offset.reset", "error"},
   };
-}
-
-Error no_offsets(const std::vector<std::string>& topics, TopicPartition at, const char* why) {
-  return {ErrorCode::kUnavailable, "the offsets of " + topics[at.topic] + "/" +
-                                       std::to_string(at.partition.value) +
-                                       " cannot be had: " + why};
-}
-
-// What an answer to ListOffsets says: offsets into the vector that is the question's opaque,
-// errors into `out`, both in the order of `partitions`.
-void take_offsets(rd_kafka_event_t* event, std::span<const TopicPartition> partitions,
-                  const std::vector<std::string>& topics, std::vector<PartitionWatermarks>& out) {
-  if (const auto code = rd_kafka_event_error(event); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    for (std::size_t i = 0; i < partitions.size(); ++i) {
-      out[i].marks = no_offsets(topics, partitions[i], rd_kafka_err2str(code));
-    }
-    return;
-  }
-  const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event);
-  if (result == nullptr) return;
-  auto& offsets = *static_cast<std::vector<std::int64_t>*>(rd_kafka_event_opaque(event));
-  std::map<std::pair<std::string_view, std::int32_t>, std::size_t> places;
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    places[{topics[partitions[i].topic], partitions[i].partition.value}] = i;
-  }
-  std::size_t count = 0;
-  const rd_kafka_ListOffsetsResultInfo_t** infos =
-      rd_kafka_ListOffsets_result_infos(result, &count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto* found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-    const auto place = places.find({found->topic, found->partition});
-    if (place == places.end()) continue;
-    if (found->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      offsets[place->second] = found->offset;
-    } else {
-      out[place->second].marks =
-          no_offsets(topics, partitions[place->second], rd_kafka_err2str(found->err));
-    }
-  }
 }
 
 }  // namespace
@@ -301,95 +240,6 @@ std::uint32_t Consumer::topic_index(const rd_kafka_message_s* raw) const {
   const char* name = rd_kafka_topic_name(raw->rkt);
   const auto found = std::find(topics_.begin(), topics_.end(), name);
   return found == topics_.end() ? 0 : static_cast<std::uint32_t>(found - topics_.begin());
-}
-
-Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
-                                                        std::chrono::milliseconds timeout) {
-  struct TopicDelete {
-    void operator()(rd_kafka_topic_t* owned) const { rd_kafka_topic_destroy(owned); }
-  };
-  struct MetadataDelete {
-    void operator()(const rd_kafka_metadata_t* owned) const { rd_kafka_metadata_destroy(owned); }
-  };
-  const std::string& name = topics_[topic];
-  const std::unique_ptr<rd_kafka_topic_t, TopicDelete> handle(
-      rd_kafka_topic_new(handle_, name.c_str(), nullptr));
-  const rd_kafka_metadata_t* metadata = nullptr;
-  const auto error =
-      rd_kafka_metadata(handle_, 0, handle.get(), &metadata, static_cast<int>(timeout.count()));
-  const std::unique_ptr<const rd_kafka_metadata_t, MetadataDelete> owner(metadata);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const std::string cause = last_error();
-    return Error{ErrorCode::kUnavailable,
-                 "Kafka does not answer: " + (cause.empty() ? rd_kafka_err2str(error) : cause)};
-  }
-  for (int i = 0; i < metadata->topic_cnt; ++i) {
-    const rd_kafka_metadata_topic_t& found = metadata->topics[i];
-    if (name != found.topic) continue;
-    if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-        found.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
-      break;
-    }
-    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return Error{ErrorCode::kUnavailable, "topic '" + name + "': " + rd_kafka_err2str(found.err)};
-    }
-    std::vector<PartitionInfo> out;
-    for (int p = 0; p < found.partition_cnt; ++p) {
-      const rd_kafka_metadata_partition_t& one = found.partitions[p];
-      out.push_back({Partition(one.id), one.leader >= 0});
-    }
-    std::sort(out.begin(), out.end(),
-              [](const PartitionInfo& a, const PartitionInfo& b) { return a.id < b.id; });
-    if (!out.empty()) return out;
-  }
-  return Error{ErrorCode::kNotFound, "topic '" + name + "' does not exist"};
-}
-
-std::vector<PartitionWatermarks> Consumer::watermarks(std::span<const TopicPartition> partitions,
-                                                      std::chrono::milliseconds timeout) {
-  std::vector<PartitionWatermarks> out;
-  for (const TopicPartition& at : partitions) {
-    out.push_back({at, no_offsets(topics_, at, "no answer")});
-  }
-  if (out.empty()) return out;
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  const std::unique_ptr<rd_kafka_queue_t, QueueDelete> answers(rd_kafka_queue_new(handle_));
-  const std::unique_ptr<rd_kafka_AdminOptions_t, AdminOptionsDelete> options(
-      rd_kafka_AdminOptions_new(handle_, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
-  std::array<char, 256> why{};
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(timeout.count()),
-                                            why.data(), why.size());
-  if (rd_kafka_error_t* refused = rd_kafka_AdminOptions_set_isolation_level(
-          options.get(), RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)) {
-    rd_kafka_error_destroy(refused);
-  }
-  std::array<std::vector<std::int64_t>, 2> found;  // low, high
-  constexpr std::array<rd_kafka_OffsetSpec_t, 2> kSpecs = {RD_KAFKA_OFFSET_SPEC_EARLIEST,
-                                                           RD_KAFKA_OFFSET_SPEC_LATEST};
-  for (std::size_t side = 0; side < kSpecs.size(); ++side) {
-    found[side].assign(partitions.size(), -1);
-    const ListPtr list = make_list(partitions.size());
-    for (const TopicPartition& at : partitions) {
-      rd_kafka_topic_partition_list_add(list.get(), topics_[at.topic].c_str(), at.partition.value)
-          ->offset = kSpecs[side];
-    }
-    rd_kafka_AdminOptions_set_opaque(options.get(), &found[side]);
-    rd_kafka_ListOffsets(handle_, list.get(), options.get(), answers.get());
-  }
-  for (std::size_t side = 0; side < kSpecs.size(); ++side) {
-    // librdkafka answers each question by its own timeout; this one is in case it does not.
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now() + std::chrono::seconds(1));
-    const std::unique_ptr<rd_kafka_event_t, EventDelete> event(
-        rd_kafka_queue_poll(answers.get(), std::max(static_cast<int>(left.count()), 0)));
-    if (event) take_offsets(event.get(), partitions, topics_, out);
-  }
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    if (found[0][i] >= 0 && found[1][i] >= 0) {
-      out[i].marks = Watermarks{Offset(found[0][i]), Offset(found[1][i])};
-    }
-  }
-  return out;
 }
 
 std::optional<Offset> Consumer::cached_end(TopicPartition partition) const {

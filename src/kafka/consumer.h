@@ -2,6 +2,7 @@
 // committed offsets, no rebalance.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -100,6 +101,14 @@ struct PartitionInfo {
   bool has_leader = false;  // nothing can be asked of one that has none
 };
 
+// How long a topic surely keeps what says that a key was deleted.
+struct TombstoneRetention {
+  // Whether compaction removes tombstones at all ("compact" in cleanup.policy); otherwise they go
+  // with everything else of their age, by a log start that moves.
+  bool compacted = false;
+  std::chrono::milliseconds duration{0};  // delete.retention.ms
+};
+
 struct ConsumerOptions {
   std::string brokers;              // "host:port,host:port"
   std::string group_id;             // librdkafka wants one; nothing is ever committed under it
@@ -140,6 +149,15 @@ class Consumer {
   // password) when no broker answers.
   Result<std::vector<PartitionInfo>> partitions(std::uint32_t topic,
                                                 std::chrono::milliseconds timeout);
+  // What tells each topic from another one of its name, made after it was deleted: Kafka's topic id
+  // as text, in the order of the topics; "" where there is no such topic, or the brokers give none
+  // (before Kafka 2.8). Blocks up to `timeout`; kUnavailable when a broker that leads
+  // one of the partitions does not answer, and before `partitions` has found one.
+  Result<std::vector<std::string>> topic_ids(std::chrono::milliseconds timeout);
+  // From the topic's configuration as the brokers have it now. Blocks up to `timeout`.
+  // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic).
+  Result<TombstoneRetention> tombstone_retention(std::uint32_t topic,
+                                                 std::chrono::milliseconds timeout);
   // The watermarks as the leaders give them now, in the order of `partitions`; all are asked for at
   // once. Blocks up to `timeout`.
   std::vector<PartitionWatermarks> watermarks(std::span<const TopicPartition> partitions,
@@ -161,7 +179,8 @@ class Consumer {
 
   std::vector<std::string> topics_;
   rd_kafka_s* handle_ = nullptr;
-  std::vector<rd_kafka_queue_s*> queues_;  // the first is the consumer's own
+  std::vector<rd_kafka_queue_s*> queues_;        // the first is the consumer's own
+  std::atomic<std::int32_t> known_leader_ = -1;  // a broker that leads a partition, by `partitions`
   std::mutex assignment_mutex_;
   mutable std::mutex error_mutex_;
   std::string last_error_;

@@ -170,5 +170,28 @@ TEST_F(ConsumerTest, WakingEndsAPoll) {
   EXPECT_TRUE(batch.messages().empty());
 }
 
+TEST_F(ConsumerTest, TellsATopicFromTheNextOneOfItsName) {
+  ASSERT_TRUE(consumer_->partitions(0, 30s).ok());
+  const auto ids = consumer_->topic_ids(30s);
+  ASSERT_TRUE(ids.ok()) << ids.error().describe();
+  ASSERT_EQ(ids->size(), 1u);
+  EXPECT_FALSE(ids->front().empty());
+  const auto again = consumer_->topic_ids(30s);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(*again, *ids);
+}
+
+TEST_F(ConsumerTest, QuestionsOfNoBrokerEndInTime) {
+  auto lost = Consumer::create(
+      {.brokers = "127.0.0.1:1", .group_id = "test", .topics = {"t"}, .properties = {}});
+  ASSERT_TRUE(lost.ok());
+  const auto ids = (*lost)->topic_ids(100ms);
+  ASSERT_FALSE(ids.ok());
+  EXPECT_EQ(ids.error().code, ErrorCode::kUnavailable);
+  const auto retention = (*lost)->tombstone_retention(0, 100ms);
+  ASSERT_FALSE(retention.ok());
+  EXPECT_EQ(retention.error().code, ErrorCode::kUnavailable);
+}
+
 }  // namespace
 }  // namespace push_cache::kafka

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "kafka/handles.h"
 
 namespace push_cache::kafka {
 namespace {
@@ -43,6 +44,11 @@ void forward_log(const rd_kafka_t*, int level, const char* facility, const char*
 int left_ms(Clock::time_point end) {
   const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
+}
+
+rd_kafka_resp_err_t take(rd_kafka_error_t* error) {
+  const Owned<rd_kafka_error_t, rd_kafka_error_destroy> owner(error);
+  return error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
 }
 
 struct MetadataDelete {
@@ -210,6 +216,60 @@ Status Producer::produce(std::string_view topic, std::string_view key, std::opti
       return {};
     }
     const rd_kafka_resp_err_t why = rd_kafka_last_error();
+    if (why == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      rd_kafka_poll(handle_, 10);
+      continue;
+    }
+    return Error{why == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ErrorCode::kTooLarge
+                                                             : ErrorCode::kUnavailable,
+                 "Kafka does not take the record", rd_kafka_err2str(why)};
+  }
+}
+
+Status Producer::forward(std::string_view topic, const KeptMessage& record,
+                         std::span<const Header> more, std::function<void(const Delivery&)> done) {
+  using HeadersPtr = Owned<rd_kafka_headers_t, rd_kafka_headers_destroy>;
+  const std::string name(topic);
+  const Message& message = record.message;
+  rd_kafka_headers_t* own = nullptr;
+  HeadersPtr headers(rd_kafka_message_headers(record.memory.get(), &own) ==
+                             RD_KAFKA_RESP_ERR_NO_ERROR
+                         ? rd_kafka_headers_copy(own)
+                         : rd_kafka_headers_new(more.size()));
+  for (const Header& header : more) {
+    rd_kafka_header_add(headers.get(), header.name.data(), static_cast<ssize_t>(header.name.size()),
+                        header.value.data(), static_cast<ssize_t>(header.value.size()));
+  }
+  // A null pointer is a null key or a tombstone, so an empty one needs a pointer that is not.
+  static constexpr std::uint8_t kEmpty = 0;
+  const auto data = [](const std::optional<Bytes>& bytes) -> void* {
+    if (!bytes) return nullptr;
+    return const_cast<std::uint8_t*>(bytes->empty() ? &kEmpty : bytes->data());
+  };
+  auto kept = std::make_unique<Done>(std::move(done));
+  std::array<rd_kafka_vu_t, 7> args = {};
+  args[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+  args[0].u.cstr = name.c_str();
+  args[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  args[1].u.i = RD_KAFKA_MSG_F_COPY;  // so that it only reads through the pointers
+  args[2].vtype = RD_KAFKA_VTYPE_KEY;
+  args[2].u.mem = {data(message.key), message.key ? message.key->size() : 0};
+  args[3].vtype = RD_KAFKA_VTYPE_VALUE;
+  args[3].u.mem = {data(message.value), message.value ? message.value->size() : 0};
+  args[4].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+  args[4].u.i64 = std::max<std::int64_t>(message.timestamp_ms, 0);
+  args[5].vtype = RD_KAFKA_VTYPE_HEADERS;
+  args[5].u.headers = headers.get();
+  args[6].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  args[6].u.ptr = kept.get();
+  for (;;) {
+    const rd_kafka_resp_err_t why = take(rd_kafka_produceva(handle_, args.data(), args.size()));
+    if (why == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      static_cast<void>(headers.release());
+      static_cast<void>(kept.release());  // `on_delivery` has it now
+      accepted_.fetch_add(1, std::memory_order_relaxed);
+      return {};
+    }
     if (why == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
       rd_kafka_poll(handle_, 10);
       continue;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "kafka/conf.h"
+#include "kafka/consumer.h"
 
 struct rd_kafka_s;
 struct rd_kafka_topic_s;
@@ -34,6 +36,11 @@ struct Delivery {
   Partition partition{-1};
   Offset offset{-1};
   std::optional<Error> error = {};
+};
+
+struct Header {
+  std::string name;
+  std::string value;
 };
 
 struct DeliveryCounts {
@@ -65,6 +72,11 @@ class Producer {
   // block. kTooLarge for a record beyond message.max.bytes.
   Status produce(std::string_view topic, std::string_view key, std::optional<Bytes> value,
                  std::function<void(const Delivery&)> done = {});
+
+  // Takes a record that was consumed, with its key, value, headers and timestamp as they came, and
+  // `more` headers behind them. Otherwise as `produce`.
+  Status forward(std::string_view topic, const KeptMessage& record, std::span<const Header> more,
+                 std::function<void(const Delivery&)> done);
 
   // Waits until everything taken is delivered or has failed. kTimeout when some is still under way,
   // kUnavailable with the counts and the first cause when any record ever failed.

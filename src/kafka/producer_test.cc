@@ -117,6 +117,76 @@ TEST_F(ProducerTest, CountsWhatWasNotDelivered) {
   EXPECT_EQ(producer->counts().failed, 20u);
 }
 
+// The next `count` records of topic `t`.
+std::vector<KeptMessage> read(Consumer& consumer, std::size_t count) {
+  std::vector<KeptMessage> out;
+  const auto end = std::chrono::steady_clock::now() + 30s;
+  while (out.size() < count && std::chrono::steady_clock::now() < end) {
+    Batch batch;
+    consumer.poll(0, 50ms, 10, batch);
+    for (std::size_t i = 0; i < batch.messages().size(); ++i) {
+      if (batch.messages()[i].kind == MessageKind::kRecord) out.push_back(batch.keep(i));
+    }
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> headers_of(const KeptMessage& message) {
+  std::vector<std::pair<std::string, std::string>> out;
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(message.memory.get(), &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return out;
+  }
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+       ++i) {
+    out.emplace_back(name, std::string(static_cast<const char*>(value), size));
+  }
+  return out;
+}
+
+TEST_F(ProducerTest, ForwardsARecordAsItCame) {
+  auto producer = make();
+  ASSERT_TRUE(producer->produce("t", "key", bytes("value")).ok());
+  ASSERT_TRUE(producer->produce("t", std::string_view(), std::nullopt).ok());
+  ASSERT_TRUE(producer->flush(30s).ok());
+  auto consumer = Consumer::create(
+      {.brokers = brokers_, .group_id = "test", .topics = {"t"}, .properties = {}});
+  ASSERT_TRUE(consumer.ok());
+  const TopicPartitionOffset from{{0, Partition(0)}, Offset(0)};
+  ASSERT_TRUE((*consumer)->assign(0, {&from, 1}).ok());
+  const auto came = read(**consumer, 2);
+  ASSERT_EQ(came.size(), 2u);
+
+  std::atomic<int> delivered{0};
+  const auto count = [&](const Delivery& d) { delivered += d.error ? 0 : 1; };
+  const std::vector<Header> first = {{"cause", "bad"}};
+  ASSERT_TRUE(producer->forward("t", came[0], first, count).ok());
+  ASSERT_TRUE(producer->forward("t", came[1], {}, count).ok());
+  const auto sent = read(**consumer, 2);
+  ASSERT_EQ(sent.size(), 2u);
+  // And once more: what has headers keeps them.
+  const std::vector<Header> second = {{"cause", "worse"}};
+  ASSERT_TRUE(producer->forward("t", sent[0], second, count).ok());
+  ASSERT_TRUE(producer->flush(30s).ok());
+  EXPECT_EQ(delivered.load(), 3);
+  const auto again = read(**consumer, 1);
+  ASSERT_EQ(again.size(), 1u);
+  for (const KeptMessage* one : {&sent[0], &again[0]}) {
+    ASSERT_TRUE(one->message.key && one->message.value);
+    EXPECT_EQ(std::string(one->message.key->begin(), one->message.key->end()), "key");
+    EXPECT_EQ(std::string(one->message.value->begin(), one->message.value->end()), "value");
+    EXPECT_EQ(one->message.timestamp_ms, came[0].message.timestamp_ms);
+  }
+  EXPECT_FALSE(sent[1].message.key || sent[1].message.value);
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(headers_of(sent[0]), (Headers{{"cause", "bad"}}));
+  EXPECT_EQ(headers_of(again[0]), (Headers{{"cause", "bad"}, {"cause", "worse"}}));
+}
+
 TEST_F(ProducerTest, WaitsWhileItsQueueIsFull) {
   auto producer = make({{"queue.buffering.max.messages", "10"}, {"linger.ms", "1"}});
   for (int i = 0; i < 500; ++i) ASSERT_TRUE(producer->produce("t", "k", bytes("v")).ok());

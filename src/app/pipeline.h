@@ -1,0 +1,70 @@
+// The way from Kafka to the stores: every part of it, wired together.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "ingest/applier.h"
+#include "ingest/feed.h"
+#include "registry/client.h"
+#include "registry/schema_cache.h"
+#include "store/store.h"
+
+namespace push_cache::app {
+
+// Reads the topics of a configuration into its stores, from `start` until it is destroyed. Who
+// reads the stores, the schemas or the feed must be gone by then. Its parts say what is safe from
+// which thread.
+class Pipeline {
+ public:
+  struct StoreRow {
+    std::string name;
+    std::unique_ptr<store::Store> store;
+  };
+
+  // Makes everything but the feed: nothing is read yet. Fails for store types that this version
+  // does not have and a registry's URL that is none.
+  static Result<std::unique_ptr<Pipeline>> create(const config::Config& config);
+  ~Pipeline();
+
+  // Begins to read. Fails for properties that librdkafka refuses; never for Kafka or the registry
+  // being away.
+  Status start();
+
+  // Tells an operator, in the log, of a registry that does not answer before the first record needs
+  // it. In the background: it never ends the start, since the registry may come later.
+  void check_registry();
+
+  // In the order of cache.stores.
+  const std::vector<StoreRow>& stores() const { return stores_; }
+  // Index of the store with this name, which the configuration has.
+  std::size_t store_index(const std::string& name) const;
+  const registry::SchemaCache& schemas() const { return *schemas_; }
+  ingest::Applier& applier() { return *applier_; }
+  const ingest::Applier& applier() const { return *applier_; }
+  // After `start` only.
+  const ingest::Feed& feed() const { return *feed_; }
+
+ private:
+  explicit Pipeline(const config::Config& config) : config_(config) {}
+  registry::ClientOptions registry_options() const;
+  Status make_stores();
+  Status make_schemas();
+  void make_applier();
+
+  const config::Config config_;
+  // In the order of use: what is further down uses what is above, and goes first.
+  std::vector<StoreRow> stores_;
+  std::unique_ptr<registry::Client> client_;
+  std::unique_ptr<registry::SchemaCache> schemas_;
+  std::unique_ptr<ingest::Applier> applier_;
+  std::unique_ptr<ingest::Feed> feed_;
+  std::jthread registry_check_;
+};
+
+}  // namespace push_cache::app
