@@ -93,6 +93,12 @@ def address_of(url):
     return (parts.hostname, parts.port), parts.path
 
 
+def raise_open_files(count):
+    """Of this process; services that it starts later inherit that, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(count, hard)), hard))
+
+
 def reset(connection):
     """Ends it by RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -159,9 +165,7 @@ class Idle:
     A_SOURCE = 5_000
 
     def __init__(self, url, count, path):
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = count + 2_000
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
+        raise_open_files(count + 2_000)
         self.address, prefix = address_of(url)
         self.request = f"GET {prefix}{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         self.connections = []

@@ -11,6 +11,8 @@ from e2e.producing import Kafka
 from e2e.pushcache import slow
 from services import wait_for
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def brokers(own_cluster, registry, name, config):

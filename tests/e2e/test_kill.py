@@ -7,6 +7,8 @@ from e2e.checking import check_truth
 from e2e.history import History, Writer, make_seed, soak
 from e2e.pushcache import slow
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.timeout(soak(180, 1800))
 def test_service_killed_at_random_moments(topic, config, watched):

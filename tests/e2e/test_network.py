@@ -10,11 +10,13 @@ from e2e.producing import CUSTOMER, Kafka
 from e2e.pushcache import slow
 from services import Network, Proxy
 
+pytestmark = pytest.mark.faults
+
 BAD = {
     "delay": Network(delay=0.15),
     "trickle": Network(rate=400_000),
     "cut": Network(cut_after=150_000),
-    "cut and delay": Network(cut_after=100_000, delay=0.02),
+    "cut and delay": Network(cut_after=400_000, delay=0.02),
 }
 
 

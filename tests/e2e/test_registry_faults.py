@@ -7,6 +7,8 @@ from e2e.producing import CUSTOMER, Kafka
 from e2e.pushcache import slow
 from services import Registry
 
+pytestmark = pytest.mark.faults
+
 CUSTOMER_2 = {**CUSTOMER, "fields": [*CUSTOMER["fields"], {"name": "tier", "type": "int", "default": 0}]}
 CUSTOMER_3 = {**CUSTOMER, "fields": [*CUSTOMER["fields"], {"name": "email", "type": "string", "default": ""}]}
 

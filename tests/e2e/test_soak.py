@@ -7,6 +7,8 @@ from e2e.history import History, Writer, key_of, make_seed, soak
 from e2e.producing import Kafka
 from services import Network
 
+pytestmark = pytest.mark.faults
+
 SECONDS = soak(20, 600)
 IDLE = soak(2_000, 10_000)
 STEADY = 20_000  # keys below are never removed, so that wrk may count every 404 as wrong

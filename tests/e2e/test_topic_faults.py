@@ -2,8 +2,6 @@
 import contextlib
 import random
 import signal
-import threading
-import time
 
 import pytest
 
@@ -12,6 +10,8 @@ from e2e.history import History, Writer, key_of, make_seed, soak
 from e2e.producing import Kafka
 from e2e.pushcache import slow
 from services import Network, wait_for
+
+pytestmark = pytest.mark.faults
 
 
 class Transactions:
@@ -183,35 +183,3 @@ def test_key_that_a_new_partition_takes_over(kafka, topic, config, service):
 
 def first_state(number):
     return {"accountId": f"C{number}", "name": "first", "address": "", "phone": "", "createdAt": 0, "updatedAt": 0}
-
-
-@pytest.mark.timeout(240)
-def test_whole_lists_do_not_hold_up_what_streams_in(topic, config, watched):
-    """Two readers of whole lists at full speed, beside point reads: none stalls the other."""
-    seed = make_seed()
-    history = History()
-    made = topic(partitions=4)
-    writer = Writer(made, history, seed, keys=20_000).fill()
-    running, watcher = watched(config(made.name), history, seed)
-    finished = threading.Event()
-
-    def list_all():
-        client = running.client()
-        while not finished.is_set():
-            assert client.get("/customers").status == 200
-    with watcher:
-        running.wait_ready()
-        readers = [threading.Thread(target=list_all) for _ in range(2)]
-        for reader in readers:
-            reader.start()
-        try:
-            writer.start()
-            watcher.wait(soak(3, 60))
-            writer.stop()
-            started = time.monotonic()
-            check_truth(running, made, seconds=20)
-            print(f"caught up {time.monotonic() - started:.2f} s after the last record")
-        finally:
-            finished.set()
-            for reader in readers:
-                reader.join()
