@@ -27,6 +27,29 @@ class Checker {
     }
   }
 
+  void check_bad_records() {
+    const Kafka& kafka = config_.kafka;
+    const std::string path = "kafka.dead_letter_topic";
+    const auto& topics = kafka.topics;
+    if (kafka.on_bad_record == OnBadRecord::kDeadLetter && kafka.dead_letter_topic.empty()) {
+      fault(path, where("kafka.on_bad_record"),
+            "required for dead_letter, and set nowhere; it can also be given as " +
+                environment_name(path));
+    } else if (std::find(topics.begin(), topics.end(), kafka.dead_letter_topic) != topics.end()) {
+      fault(path, where(path), "is a topic that is read: bad records would come back for ever");
+    } else if (kafka.on_bad_record != OnBadRecord::kDeadLetter && given(path)) {
+      config_.notes.push_back(fmt::format(
+          "{}: {} has no effect without kafka.on_bad_record: dead_letter", where(path), path));
+    }
+  }
+
+  void check_age() {
+    const std::string path = "readiness.max_staleness";
+    const auto limit = config_.readiness.max_staleness;
+    if (limit.count() == 0 || limit >= std::chrono::seconds(1)) return;
+    fault(path, where(path), "must be at least 1s (brokers are asked that often), or 0 for never");
+  }
+
   void check_stores() {
     std::map<std::string, std::size_t> names;
     for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
@@ -129,6 +152,8 @@ class Checker {
 void check(Config& config, const Given& given, Faults& faults) {
   Checker checker(config, given, faults);
   checker.check_registry();
+  checker.check_bad_records();
+  checker.check_age();
   checker.check_stores();
   checker.check_routes();
   checker.check_addresses();

@@ -21,6 +21,8 @@ enum class OffsetReset : std::uint8_t { kEarliest, kLatest };
 enum class StoreType : std::uint8_t { kInMemory, kRedis };
 // What POST and DELETE do: change the store at once, or nothing (405).
 enum class Writes : std::uint8_t { kLocal, kOff };
+// What becomes of a record that cannot be applied.
+enum class OnBadRecord : std::uint8_t { kSkip, kStop, kDeadLetter };
 // How Avro's logical types show in JSON: as the numbers they are stored as, or as text (dates,
 // decimals).
 enum class LogicalTypes : std::uint8_t { kNumbers, kReadable };
@@ -30,6 +32,7 @@ struct Webservice {
   std::string prefix = "/api";           // "" or "/a/b": a slash in front, none at the end
   bool serve_while_loading = false;
   std::uint32_t threads = 0;  // event loops; 0 = one a core
+  bool position_headers = true;
   bool operator==(const Webservice&) const = default;
 };
 
@@ -54,6 +57,8 @@ struct Kafka {
   bool force_reset_earliest = false;
   std::vector<std::int32_t> preload_schemas = {};
   std::chrono::milliseconds fetch_metadata_timeout{5'000};
+  OnBadRecord on_bad_record = OnBadRecord::kSkip;
+  std::string dead_letter_topic = {};                  // with kDeadLetter
   std::map<std::string, std::string> properties = {};  // for librdkafka; see `is_secret_property`
   bool operator==(const Kafka&) const = default;
 };
@@ -96,6 +101,17 @@ struct StartupChecks {
   bool operator==(const StartupChecks&) const = default;
 };
 
+struct Readiness {
+  std::chrono::milliseconds max_staleness{0};  // 0 = off
+  bool operator==(const Readiness&) const = default;
+};
+
+struct Snapshot {
+  std::string dir = {};                         // "" = no snapshots
+  std::chrono::milliseconds interval{300'000};  // 0 = only when it stops
+  bool operator==(const Snapshot&) const = default;
+};
+
 struct Json {
   LogicalTypes logical_types = LogicalTypes::kNumbers;
   bool operator==(const Json&) const = default;
@@ -108,6 +124,8 @@ struct Config {
   Cache cache = {};
   Hams hams = {};
   StartupChecks startup_checks = {};
+  Readiness readiness = {};
+  Snapshot snapshot = {};
   Json json = {};
   // What was accepted but does nothing, such as keys that only the first form knew; for the log,
   // one warning each. Holds no secret.

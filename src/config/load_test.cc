@@ -427,6 +427,43 @@ json: {logical_types: readable}
   EXPECT_EQ(config.json.logical_types, LogicalTypes::kReadable);
 }
 
+TEST(Load, WhatBecomesOfBadRecordsHasATopicWhereItNeedsOne) {
+  const auto with = [](std::string_view more) {
+    return sources_of(replaced(kMinimal, "topic: users", "topic: users\n" + std::string(more)));
+  };
+  const auto good = load(with("  on_bad_record: dead_letter\n  dead_letter_topic: bad\n"));
+  ASSERT_TRUE(good.ok()) << good.error().public_text;
+  EXPECT_EQ(good->kafka.on_bad_record, OnBadRecord::kDeadLetter);
+  EXPECT_EQ(good->kafka.dead_letter_topic, "bad");
+  const auto missing = load(with("  on_bad_record: dead_letter\n"));
+  ASSERT_FALSE(missing.ok());
+  EXPECT_THAT(missing.error().public_text, HasSubstr("kafka.dead_letter_topic: required"));
+  const auto loop = load(with("  on_bad_record: dead_letter\n  dead_letter_topic: users\n"));
+  ASSERT_FALSE(loop.ok());
+  EXPECT_THAT(loop.error().public_text, HasSubstr("come back for ever"));
+  const auto idle = load(with("  dead_letter_topic: bad\n"));
+  ASSERT_TRUE(idle.ok());
+  EXPECT_THAT(idle->notes, ElementsAre(HasSubstr("has no effect")));
+}
+
+TEST(Load, StalenessAndSnapshots) {
+  const auto with = [](std::string_view more) {
+    return load(sources_of(std::string(kMinimal) + std::string(more)));
+  };
+  const auto off = with("");
+  ASSERT_TRUE(off.ok());
+  EXPECT_EQ(off->readiness.max_staleness.count(), 0);
+  EXPECT_EQ(off->snapshot.dir, "");
+  const auto on = with("readiness: {max_staleness: 30s}\nsnapshot: {dir: /data, interval: 90s}\n");
+  ASSERT_TRUE(on.ok()) << on.error().public_text;
+  EXPECT_EQ(on->readiness.max_staleness, std::chrono::seconds(30));
+  EXPECT_EQ(on->snapshot.dir, "/data");
+  EXPECT_EQ(on->snapshot.interval, std::chrono::seconds(90));
+  const auto quick = with("readiness: {max_staleness: 100ms}\n");
+  ASSERT_FALSE(quick.ok());
+  EXPECT_THAT(quick.error().public_text, HasSubstr("at least 1s"));
+}
+
 TEST(Load, NeverCrashesOnDamagedFiles) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));

@@ -21,6 +21,10 @@ constexpr std::string_view kReservedStoreTypes[] = {"mongo", "oracle", "postgres
 constexpr Choice kWrites[] = {{"local", static_cast<std::uint8_t>(Writes::kLocal)},
                               {"off", static_cast<std::uint8_t>(Writes::kOff)}};
 constexpr std::string_view kReservedWrites[] = {"kafka"};
+constexpr Choice kOnBadRecord[] = {
+    {"skip", static_cast<std::uint8_t>(OnBadRecord::kSkip)},
+    {"stop", static_cast<std::uint8_t>(OnBadRecord::kStop)},
+    {"dead_letter", static_cast<std::uint8_t>(OnBadRecord::kDeadLetter)}};
 constexpr Choice kLogicalTypes[] = {
     {"numbers", static_cast<std::uint8_t>(LogicalTypes::kNumbers)},
     {"readable", static_cast<std::uint8_t>(LogicalTypes::kReadable)}};
@@ -42,6 +46,9 @@ constexpr Option kOptions[] = {
     {.path = "webservice.threads", .type = kCount, .fallback = "0",
      .help = "Threads that serve the API; 0 = one a core.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.threads; }, .max = 1024},
+    {.path = "webservice.position_headers", .type = kBool, .fallback = "true",
+     .help = "Send Push-Cache-Position (topic/partition@offset) and Last-Modified (the record's timestamp) with each record.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.webservice.position_headers; }},
 
     {.path = "kafka.brokers", .type = kBrokers, .required = true,
      .help = "Brokers to begin with: host:port, several with commas or as a list. kafka:// in front is accepted.",
@@ -85,6 +92,12 @@ constexpr Option kOptions[] = {
     {.path = "kafka.fetch_metadata_timeout", .type = kDuration, .fallback = "5s",
      .help = "Longest time for one request for the topic's metadata and offsets.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.fetch_metadata_timeout; }, .min = 1, .max = kHourMs},
+    {.path = "kafka.on_bad_record", .type = kChoice, .fallback = "skip",
+     .help = "What becomes of a record that cannot be applied (its key keeps the last good value): skip counts and logs it, stop halts its partition there, dead_letter produces it to kafka.dead_letter_topic and moves on when that has it.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.on_bad_record; }, .choices = kOnBadRecord},
+    {.path = "kafka.dead_letter_topic", .type = kString,
+     .help = "Required for dead_letter: the topic that takes bad records, with headers that say why and where from.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.dead_letter_topic; }},
     {.path = "kafka.properties", .type = kProperties,
      .help = "Handed to librdkafka as they are: security.protocol, sasl.mechanism, ssl.ca.location, ...",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.properties; }},
@@ -139,6 +152,17 @@ constexpr Option kOptions[] = {
     {.path = "startup_checks.timeout", .type = kDuration, .fallback = "5s",
      .help = "Longest time for one attempt.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.timeout; }, .min = 1, .max = kHourMs},
+
+    {.path = "readiness.max_staleness", .type = kDuration, .fallback = "0s",
+     .help = "Not ready, and reads answer 503, once what is held of a partition is older than this: Kafka is not heard, or ingest lags. 0 = never.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.readiness.max_staleness; }, .max = 24 * kHourMs},
+
+    {.path = "snapshot.dir", .type = kString,
+     .help = "Folder for a snapshot of the stores, from which the next start goes on instead of reading the topics from their beginning. Without it there is none.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.snapshot.dir; }},
+    {.path = "snapshot.interval", .type = kDuration, .fallback = "5m",
+     .help = "Time between two snapshots; one more is taken when the service is stopped. 0 = only that one.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.snapshot.interval; }, .max = 24 * kHourMs},
 
     {.path = "json.logical_types", .type = kChoice, .fallback = "numbers",
      .help = "Dates, times and decimals of Avro in JSON: numbers as they are stored, or readable text.",

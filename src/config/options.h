@@ -46,10 +46,11 @@ struct Choice {
 };
 
 // The member of a Config that an option is about.
-using Slot = std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::seconds*,
-                          std::chrono::milliseconds*, std::vector<std::string>*,
-                          std::vector<std::int32_t>*, std::map<std::string, std::string>*,
-                          OffsetReset*, StoreType*, Writes*, LogicalTypes*>;
+using Slot =
+    std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::seconds*,
+                 std::chrono::milliseconds*, std::vector<std::string>*, std::vector<std::int32_t>*,
+                 std::map<std::string, std::string>*, OffsetReset*, StoreType*, Writes*,
+                 OnBadRecord*, LogicalTypes*>;
 
 struct Option {
   std::string_view

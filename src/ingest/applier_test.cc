@@ -230,8 +230,9 @@ class SickStore final : public store::Store {
   Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {
     return inner->page(start, keys_max, sink);
   }
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) override {
-    return inner->erase_partition(topic, partition);
+  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
+                                        Offset below = kAllOffsets) override {
+    return inner->erase_partition(topic, partition, below);
   }
   store::Counts counts() const override { return inner->counts(); }
   Status health() const override { return {}; }

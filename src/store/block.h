@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "base/limits.h"
+#include "store/digest.h"
 #include "store/store.h"
 
 namespace push_cache::store {
@@ -29,16 +30,25 @@ struct Origin {
   friend bool operator==(const Origin&, const Origin&) = default;
 };
 
+// An origin that has a number, with what its records add to.
+struct NumberedOrigin {
+  Origin origin;
+  PartitionDigest* digest = nullptr;  // null: of HTTP
+};
+
 // Numbers for origins. They are never given back, and their number is capped: a producer that
 // writes random timestamps must not fill the memory.
 class Origins {
  public:
   static constexpr std::uint32_t kMax = 64 * 1024;
 
+  // `digests` must outlive it.
+  explicit Origins(Digests& digests) : digests_(digests) {}
+
   // 0 when there are too many. Safe from any thread.
   std::uint32_t number(const Origin& origin);
   // Lock-free. `number` is one that `number` gave.
-  const Origin& at(std::uint32_t number) const {
+  const NumberedOrigin& at(std::uint32_t number) const {
     return chunks_[number / kChunk].load(std::memory_order_acquire)[number % kChunk];
   }
 
@@ -48,10 +58,11 @@ class Origins {
     std::size_t operator()(const Origin& origin) const;
   };
 
+  Digests& digests_;
   std::mutex mutex_;
   std::unordered_map<Origin, std::uint32_t, Hash> numbers_;
-  std::array<std::unique_ptr<Origin[]>, kMax / kChunk> owned_;
-  std::array<std::atomic<Origin*>, kMax / kChunk> chunks_ = {};
+  std::array<std::unique_ptr<NumberedOrigin[]>, kMax / kChunk> owned_;
+  std::array<std::atomic<NumberedOrigin*>, kMax / kChunk> chunks_ = {};
 };
 
 class Block {
@@ -93,10 +104,16 @@ class Block {
   std::size_t bytes() const { return head_bytes() + payload_bytes(); }
   Origin origin(const Origins& origins) const {
     const std::uint32_t number = origin_number();
-    if (number != 0) return origins.at(number);
+    if (number != 0) return origins.at(number).origin;
     Origin origin;
     std::memcpy(&origin, reinterpret_cast<const char*>(this + 1), sizeof origin);
     return origin;
+  }
+  // 0: it has none.
+  std::uint32_t origin_number() const { return origin_high_ << kOriginLowBits | origin_low_; }
+  // `origin`: its own.
+  Offset offset(const Origin& origin) const {
+    return Offset(whole(origin.offset_high, offset_low_));
   }
   // Its views live as long as the block.
   RecordView view(const Origins& origins) const {
@@ -106,7 +123,7 @@ class Block {
             .datum = {reinterpret_cast<const std::uint8_t*>(at) + key_bytes_, datum_bytes_},
             .schema = SchemaId(from.schema),
             .partition = Partition(from.partition),
-            .offset = Offset(whole(from.offset_high, offset_low_)),
+            .offset = offset(from),
             .timestamp_ms = whole(from.timestamp_high, timestamp_low_),
             .topic = from.topic};
   }
@@ -120,7 +137,6 @@ class Block {
   static std::int64_t whole(std::uint32_t high, std::uint32_t low) {
     return static_cast<std::int64_t>(std::uint64_t{high} << 32 | low);
   }
-  std::uint32_t origin_number() const { return origin_high_ << kOriginLowBits | origin_low_; }
   std::size_t head_bytes() const {
     return sizeof(Block) + (origin_number() == 0 ? sizeof(Origin) : 0);
   }

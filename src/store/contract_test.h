@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -176,6 +177,317 @@ TEST_P(StoreContract, ErasePartitionTakesItsRecordsOnly) {
   for (int i = 0; i < 500; ++i) {
     EXPECT_EQ(get(*store_, "key" + std::to_string(i)).has_value(), i % 10 != 3) << i;
   }
+}
+
+TEST_P(StoreContract, ErasePartitionBelowAnOffset) {
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    RecordView from = record(key, "v", i);
+    from.partition = Partition(i % 2);
+    ASSERT_TRUE(store_->put(from).ok());
+  }
+  EXPECT_EQ(*store_->erase_partition(1, Partition(0), Offset(0)), 0u);
+  EXPECT_EQ(*store_->erase_partition(1, Partition(0), Offset(100)), 50u);
+  EXPECT_EQ(*store_->erase_partition(1, Partition(0), Offset(101)), 1u);
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(get(*store_, "key" + std::to_string(i)).has_value(), i % 2 == 1 || i > 100) << i;
+  }
+  EXPECT_EQ(*store_->erase_partition(1, Partition(0)), 99u);
+  EXPECT_EQ(store_->counts().records, 150u);
+}
+
+TEST_P(StoreContract, AScanGivesEveryRecordOnceAsItIs) {
+  ScanSink none;
+  ASSERT_TRUE(store_->scan(none).ok());
+  EXPECT_TRUE(none.records.empty());
+
+  std::map<std::string, std::string> expected;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string key = "key-" + std::to_string(i * 7919 % 3000);
+    expected[key] = std::string(static_cast<std::size_t>(i == 77 ? 700'000 : i % 90), 'd') + key;
+    RecordView one = record(key, expected[key], i);
+    if (i % 7 == 0) one.partition = Partition(-1);
+    ASSERT_TRUE(store_->put(one).ok());
+  }
+  ScanSink all;
+  std::size_t pauses = 0;
+  all.at_pause = [&pauses] { return ++pauses > 0; };
+  ASSERT_TRUE(store_->scan(all).ok());
+  EXPECT_GT(pauses, 3u);
+  ASSERT_EQ(all.records.size(), expected.size());
+  ListSink page;
+  const bool ordered = store_->page({}, 1, page).ok();
+  if (!ordered) {
+    std::sort(all.records.begin(), all.records.end(),
+              [](const auto& a, const auto& b) { return a.key < b.key; });
+  }
+  auto next = expected.begin();
+  for (const ScanSink::Kept& one : all.records) {
+    ASSERT_EQ(one.key, next->first);
+    ASSERT_EQ(one.datum, next->second);
+    CopySink now;
+    store_->get(one.key, now);
+    EXPECT_EQ(one.numbers.offset, now.last.offset);
+    EXPECT_EQ(one.numbers.partition, now.last.partition);
+    EXPECT_EQ(one.numbers.timestamp_ms, now.last.timestamp_ms);
+    EXPECT_EQ(one.numbers.schema, now.last.schema);
+    EXPECT_EQ(one.numbers.topic, now.last.topic);
+    ++next;
+  }
+}
+
+TEST_P(StoreContract, AScanEndsWhenTheSinkSaysSo) {
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_TRUE(store_->put(record("key-" + std::to_string(i), "v")).ok());
+  }
+  ScanSink some;
+  some.stop_after = 700;
+  ASSERT_TRUE(store_->scan(some).ok());
+  EXPECT_EQ(some.records.size(), 700u);
+  ScanSink paused;
+  paused.at_pause = [] { return false; };
+  ASSERT_TRUE(store_->scan(paused).ok());
+  EXPECT_FALSE(paused.records.empty());
+}
+
+// Records that stay come once each, with a version that they had between the scan's begin and end;
+// others come and go beside them, so that the index grows and shrinks its runs, and the order too.
+TEST_P(StoreContract, AScanStaysTrueWhileKeysComeAndGo) {
+  constexpr int kStay = 1500;
+  std::vector<std::atomic<std::int64_t>> versions(kStay);
+  const auto key_of = [](int i) { return "stay" + std::to_string(i); };
+  for (int i = 0; i < kStay; ++i) ASSERT_TRUE(store_->put(record(key_of(i), "0", 0)).ok());
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    std::mt19937 random(5);
+    for (int step = 1; !done; ++step) {
+      const auto i = static_cast<std::size_t>(random() % kStay);
+      const std::int64_t version = versions[i].load() + 1;
+      ASSERT_TRUE(
+          store_->put(record(key_of(static_cast<int>(i)), std::to_string(version), version)).ok());
+      versions[i] = version;
+      const std::string other = "stay" + std::to_string(random() % 20'000) + "x";
+      if (step % 5000 < 2500) {
+        ASSERT_TRUE(store_->put(record(other, "x", -2)).ok());
+      } else {
+        ASSERT_TRUE(store_->erase(other).ok());
+      }
+    }
+  });
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::int64_t> before(kStay);
+    for (std::size_t i = 0; i < kStay; ++i) before[i] = versions[i];
+    ScanSink all;
+    ASSERT_TRUE(store_->scan(all).ok());
+    std::vector<int> times(kStay, 0);
+    std::vector<std::string> others;
+    for (const ScanSink::Kept& one : all.records) {
+      if (one.key.back() == 'x') {
+        others.push_back(one.key);
+        continue;
+      }
+      const auto i = static_cast<std::size_t>(std::stoi(one.key.substr(4)));
+      ++times[i];
+      ASSERT_EQ(one.datum, std::to_string(one.numbers.offset.value));
+      ASSERT_GE(one.numbers.offset.value, before[i]);
+      ASSERT_LE(one.numbers.offset.value, versions[i] + 1);
+    }
+    ASSERT_EQ(std::count(times.begin(), times.end(), 1), kStay);
+    std::sort(others.begin(), others.end());
+    ASSERT_EQ(std::adjacent_find(others.begin(), others.end()), others.end());
+  }
+  done = true;
+  writer.join();
+}
+
+TEST_P(StoreContract, LoadedRecordsAreAsPutOnes) {
+  std::vector<std::string> keys, datums;
+  for (int i = 0; i < 9000; ++i) {
+    keys.push_back("key-" + std::to_string(100'000 + i * 3));
+    datums.push_back(std::string(static_cast<std::size_t>(i % 700 == 0 ? 20'000 : i % 80), 'd') +
+                     keys.back());
+  }
+  for (int i = 0; i < 9000; i += 100) {  // some are there, and some between
+    ASSERT_TRUE(store_->put(record(keys[static_cast<std::size_t>(i)], "old", 1)).ok());
+    ASSERT_TRUE(store_->put(record(keys[static_cast<std::size_t>(i)] + "-", "other", 2)).ok());
+  }
+  std::vector<RecordView> records;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    records.push_back(record(keys[i], datums[i], static_cast<std::int64_t>(i) + 5));
+    records.back().partition = Partition(static_cast<std::int32_t>(i % 11) - 1);
+  }
+  store_->reserve(keys.size());
+  ASSERT_TRUE(store_->load({}).ok());
+  ASSERT_TRUE(store_->load(std::span(records).subspan(6000)).ok());
+  ASSERT_TRUE(store_->load(std::span(records).first(6000)).ok());
+  EXPECT_EQ(store_->counts().records, 9090u);
+  std::uint64_t bytes = 90 * (keys[0].size() + 1 + 5);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ASSERT_EQ(get(*store_, keys[i]), datums[i]);
+    bytes += keys[i].size() + datums[i].size();
+  }
+  EXPECT_EQ(store_->counts().bytes, bytes);
+  ScanSink all;
+  ASSERT_TRUE(store_->scan(all).ok());
+  EXPECT_EQ(all.records.size(), 9090u);
+  ListSink listed;
+  ASSERT_TRUE(store_->page({}, SIZE_MAX, listed).ok());
+  EXPECT_EQ(listed.keys.size(), 9090u);
+  EXPECT_TRUE(std::is_sorted(listed.keys.begin(), listed.keys.end()));
+  for (int p = -1; p < 10; ++p) {
+    EXPECT_EQ(store_->digest(1, Partition(p)),
+              p < 0 ? 0 : expected_digest(*store_, 1, Partition(p)));
+  }
+  for (const std::string& key : keys) ASSERT_TRUE(*store_->erase(key));
+  EXPECT_EQ(store_->counts().records, 90u);
+}
+
+TEST_P(StoreContract, OfALoadsRecordsWithOneKeyTheLastOneStays) {
+  std::vector<RecordView> records;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 300; ++i) keys.push_back("key" + std::to_string(i / 3));
+  for (int i = 0; i < 300; ++i) {
+    records.push_back(record(keys[static_cast<std::size_t>(i)], "v", i));
+  }
+  ASSERT_TRUE(store_->load(records).ok());
+  EXPECT_EQ(store_->counts().records, 100u);
+  for (int i = 0; i < 100; ++i) {
+    CopySink last;
+    store_->get("key" + std::to_string(i), last);
+    EXPECT_EQ(last.last.offset, Offset(i * 3 + 2));
+  }
+  EXPECT_EQ(store_->digest(1, Partition(3)), expected_digest(*store_, 1, Partition(3)));
+}
+
+TEST_P(StoreContract, TheDigestTellsWhichRecordsAreKept) {
+  const auto put = [this](std::string_view key, int topic, int partition, std::int64_t offset) {
+    RecordView one = record(key, "v", offset);
+    one.topic = static_cast<std::uint32_t>(topic);
+    one.partition = Partition(partition);
+    ASSERT_TRUE(store_->put(one).ok());
+  };
+  const auto digest = [this](int topic, int partition) {
+    return store_->digest(static_cast<std::uint32_t>(topic), Partition(partition));
+  };
+  const auto sum = [](int topic, int partition, std::initializer_list<std::int64_t> offsets) {
+    std::uint64_t all = 0;
+    for (const std::int64_t offset : offsets) {
+      all += digest_of(digest_base(static_cast<std::uint32_t>(topic), Partition(partition)),
+                       Offset(offset));
+    }
+    return all;
+  };
+  EXPECT_EQ(digest(1, 0), 0u);
+  put("a", 1, 0, 10);
+  put("b", 1, 0, 11);
+  put("c", 1, 4, 10);
+  EXPECT_EQ(digest(1, 0), sum(1, 0, {11, 10}));
+  EXPECT_EQ(digest(1, 4), sum(1, 4, {10}));
+  EXPECT_NE(digest(1, 4), sum(1, 0, {10}));
+  put("a", 1, 0, 12);  // overwritten
+  EXPECT_EQ(digest(1, 0), sum(1, 0, {11, 12}));
+  put("a", 1, 4, 11);  // moved to another partition
+  EXPECT_EQ(digest(1, 0), sum(1, 0, {11}));
+  EXPECT_EQ(digest(1, 4), sum(1, 4, {10, 11}));
+  put("b", 2, 0, 11);  // and to another topic
+  EXPECT_EQ(digest(1, 0), 0u);
+  EXPECT_EQ(digest(2, 0), sum(2, 0, {11}));
+  put("b", 0, -1, 5);  // by HTTP
+  EXPECT_EQ(digest(2, 0), 0u);
+  EXPECT_EQ(digest(0, -1), 0u);
+  put("b", 2, 0, std::int64_t{1} << 40);
+  EXPECT_EQ(digest(2, 0), sum(2, 0, {std::int64_t{1} << 40}));
+  ASSERT_EQ(*store_->insert(record("b", "v")), InsertOutcome::kExists);
+  ASSERT_EQ(*store_->insert(record("d", "v", 77)), InsertOutcome::kInserted);
+  EXPECT_EQ(digest(1, 3), sum(1, 3, {77}));
+  ASSERT_TRUE(*store_->erase("d"));
+  EXPECT_EQ(digest(1, 3), 0u);
+  CopySink taken;
+  store_->take("c", taken);
+  EXPECT_EQ(digest(1, 4), sum(1, 4, {11}));
+  ASSERT_EQ(*store_->erase_partition(1, Partition(4)), 1u);
+  EXPECT_EQ(digest(1, 4), 0u);
+}
+
+// By different ways to the same records: the same digest; and by the sum over all records.
+TEST_P(StoreContract, TheDigestIsExactAfterWritesOfManyThreads) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t] {
+      std::mt19937 random(static_cast<unsigned>(t));
+      for (int i = 0; i < 5000; ++i) {
+        const std::string key = "key" + std::to_string(random() % 300);  // shared by all threads
+        RecordView one = record(key, "v", t * 1'000'000 + i);
+        one.partition = Partition(static_cast<std::int32_t>(random() % 4) - 1);
+        if (i % 3 == 0) {
+          (void)store_->erase(key);
+        } else if (i % 7 == 0) {
+          ASSERT_TRUE(store_->load({&one, 1}).ok());
+        } else if (i % 100 == 0) {
+          (void)store_->erase_partition(1, one.partition, one.offset);
+        } else {
+          ASSERT_TRUE(store_->put(one).ok());
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int p = 0; p < 4; ++p) {
+    EXPECT_EQ(store_->digest(1, Partition(p)), expected_digest(*store_, 1, Partition(p)));
+  }
+  ListSink listed;
+  ASSERT_TRUE(store_->page({}, SIZE_MAX, listed).ok());
+  EXPECT_EQ(listed.keys.size(), store_->counts().records);
+  EXPECT_TRUE(std::is_sorted(listed.keys.begin(), listed.keys.end()));
+}
+
+// Ranges that ascend, each of a thread, while others read, list, erase and put the same keys.
+TEST_P(StoreContract, LoadsOfManyThreadsBesideEverythingElse) {
+  constexpr int kThreads = 3;
+  constexpr int kEach = 6000;
+  const auto key_of = [](int i) { return "key-" + std::to_string(100'000 + i); };
+  std::atomic<int> loading = kThreads;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int from = t * kEach; from < (t + 1) * kEach; from += 500) {
+        std::vector<std::string> keys;
+        std::vector<RecordView> records;
+        for (int i = from; i < from + 500; ++i) keys.push_back(key_of(i));
+        for (int i = from; i < from + 500; ++i) {
+          records.push_back(record(keys[static_cast<std::size_t>(i - from)], "loaded", i));
+        }
+        ASSERT_TRUE(store_->load(records).ok());
+      }
+      --loading;
+    });
+  }
+  threads.emplace_back([&] {
+    std::mt19937 random(1);
+    while (loading > 0) {
+      const std::string key = key_of(static_cast<int>(random() % (kThreads * kEach)));
+      const auto what = random() % 3;
+      if (what != 0) (void)store_->erase(key);
+      if (what != 1) {
+        ASSERT_TRUE(store_->put(record(key, "put", -5)).ok());
+      }
+    }
+  });
+  threads.emplace_back([&] {
+    while (loading > 0) {
+      ListSink page;
+      ASSERT_TRUE(store_->page({}, 1000, page).ok());
+      ASSERT_TRUE(std::is_sorted(page.keys.begin(), page.keys.end()));
+      ASSERT_EQ(std::adjacent_find(page.keys.begin(), page.keys.end()), page.keys.end());
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  ListSink listed;
+  ASSERT_TRUE(store_->page({}, SIZE_MAX, listed).ok());
+  EXPECT_EQ(listed.keys.size(), store_->counts().records);
+  EXPECT_TRUE(std::is_sorted(listed.keys.begin(), listed.keys.end()));
+  for (const std::string& key : listed.keys) ASSERT_TRUE(get(*store_, key).has_value());
+  EXPECT_EQ(store_->digest(1, Partition(3)), expected_digest(*store_, 1, Partition(3)));
 }
 
 TEST_P(StoreContract, ABatchIsAsSingleLookups) {

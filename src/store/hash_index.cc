@@ -20,11 +20,13 @@ std::size_t table_bytes(std::size_t buckets) { return 64 + buckets * 64; }
 
 bool from_arena(std::size_t bytes) { return bytes >= Arena::kPageBytes; }
 
-// Whole pages where tables come from the arena.
-std::size_t next_buckets(std::size_t buckets) {
-  if (buckets == 0) return kFirstBuckets;
-  if (!from_arena(table_bytes(buckets * 2))) return buckets * 2;
-  const std::size_t wanted = buckets * kGrowthNumerator / kGrowthDenominator;
+// Room for `keys` at least. Whole pages where tables come from the arena.
+std::size_t next_buckets(std::size_t buckets, std::size_t keys) {
+  const std::size_t least = (keys + kLoadNumerator - 1) / kLoadNumerator;
+  if (buckets == 0 && least <= kFirstBuckets) return kFirstBuckets;
+  if (least <= buckets * 2 && !from_arena(table_bytes(buckets * 2))) return buckets * 2;
+  const std::size_t wanted = std::max(buckets * kGrowthNumerator / kGrowthDenominator, least);
+  if (!from_arena(table_bytes(std::max(wanted, buckets * 2)))) return wanted;
   const std::size_t pages = (table_bytes(wanted) + Arena::kPageBytes - 1) / Arena::kPageBytes;
   return pages * Arena::kPageBytes / 64 - 1;
 }
@@ -33,14 +35,14 @@ std::size_t next_buckets(std::size_t buckets) {
 
 HashIndex::~HashIndex() = default;
 
-bool HashIndex::needs_growth() const {
+bool HashIndex::needs_growth(std::size_t more) const {
   const Table* table = table_.load(std::memory_order_relaxed);
-  return table == nullptr || size_ + 1 > table->buckets * kLoadNumerator;
+  return table == nullptr || size_ + more > table->buckets * kLoadNumerator;
 }
 
-std::size_t HashIndex::grown_bytes() const {
+std::size_t HashIndex::grown_bytes(std::size_t keys) const {
   const Table* table = table_.load(std::memory_order_relaxed);
-  return table_bytes(next_buckets(table == nullptr ? 0 : table->buckets));
+  return table_bytes(next_buckets(table == nullptr ? 0 : table->buckets, keys));
 }
 
 std::size_t HashIndex::bytes() const {
@@ -49,9 +51,10 @@ std::size_t HashIndex::bytes() const {
 }
 
 HashIndex::Table* HashIndex::grow(Arena& arena,
-                                  const std::function<std::uint64_t(const Block&)>& hash_of) {
+                                  const std::function<std::uint64_t(const Block&)>& hash_of,
+                                  std::size_t keys) {
   Table* old = table_.load(std::memory_order_relaxed);
-  const std::size_t buckets = next_buckets(old == nullptr ? 0 : old->buckets);
+  const std::size_t buckets = next_buckets(old == nullptr ? 0 : old->buckets, keys);
   const std::size_t bytes = table_bytes(buckets);
   void* place =
       from_arena(bytes) ? arena.allocate(bytes) : ::operator new(bytes, std::align_val_t(64));

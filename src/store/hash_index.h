@@ -6,6 +6,7 @@
 // moves words back towards their homes, so nothing is left behind by deletes.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -61,12 +62,15 @@ class HashIndex {
   template <typename Matches>
   Place locate(std::uint64_t hash, const Matches& matches) const;
 
-  bool needs_growth() const;
+  // Whether there is no room for `more` keys.
+  bool needs_growth(std::size_t more = 1) const;
   // What `grow` would ask the arena for.
-  std::size_t grown_bytes() const;
-  // Makes room for more; returns the table that readers may still look at, to be released with
-  // `release`, or null for the first. `hash_of(block)` gives the hash of its key.
-  Table* grow(Arena& arena, const std::function<std::uint64_t(const Block&)>& hash_of);
+  std::size_t grown_bytes(std::size_t keys = 0) const;
+  // Makes room for more, and for at least `keys` in all; returns the table that readers may still
+  // look at, to be released with `release`, or null for the first. `hash_of(block)` gives the hash
+  // of its key.
+  Table* grow(Arena& arena, const std::function<std::uint64_t(const Block&)>& hash_of,
+              std::size_t keys = 0);
   static void release(Arena& arena, Table* table);
 
   // Room must be there (`needs_growth`).
@@ -80,6 +84,16 @@ class HashIndex {
   // Calls `take(block)` for each block, in no order.
   template <typename Take>
   void for_each(const Take& take) const;
+  // Where a key stands among all of a shard, whatever the size of its table.
+  static std::uint64_t position(std::uint64_t hash) {
+    return (hash >> (32 - kShardBits)) & 0xFFFF'FFFF;
+  }
+  static constexpr std::uint64_t kEnd = std::uint64_t{1} << 32;  // above all positions
+  // Calls `take(block)` for each block whose key stands at or above `from` (as `position` has it)
+  // and below what it returns, and for some more around them; goes through about `buckets` buckets.
+  template <typename Take>
+  std::uint64_t collect(std::uint64_t from, std::size_t buckets, const Take& take) const;
+
   // The table, to be released by the owner; the index is empty afterwards.
   Table* detach();
 
@@ -121,9 +135,7 @@ struct alignas(64) HashIndex::Table {
 
   Bucket* first() { return reinterpret_cast<Bucket*>(this + 1); }
   const Bucket* first() const { return reinterpret_cast<const Bucket*>(this + 1); }
-  std::size_t home(std::uint64_t hash) const {
-    return ((hash >> (32 - kShardBits)) & 0xFFFF'FFFF) * buckets >> 32;
-  }
+  std::size_t home(std::uint64_t hash) const { return position(hash) * buckets >> 32; }
 };
 
 // Without branches, since which word it is cannot be foretold.
@@ -226,6 +238,27 @@ void HashIndex::for_each(const Take& take) const {
       if (word != 0) take(*block_of(word));
     }
   }
+}
+
+// A block is in its home bucket or behind it, with only full buckets between: so those of some
+// homes end with the first bucket behind them that has room.
+template <typename Take>
+std::uint64_t HashIndex::collect(std::uint64_t from, std::size_t buckets, const Take& take) const {
+  const Table* table = table_.load(std::memory_order_acquire);
+  if (table == nullptr) return kEnd;
+  const std::size_t first = from * table->buckets >> 32;
+  const std::size_t end = std::min(first + std::max<std::size_t>(buckets, 1), table->buckets);
+  bool has_room = false;
+  for (std::size_t i = 0; i < table->buckets && (first + i < end || !has_room); ++i) {
+    has_room = false;
+    for (const auto& slot : table->first()[(first + i) % table->buckets].words) {
+      const std::uint64_t word = slot.load(std::memory_order_acquire);
+      if (word != 0) take(*block_of(word));
+      has_room |= word == 0;
+    }
+  }
+  // The least position whose home is `end`.
+  return ((std::uint64_t{end} << 32) + table->buckets - 1) / table->buckets;
 }
 
 }  // namespace push_cache::store

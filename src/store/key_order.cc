@@ -33,6 +33,12 @@ std::size_t common(std::string_view a, std::string_view b) {
 // never has the greater slice.
 std::uint32_t slice_of(std::string_view text, std::size_t at) {
   std::uint32_t slice = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    if (at + sizeof slice <= text.size()) {
+      std::memcpy(&slice, text.data() + at, sizeof slice);
+      return __builtin_bswap32(slice);
+    }
+  }
   for (std::size_t i = 0; i < 4; ++i) {
     slice = slice << 8 |
             (at + i < text.size() ? static_cast<std::uint8_t>(text[at + i]) : std::uint32_t{0});
@@ -160,6 +166,10 @@ void KeyOrder::insert(std::uint64_t hash, std::string_view key, bool twin) {
     bytes_.fetch_add(key.size() + 80, std::memory_order_relaxed);
     return;
   }
+  insert_one(hash, key);
+}
+
+void KeyOrder::insert_one(std::uint64_t hash, std::string_view key) {
   if (inners_.empty()) return insert_first(hash, key);
   Position at = leaf_for(key);
   if (leaf_at(at)->count == kLeafMax) at = split(at, key);
@@ -189,6 +199,77 @@ void KeyOrder::insert_first(std::uint64_t hash, std::string_view key) {
   inner->leaves.push_back({std::string(), leaf});
   inner->keys = 1;
   inners_.push_back(std::move(inner));
+}
+
+void KeyOrder::insert_many(std::span<const Entry> entries) {
+  const epoch::Pin pin;
+  const std::unique_lock lock(mutex_);
+  while (!entries.empty()) {
+    if (!erased_early_.empty()) {
+      if (const auto gone = erased_early_.find(entries.front().key); gone != erased_early_.end()) {
+        erased_early_.erase(gone);
+      } else {
+        insert_one(entries.front().hash, entries.front().key);
+      }
+      entries = entries.subspan(1);
+      continue;
+    }
+    entries = entries.subspan(insert_run(entries));
+  }
+}
+
+const std::string* KeyOrder::bound_of(Position at) const {
+  const std::vector<LeafRef>& leaves = inners_[at.inner]->leaves;
+  if (at.leaf + 1 < leaves.size()) return &leaves[at.leaf + 1].low;
+  return at.inner + 1 < inners_.size() ? &inners_[at.inner + 1]->leaves.front().low : nullptr;
+}
+
+std::size_t KeyOrder::insert_run(std::span<const Entry> entries) {
+  const std::string_view first = entries.front().key;
+  if (inners_.empty()) return insert_first(entries.front().hash, first), 1;
+  Position at = leaf_for(first);
+  if (key_at(*leaf_at(at), leaf_at(at)->count - 1) > first) {
+    return insert_one(entries.front().hash, first), 1;
+  }
+  const std::string* bound = bound_of(at);
+  std::size_t run = 1;
+  while (run < entries.size() && entries[run - 1].key < entries[run].key &&
+         (bound == nullptr || entries[run].key < *bound)) {
+    ++run;
+  }
+  std::size_t done = std::min<std::size_t>(run, kLeafMax - leaf_at(at)->count);
+  append(at, entries.first(done));
+  while (done < run) {
+    const std::span<const Entry> next = entries.subspan(done, std::min(run - done, kLeafMax));
+    const std::string_view key = next.front().key;
+    const std::string_view before =
+        done > 0 ? entries[done - 1].key : key_at(*leaf_at(at), leaf_at(at)->count - 1);
+    insert_leaf({at.inner, at.leaf + 1}, separator(before, key), make_leaf(next.size()));
+    at = leaf_for(key);
+    append(at, next);
+    done += next.size();
+  }
+  return run;
+}
+
+void KeyOrder::append(Position at, std::span<const Entry> entries) {
+  if (entries.empty()) return;
+  LeafRef& ref = inners_[at.inner]->leaves[at.leaf];
+  const std::size_t count = ref.leaf->count + entries.size();
+  if (count > ref.leaf->capacity) {
+    set_capacity(ref, std::min(kLeafMax, (count + kLeafStep - 1) / kLeafStep * kLeafStep));
+  }
+  Leaf& leaf = *ref.leaf;
+  // What the first and the last key have in common, all between them have.
+  const std::string_view last = entries.back().key;
+  if (leaf.count == 0) leaf.prefix = entries.front().key;
+  leaf.shorten_prefix(common(leaf.prefix, last));
+  for (const Entry& entry : entries) {
+    leaf.hashes()[leaf.count] = entry.hash;
+    leaf.slices()[leaf.count] = slice_of(entry.key, leaf.prefix.size());
+    ++leaf.count;
+  }
+  inners_[at.inner]->keys += entries.size();
 }
 
 // Keys that come in order fill their leaves: one at an end of the leaf gets a leaf of its own.
@@ -263,12 +344,17 @@ void KeyOrder::erase(std::uint64_t hash, std::string_view key) {
       return;
     }
   }
+  const auto early = [&] { erased_early_.emplace(key); };
+  if (inners_.empty()) return early();
   const Position at = leaf_for(key);
   Leaf& leaf = *leaf_at(at);
+  if (!key.starts_with(leaf.prefix)) return early();
   const std::uint32_t slice = slice_of(key, leaf.prefix.size());
   const auto [first, last] = std::equal_range(leaf.slices(), leaf.slices() + leaf.count, slice);
   auto entry = static_cast<std::size_t>(first - leaf.slices());
-  while (leaf.hashes()[entry] != hash) ++entry;
+  const auto end = static_cast<std::size_t>(last - leaf.slices());
+  while (entry < end && leaf.hashes()[entry] != hash) ++entry;
+  if (entry == end) return early();
   std::copy(leaf.hashes() + entry + 1, leaf.hashes() + leaf.count, leaf.hashes() + entry);
   std::copy(leaf.slices() + entry + 1, leaf.slices() + leaf.count, leaf.slices() + entry);
   --leaf.count;

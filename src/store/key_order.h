@@ -47,7 +47,16 @@ class KeyOrder {
   // `key` must not be in the order, and be in the source already. `twin`: another key of the source
   // has the same hash; such keys are kept whole, beside the tree.
   void insert(std::uint64_t hash, std::string_view key, bool twin);
-  // `key` must be in the order, and still be in the source.
+  // As an `insert` of each, no twins among them; cheap for runs of ascending keys that are above
+  // the others of their leaf. A key of them may be erased between its entering the source and this
+  // call: it is left out.
+  struct Entry {
+    std::uint64_t hash;
+    std::string_view key;
+  };
+  void insert_many(std::span<const Entry> entries);
+  // `key` must be in the order (or be about to come with an `insert_many`), and still be in the
+  // source.
   void erase(std::uint64_t hash, std::string_view key);
   // Whether `key` is kept beside the tree. For KeySource::find_keys only, which is called with a
   // lock held.
@@ -81,6 +90,14 @@ class KeyOrder {
   std::size_t lower_bound(const Leaf& leaf, std::string_view key, bool above) const;
   std::string_view key_at(const Leaf& leaf, std::size_t entry) const;
   void insert_first(std::uint64_t hash, std::string_view key);
+  // These two with the lock held.
+  void insert_one(std::uint64_t hash, std::string_view key);
+  // Inserts the first of `entries` and those after it that it can put beside it; how many.
+  std::size_t insert_run(std::span<const Entry> entries);
+  // Appends `entries`, which ascend and are above all others of the leaf; it has room for them.
+  void append(Position at, std::span<const Entry> entries);
+  // The `low` of the leaf behind this one; null for the last.
+  const std::string* bound_of(Position at) const;
   // Makes room in a full leaf; where `key` belongs now.
   Position split(Position at, std::string_view key);
   void sharpen(Leaf& leaf) const;
@@ -95,6 +112,8 @@ class KeyOrder {
   mutable std::shared_mutex mutex_;
   std::vector<std::unique_ptr<Inner>> inners_;  // never one without leaves, no leaf without keys
   std::set<std::string, std::less<>> twins_;
+  // Erased before the `insert_many` that they were to come with: one for each time.
+  std::multiset<std::string, std::less<>> erased_early_;
   std::atomic<std::uint64_t> bytes_ = 0;
 };
 

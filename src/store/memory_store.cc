@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <mutex>
 #include <random>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/limits.h"
 #include "store/arena.h"
 #include "store/block.h"
+#include "store/digest.h"
 #include "store/hash_index.h"
 #include "store/key_order.h"
 #include "store/slabs.h"
@@ -31,6 +33,15 @@ constexpr std::size_t kRetiredPart = 32;
 constexpr std::size_t kRetiredBytesMax = 256 * 1024;
 constexpr std::size_t kBatch = 16;  // lookups that wait for memory together
 constexpr std::size_t kRecentOrigins = 8;
+// What is done at once of a load: some records for each shard.
+constexpr std::size_t kLoadBatch = 2048;
+// A load does not come nearer than this to the cap of memory; the rest is put one by one.
+constexpr std::size_t kLoadReserveBytes = 4 * 1024 * 1024;
+// What a scan holds at once: a writer waits for so many buckets, and replaced records for so many
+// keys and bytes.
+constexpr std::size_t kScanBuckets = 128;
+constexpr std::size_t kScanKeys = 256;
+constexpr std::size_t kScanBytes = 256 * 1024;
 
 // What readers may still look at: a block, or a table when the lowest bit is set.
 class Retired {
@@ -44,15 +55,20 @@ class Retired {
   std::uintptr_t bits_;
 };
 
-struct KnownOrigin {
+// Where a record comes from, as blocks have it.
+struct Source {
   Origin origin;
-  std::uint32_t number = 0;  // 0 = unused
+  std::uint32_t number = 0;           // 0 = it has none
+  PartitionDigest* digest = nullptr;  // null: written through HTTP
 };
+
+// The origins that came last: most records have the one of some record before.
+using RecentOrigins = std::array<Source, kRecentOrigins>;
 
 struct alignas(64) Shard {
   HashIndex index;
   alignas(64) mutable std::mutex mutex;  // of the writers; guards what follows
-  std::array<KnownOrigin, kRecentOrigins> recent_origins;
+  RecentOrigins recent_origins;
   std::vector<Retired> retired;   // since the last lot
   std::size_t retired_count = 0;  // these two since `reclaim` was last tried
   std::size_t retired_bytes = 0;
@@ -103,11 +119,8 @@ class MemoryStore final : public Store, public KeySource {
       if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
       return PutOutcome::kInserted;
     }
-    const Block* block = make_block(shard, record, Slabs::Grow::kMay);
-    HashIndex::replace(place, block);
-    add(shard.payload_bytes, block->payload_bytes() - place.block->payload_bytes());
-    add(shard.block_bytes, block->bytes() - place.block->bytes());
-    retire(shard, place.block);
+    const Source& source = source_of(shard.recent_origins, record);
+    replace(shard, place, make_block(source, record, Slabs::Grow::kMay), source, record.offset);
     return PutOutcome::kReplaced;
   }
 
@@ -207,31 +220,72 @@ class MemoryStore final : public Store, public KeySource {
     return order_->page(start, keys_max, sink);
   }
 
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) override {
-    const auto is_from = [&](const Block& block) {
+  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
+                                        Offset below = kAllOffsets) override {
+    const auto goes = [&](const Block& block) {
       const Origin origin = block.origin(origins_);
-      return origin.topic == topic && origin.partition == partition.value;
+      return origin.topic == topic && origin.partition == partition.value &&
+             (below == kAllOffsets || block.offset(origin) < below);
     };
     std::uint64_t erased = 0;
+    std::vector<std::string> keys;
     for (Shard& shard : shards_) {
-      std::vector<std::string> keys;
-      {
-        const std::lock_guard lock(shard.mutex);
-        shard.index.for_each([&](const Block& block) {
-          if (is_from(block)) keys.emplace_back(block.key());
+      for (std::uint64_t at = 0; at < HashIndex::kEnd;) {
+        keys.clear();
+        at = for_slice(shard, at, [&](const Block& block) {
+          if (goes(block)) keys.emplace_back(block.key());
+          return true;
         });
-      }
-      for (const std::string& key : keys) {
-        const std::uint64_t hash = hash_of(key);
-        const std::lock_guard lock(shard.mutex);
-        const auto place = shard.index.locate(hash, KeyIs{key});
-        if (!place || !is_from(*place.block)) continue;
-        remove(shard, hash, place);
-        retire(shard, place.block);
-        ++erased;
+        for (const std::string& key : keys) {
+          const std::uint64_t hash = hash_of(key);
+          const std::lock_guard lock(shard.mutex);
+          const auto place = shard.index.locate(hash, KeyIs{key});
+          if (!place || !goes(*place.block)) continue;
+          remove(shard, hash, place);
+          retire(shard, place.block);
+          ++erased;
+        }
       }
     }
     return erased;
+  }
+
+  Status scan(RecordSink& sink) override {
+    if (order_ != nullptr) {
+      scan_in_order(sink);
+    } else {
+      scan_by_shard(sink);
+    }
+    return {};
+  }
+
+  Status load(std::span<const RecordView> records) override {
+    for (const RecordView& record : records) {
+      if (Status fits = check_size(record); !fits) return fits;
+    }
+    const auto batch = std::make_unique<Batch>();
+    while (!records.empty()) {
+      const std::size_t count = std::min(kLoadBatch, records.size());
+      if (Status done = load_batch(*batch, records.first(count)); !done) return done;
+      records = records.subspan(count);
+    }
+    return {};
+  }
+
+  void reserve(std::uint64_t records) override {
+    // The shards' shares differ by chance: six standard deviations hold for all of them.
+    const double mean = static_cast<double>(records) / kShards;
+    const auto most = static_cast<std::size_t>(mean + 6 * std::sqrt(mean)) + 1;
+    if (is_full(HashIndex().grown_bytes(most) * kShards)) return;
+    for (Shard& shard : shards_) {
+      const std::lock_guard lock(shard.mutex);
+      const std::size_t more = most - std::min(most, shard.index.size());
+      if (more > 0 && shard.index.needs_growth(more)) grow_index(shard, most);
+    }
+  }
+
+  std::uint64_t digest(std::uint32_t topic, Partition partition) const override {
+    return digests_.sum(topic, partition);
   }
 
   Counts counts() const override {
@@ -289,8 +343,9 @@ class MemoryStore final : public Store, public KeySource {
   std::uint64_t hash_of(std::string_view key) const {
     return XXH3_64bits_withSeed(key.data(), key.size(), seed_) & hash_mask_;
   }
-  Shard& shard_of(std::uint64_t hash) { return shards_[hash >> (64 - kShardBits)]; }
-  const Shard& shard_of(std::uint64_t hash) const { return shards_[hash >> (64 - kShardBits)]; }
+  static std::size_t shard_number(std::uint64_t hash) { return hash >> (64 - kShardBits); }
+  Shard& shard_of(std::uint64_t hash) { return shards_[shard_number(hash)]; }
+  const Shard& shard_of(std::uint64_t hash) const { return shards_[shard_number(hash)]; }
 
   // All memory that is taken, used or not.
   std::uint64_t bytes_used() const {
@@ -303,29 +358,41 @@ class MemoryStore final : public Store, public KeySource {
 
   // What follows is called with the shard's lock held.
 
-  std::uint32_t origin_number(Shard& shard, const RecordView& record) {
+  const Source& source_of(RecentOrigins& recent, const RecordView& record) {
     const Origin origin = Block::origin_of(record);
-    KnownOrigin& known =
-        shard.recent_origins[static_cast<std::uint32_t>(origin.partition) % kRecentOrigins];
+    Source& known = recent[static_cast<std::uint32_t>(origin.partition) % kRecentOrigins];
     if (known.number == 0 || known.origin != origin) {
-      known = {origin, origins_.number(origin)};
+      const std::uint32_t number = origins_.number(origin);
+      known = {origin, number,
+               number != 0 ? origins_.at(number).digest
+                           : digests_.at(origin.topic, Partition(origin.partition))};
     }
-    return known.number;
+    return known;
+  }
+  Source source_of(const Block& block) {
+    const std::uint32_t number = block.origin_number();
+    if (number != 0) {
+      const NumberedOrigin& known = origins_.at(number);
+      return {known.origin, number, known.digest};
+    }
+    const Origin origin = block.origin(origins_);
+    return {origin, 0, digests_.at(origin.topic, Partition(origin.partition))};
   }
 
   // Null when it would need more memory and must not take it.
-  const Block* make_block(Shard& shard, const RecordView& record, Slabs::Grow grow) {
-    const std::uint32_t origin = origin_number(shard, record);
-    void* place = slabs_.allocate(Block::bytes_for(record, origin), grow);
-    return place == nullptr ? nullptr : Block::write(place, record, origin);
+  const Block* make_block(const Source& source, const RecordView& record, Slabs::Grow grow) {
+    void* place = slabs_.allocate(Block::bytes_for(record, source.number), grow);
+    return place == nullptr ? nullptr : Block::write(place, record, source.number);
   }
 
   Status add_new(Shard& shard, std::uint64_t hash, const RecordView& record) {
     const bool grows = shard.index.needs_growth();
     const bool full = is_full(grows ? shard.index.grown_bytes() : 0);
+    const Source& source = source_of(shard.recent_origins, record);
     const Block* block =
-        full && grows ? nullptr
-                      : make_block(shard, record, full ? Slabs::Grow::kMustNot : Slabs::Grow::kMay);
+        full && grows
+            ? nullptr
+            : make_block(source, record, full ? Slabs::Grow::kMustNot : Slabs::Grow::kMay);
     if (block == nullptr) {
       refused_.fetch_add(1, std::memory_order_release);
       return Error{ErrorCode::kFull, "the store has reached its memory_max_bytes of " +
@@ -336,10 +403,28 @@ class MemoryStore final : public Store, public KeySource {
     const bool twin = order_ != nullptr && has_twin(shard, hash);
     shard.index.insert(hash, block);
     if (order_ != nullptr) order_->insert(hash, record.key, twin);
+    if (source.digest != nullptr) source.digest->add(source.digest->of(record.offset));
     add(shard.records, 1);
     add(shard.payload_bytes, block->payload_bytes());
     add(shard.block_bytes, block->bytes());
     return {};
+  }
+
+  // `source` and `offset` are those of `block`.
+  void replace(Shard& shard, const HashIndex::Place& place, const Block* block,
+               const Source& source, Offset offset) {
+    HashIndex::replace(place, block);
+    const Source old = source_of(*place.block);
+    const std::uint64_t gone =
+        old.digest == nullptr ? 0 : old.digest->of(place.block->offset(old.origin));
+    if (source.digest != nullptr) {
+      const std::uint64_t come = source.digest->of(offset);
+      source.digest->add(old.digest == source.digest ? come - gone : come);
+    }
+    if (old.digest != nullptr && old.digest != source.digest) old.digest->add(0 - gone);
+    add(shard.payload_bytes, block->payload_bytes() - place.block->payload_bytes());
+    add(shard.block_bytes, block->bytes() - place.block->bytes());
+    retire(shard, place.block);
   }
 
   // Whether another key has the very same hash: next to never, but then the order must know.
@@ -348,10 +433,10 @@ class MemoryStore final : public Store, public KeySource {
         shard.index.locate(hash, [&](const Block& block) { return hash_of(block.key()) == hash; }));
   }
 
-  void grow_index(Shard& shard) {
+  void grow_index(Shard& shard, std::size_t keys = 0) {
     const std::uint64_t before = shard.index_bytes.load(std::memory_order_relaxed);
-    HashIndex::Table* old =
-        shard.index.grow(arena_, [this](const Block& block) { return hash_of(block.key()); });
+    HashIndex::Table* old = shard.index.grow(
+        arena_, [this](const Block& block) { return hash_of(block.key()); }, keys);
     const std::uint64_t now = shard.index.bytes();
     add(shard.index_bytes, now - before);
     if (now < Arena::kPageBytes) small_tables_.fetch_add(now, std::memory_order_relaxed);
@@ -365,6 +450,10 @@ class MemoryStore final : public Store, public KeySource {
   void remove(Shard& shard, std::uint64_t hash, const HashIndex::Place& place) {
     if (order_ != nullptr) order_->erase(hash, place.block->key());
     shard.index.remove(place, [this](const Block& block) { return hash_of(block.key()); });
+    const Source source = source_of(*place.block);
+    if (source.digest != nullptr) {
+      source.digest->add(0 - source.digest->of(place.block->offset(source.origin)));
+    }
     add(shard.records, std::uint64_t(0) - 1);
     add(shard.payload_bytes, std::uint64_t(0) - place.block->payload_bytes());
     add(shard.block_bytes, std::uint64_t(0) - place.block->bytes());
@@ -407,6 +496,200 @@ class MemoryStore final : public Store, public KeySource {
 
   void free_block(const Block* block) { slabs_.release(const_cast<Block*>(block), block->bytes()); }
 
+  // --- Loading ---
+
+  struct Batch {
+    std::array<std::uint64_t, kLoadBatch> hashes;
+    std::array<std::uint32_t, kLoadBatch> sizes;
+    std::array<void*, kLoadBatch> places;
+    std::array<std::uint16_t, kLoadBatch> by_shard;  // numbers of records
+    std::array<bool, kLoadBatch> is_new;
+    std::vector<std::uint16_t> left;  // for want of memory; to be put one by one
+    std::vector<KeyOrder::Entry> entries;
+    RecentOrigins recent_origins = {};
+  };
+
+  // Each lock is taken once: of the size classes, of the shards, of the order.
+  Status load_batch(Batch& batch, std::span<const RecordView> records) {
+    std::array<std::uint32_t, kShards + 1> ends = {};
+    std::uint64_t bytes = kLoadReserveBytes;
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      batch.hashes[i] = hash_of(records[i].key);
+      ++ends[shard_number(batch.hashes[i]) + 1];
+      const Source& source = source_of(batch.recent_origins, records[i]);
+      batch.sizes[i] = static_cast<std::uint32_t>(Block::bytes_for(records[i], source.number));
+      bytes += batch.sizes[i];
+    }
+    if (is_full(bytes)) {
+      for (const RecordView& record : records) {
+        if (auto done = put(record); !done) return std::move(done).error();
+      }
+      return {};
+    }
+    slabs_.allocate_many({batch.sizes.data(), records.size()},
+                         {batch.places.data(), records.size()});
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      Block::write(batch.places[i], records[i], source_of(batch.recent_origins, records[i]).number);
+    }
+    for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
+    for (std::uint16_t i = 0; i < records.size(); ++i) {
+      batch.by_shard[ends[shard_number(batch.hashes[i])]++] = i;
+    }
+    batch.left.clear();
+    batch.is_new.fill(false);
+    for (std::size_t shard = 0, from = 0; shard < kShards; from = ends[shard++]) {
+      if (from < ends[shard]) {
+        load_group(batch, shards_[shard], records,
+                   {batch.by_shard.data() + from, ends[shard] - from});
+      }
+    }
+    if (order_ != nullptr) {
+      batch.entries.clear();
+      for (std::size_t i = 0; i < records.size(); ++i) {
+        if (batch.is_new[i]) batch.entries.push_back({batch.hashes[i], records[i].key});
+      }
+      order_->insert_many(batch.entries);
+    }
+    for (const std::uint16_t i : batch.left) {
+      if (auto done = put(records[i]); !done) return std::move(done).error();
+    }
+    return {};
+  }
+
+  // The records `numbers`, all of this shard.
+  void load_group(Batch& batch, Shard& shard, std::span<const RecordView> records,
+                  std::span<const std::uint16_t> numbers) {
+    const std::lock_guard lock(shard.mutex);
+    if (shard.index.needs_growth(numbers.size())) {
+      const std::size_t keys = shard.index.size() + numbers.size();
+      if (is_full(shard.index.grown_bytes(keys))) {
+        for (const std::uint16_t i : numbers) {
+          free_block(static_cast<const Block*>(batch.places[i]));
+          batch.left.push_back(i);
+        }
+        return;
+      }
+      grow_index(shard, keys);
+    }
+    for (const std::uint16_t i : numbers) shard.index.prefetch(batch.hashes[i]);
+    std::uint64_t added = 0, payload = 0, bytes = 0;
+    for (const std::uint16_t i : numbers) {
+      const RecordView& record = records[i];
+      const std::uint64_t hash = batch.hashes[i];
+      const auto* block = static_cast<const Block*>(batch.places[i]);
+      const Source& source = source_of(batch.recent_origins, record);
+      const bool twin = has_twin(shard, hash);
+      if (twin) {
+        if (const auto place = shard.index.locate(hash, KeyIs{record.key})) {
+          replace(shard, place, block, source, record.offset);
+          continue;
+        }
+      }
+      shard.index.insert(hash, block);
+      if (twin && order_ != nullptr) order_->insert(hash, record.key, true);
+      batch.is_new[i] = !twin;
+      if (source.digest != nullptr) source.digest->add(source.digest->of(record.offset));
+      ++added;
+      payload += block->payload_bytes();
+      bytes += block->bytes();
+    }
+    add(shard.records, added);
+    add(shard.payload_bytes, payload);
+    add(shard.block_bytes, bytes);
+  }
+
+  // --- Scanning ---
+
+  // Calls `take(block)` for the blocks of a shard whose keys stand at `from` or behind it,
+  // until it returns false or there were some hundred; gives where to go on. The shard's lock is
+  // held only to collect them, and a Pin while they are looked at.
+  template <typename Take>
+  std::uint64_t for_slice(Shard& shard, std::uint64_t from, const Take& take) {
+    const std::uint64_t records = shard.records.load(std::memory_order_relaxed);
+    const std::uint64_t mean =
+        records == 0 ? 1 : shard.payload_bytes.load(std::memory_order_relaxed) / records + 1;
+    const epoch::Pin pin;
+    std::vector<const Block*> blocks;
+    std::uint64_t end = 0;
+    {
+      const std::lock_guard lock(shard.mutex);
+      end =
+          shard.index.collect(from, std::clamp<std::size_t>(kScanBytes / 4 / mean, 1, kScanBuckets),
+                              [&blocks](const Block& block) { blocks.push_back(&block); });
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      if (i + kBatch < blocks.size()) {
+        __builtin_prefetch(blocks[i + kBatch]);
+        __builtin_prefetch(reinterpret_cast<const char*>(blocks[i + kBatch]) + 64);
+      }
+      const std::uint64_t position = HashIndex::position(hash_of(blocks[i]->key()));
+      if (position >= from && position < end && !take(*blocks[i])) return HashIndex::kEnd;
+    }
+    return end;
+  }
+
+  void scan_by_shard(RecordSink& sink) {
+    bool wanted = true;
+    for (Shard& shard : shards_) {
+      for (std::uint64_t at = 0; at < HashIndex::kEnd;) {
+        at = for_slice(shard, at, [&](const Block& block) {
+          return wanted = sink.record(block.view(origins_));
+        });
+        if (!wanted || !sink.pause()) return;
+      }
+    }
+  }
+
+  // Keys that were copied, since the order may change before their records are looked at.
+  struct Keys final : KeySink {
+    std::string texts;
+    std::vector<std::size_t> ends;
+    bool key(std::string_view text) override {
+      texts.append(text);
+      ends.push_back(texts.size());
+      return texts.size() < kScanBytes;
+    }
+    std::string_view at(std::size_t i) const {
+      const std::size_t from = i == 0 ? 0 : ends[i - 1];
+      return {texts.data() + from, ends[i] - from};
+    }
+  };
+
+  void scan_in_order(RecordSink& sink) {
+    Keys keys;
+    std::string after;
+    for (bool more = true, first = true; more; first = false) {
+      keys.texts.clear();
+      keys.ends.clear();
+      more = order_->page({.after = after, .from_start = first}, kScanKeys, keys);
+      if (keys.ends.empty()) return;
+      for (std::size_t at = 0; at < keys.ends.size();) {
+        const bool wanted = visit(keys, at, sink);
+        if (!wanted || !sink.pause()) return;
+      }
+      after = keys.at(keys.ends.size() - 1);
+    }
+  }
+
+  // Hands out the records of the keys from `at`, up to kScanBytes of them, and moves `at`.
+  bool visit(const Keys& keys, std::size_t& at, RecordSink& sink) {
+    const epoch::Pin pin;
+    std::size_t bytes = 0;
+    while (at < keys.ends.size() && bytes < kScanBytes) {
+      const std::size_t count = std::min(kBatch, keys.ends.size() - at);
+      std::array<std::uint64_t, kBatch> hashes;
+      for (std::size_t i = 0; i < count; ++i) hashes[i] = hash_of(keys.at(at + i));
+      for (std::size_t i = 0; i < count; ++i) (void)shard_of(hashes[i]).index.probe(hashes[i]);
+      for (std::size_t i = 0; i < count && bytes < kScanBytes; ++i, ++at) {
+        const Block* block = shard_of(hashes[i]).index.find(hashes[i], KeyIs{keys.at(at)});
+        if (block == nullptr) continue;  // erased meanwhile
+        bytes += block->bytes();
+        if (!sink.record(block->view(origins_))) return false;
+      }
+    }
+    return true;
+  }
+
   // --- KeySource ---
 
   void find_keys(std::span<const std::uint64_t> hashes,
@@ -430,7 +713,8 @@ class MemoryStore final : public Store, public KeySource {
   std::uint64_t seed_ = 0;
   Arena arena_;
   Slabs slabs_{arena_};
-  Origins origins_;
+  Digests digests_;
+  Origins origins_{digests_};
   std::array<Shard, kShards> shards_;
   std::unique_ptr<KeyOrder> order_;
   std::atomic<std::uint64_t> small_tables_ = 0;  // bytes of tables that are not in the arena

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "store/contract_test.h"
 
@@ -14,6 +18,50 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                          ::testing::Values([] { return make_memory_store(); }),
                          [](const auto&) { return std::string("MemoryStore"); });
+
+// Without an order: scans go by the index.
+class UnorderedScans : public ::testing::TestWithParam<unsigned> {};
+
+TEST_P(UnorderedScans, GiveEveryRecordOnceWhileTheIndexChanges) {
+  const auto store = make_memory_store({.ordered = false, .hash_bits = GetParam()});
+  constexpr int kStay = 3000;
+  const int others_max = GetParam() < 32 ? 500 : 60'000;
+  const auto key_of = [](int i) { return "stay" + std::to_string(i); };
+  for (int i = 0; i < kStay; ++i) ASSERT_TRUE(store->put(record(key_of(i), "v", i)).ok());
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    std::mt19937 random(3);
+    for (int step = 0; !done; ++step) {
+      const std::string other = std::to_string(static_cast<int>(random()) % others_max);
+      if (step % (2 * others_max) < others_max) {
+        ASSERT_TRUE(store->put(record(other, "x")).ok());
+      } else {
+        ASSERT_TRUE(store->erase(other).ok());
+      }
+    }
+  });
+  for (int round = 0; round < 30; ++round) {
+    ScanSink all;
+    ASSERT_TRUE(store->scan(all).ok());
+    std::vector<std::string> keys;
+    for (const ScanSink::Kept& one : all.records) keys.push_back(one.key);
+    std::sort(keys.begin(), keys.end());
+    ASSERT_EQ(std::adjacent_find(keys.begin(), keys.end()), keys.end());
+    ASSERT_EQ(std::count_if(keys.begin(), keys.end(),
+                            [](const std::string& key) { return key.starts_with("stay"); }),
+              kStay);
+  }
+  done = true;
+  writer.join();
+  ScanSink large;
+  ASSERT_TRUE(store->put(record("large", std::string(5'000'000, 'x'), 1)).ok());
+  ASSERT_TRUE(store->scan(large).ok());
+  EXPECT_EQ(large.records.size(), store->counts().records);
+  EXPECT_GT(*store->erase_partition(1, Partition(3), Offset(1000)), 0u);
+  EXPECT_EQ(store->digest(1, Partition(3)), expected_digest(*store, 1, Partition(3)));
+}
+
+INSTANTIATE_TEST_SUITE_P(HashBits, UnorderedScans, ::testing::Values(64u, 30u, 8u));
 
 // Keys whose hashes are alike as a whole, which happens by chance to next to nobody.
 INSTANTIATE_TEST_SUITE_P(Twins, StoreContract,
@@ -263,6 +311,45 @@ TEST(MemoryStore, RefusesNewKeysBeyondItsCapOnly) {
   EXPECT_GT(again, 500);
   EXPECT_LT(store->memory().total(), cap + cap / 20);
   EXPECT_FALSE(store->health().ok()) << "what was refused is still missing";
+}
+
+TEST(MemoryStore, ALoadKeepsToTheCap) {
+  const std::uint64_t cap = 24 * 1024 * 1024;
+  const auto store = make_memory_store({.bytes_max = cap});
+  store->reserve(100'000'000);
+  EXPECT_EQ(store->memory().index, 0u) << "more than the cap is not made";
+  std::vector<std::string> keys;
+  std::vector<RecordView> records;
+  const std::string datum(100, 'd');
+  for (int i = 0; i < 1'000'000; ++i) keys.push_back(std::to_string(1'000'000 + i));
+  for (const std::string& key : keys) records.push_back(record(key, datum));
+  const Status loaded = store->load(records);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_EQ(loaded.error().code, ErrorCode::kFull);
+  EXPECT_GT(store->counts().records, 150'000u);
+  EXPECT_LT(store->memory().total(), cap + cap / 20);
+  ListSink listed;
+  ASSERT_TRUE(store->page({}, SIZE_MAX, listed).ok());
+  EXPECT_EQ(listed.keys.size(), store->counts().records);
+}
+
+TEST(MemoryStore, LoadedKeysFillTheirLeavesAndTheIndexIsMadeOnce) {
+  std::vector<std::string> keys;
+  std::vector<RecordView> records;
+  for (int i = 0; i < kMany; ++i) keys.push_back("customer-" + std::to_string(1'000'000 + i));
+  for (const std::string& key : keys) records.push_back(record(key, "d"));
+  const auto store = make_memory_store();
+  store->reserve(keys.size());
+  const std::uint64_t index = store->memory().index;
+  std::thread half([&] { ASSERT_TRUE(store->load(std::span(records).subspan(kMany / 2)).ok()); });
+  ASSERT_TRUE(store->load(std::span(records).first(kMany / 2)).ok());
+  half.join();
+  EXPECT_EQ(store->memory().index, index);
+  EXPECT_LT(static_cast<double>(index) / kMany, 13.0);
+  EXPECT_LT(static_cast<double>(store->memory().order) / kMany, 14.0);
+  ListSink listed;
+  ASSERT_TRUE(store->page({}, SIZE_MAX, listed).ok());
+  EXPECT_EQ(listed.keys, keys);
 }
 
 TEST(MemoryStore, WithoutAnOrderThereIsNoPageAndNoMemoryForIt) {

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "store/poison.h"
 
@@ -57,10 +58,38 @@ void* Slabs::allocate(std::size_t bytes, Grow grow) {
     return place;
   }
   const std::size_t size_class = class_of(bytes);
-  const std::size_t block = class_bytes(size_class);
-  const std::size_t span_size = span_bytes(block);
   Class& from = classes_[size_class];
   const std::lock_guard lock(from.mutex);
+  return take(from, class_bytes(size_class), bytes, grow);
+}
+
+void Slabs::allocate_many(std::span<const std::uint32_t> bytes, std::span<void*> places) {
+  // Sorted by class, by counting; large ones are a class behind all others.
+  std::array<std::uint32_t, kClasses + 2> ends = {};
+  std::vector<std::uint16_t> class_at(bytes.size());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    class_at[i] = static_cast<std::uint16_t>(is_large(bytes[i]) ? kClasses : class_of(bytes[i]));
+    ++ends[class_at[i] + 1U];
+  }
+  for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
+  std::vector<std::uint32_t> sorted(bytes.size());
+  for (std::uint32_t i = 0; i < bytes.size(); ++i) sorted[ends[class_at[i]]++] = i;
+  // Now `ends[c]` is the end of class c, and the beginning of the next.
+  std::uint32_t at = 0;
+  for (std::size_t size_class = 0; size_class < kClasses; ++size_class) {
+    if (at == ends[size_class]) continue;
+    const std::size_t block = class_bytes(size_class);
+    Class& from = classes_[size_class];
+    const std::lock_guard lock(from.mutex);
+    for (; at < ends[size_class]; ++at) {
+      places[sorted[at]] = take(from, block, bytes[sorted[at]], Grow::kMay);
+    }
+  }
+  for (; at < sorted.size(); ++at) places[sorted[at]] = allocate(bytes[sorted[at]]);
+}
+
+void* Slabs::take(Class& from, std::size_t block, [[maybe_unused]] std::size_t bytes, Grow grow) {
+  const std::size_t span_size = span_bytes(block);
   Span* span = from.partial;
   if (span == nullptr) {
     if (grow == Grow::kMustNot) return nullptr;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 
 #include "store/arena.h"
 
@@ -25,6 +26,9 @@ class Slabs {
   // `bytes` of memory (at least 16), aligned to 4. Null when it would take more from the system and
   // `grow` says that it must not. Throws std::bad_alloc when the system has none.
   void* allocate(std::size_t bytes, Grow grow = Grow::kMay);
+  // As an `allocate` of each of `bytes`, into `places`; both have the same size. Takes the lock of
+  // each size class once.
+  void allocate_many(std::span<const std::uint32_t> bytes, std::span<void*> places);
   // `bytes` as they were asked for.
   void release(void* place, std::size_t bytes);
 
@@ -56,6 +60,8 @@ class Slabs {
   static std::size_t class_of(std::size_t bytes);
   static std::size_t class_bytes(std::size_t size_class);
   static std::size_t span_bytes(std::size_t block_bytes);
+  // With the class' lock held.
+  void* take(Class& from, std::size_t block, std::size_t bytes, Grow grow);
   static void link(Class& at, Span* span);
   static void unlink(Class& at, Span* span);
 

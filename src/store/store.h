@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,18 @@ class KeySink {
   virtual bool key(std::string_view key) = 0;
 };
 
+// Takes the records of a scan.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  // `record` lives only during the call: copy it, take no lock of a store, and be quick, since
+  // meanwhile no space of replaced records is used again. Return false to end the scan.
+  virtual bool record(const RecordView& record) = 0;
+  // Comes after some hundred KiB of records at most, when the store holds nothing: the place to
+  // write to a disk. Return false to end the scan.
+  virtual bool pause() { return true; }
+};
+
 // What a write has done.
 enum class PutOutcome { kInserted, kReplaced };
 enum class InsertOutcome { kInserted, kExists };
@@ -64,9 +77,9 @@ struct MemoryUse {
   std::uint64_t total() const { return index + order + records + slack; }
 };
 
-// Thread safety: everything but `put` and `erase` may be called from any thread at any time; `put`
-// and `erase` too, but two of them for one key are applied in an unspecified order, so one key has
-// one ingest thread. Each call sees every write that had returned before it began.
+// Thread safety: everything may be called from any thread at any time, but of `put`, `load` and
+// `erase` two for one key are applied in an unspecified order, so one key has one ingest thread.
+// Each call sees every write that had returned before it began.
 class Store {
  public:
   virtual ~Store() = default;
@@ -104,9 +117,35 @@ class Store {
   };
   virtual Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) = 0;
 
-  // Removes every record that came from this partition; how many there were. May take as long as
-  // reading all records does; other calls go on meanwhile.
-  virtual Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition) = 0;
+  // Removes every record that came from this partition and has an offset less than `below`; how
+  // many there were. May take as long as reading all records does; other calls go on meanwhile.
+  static constexpr Offset kAllOffsets{std::numeric_limits<std::int64_t>::max()};
+  virtual Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
+                                                Offset below = kAllOffsets) = 0;
+
+  // Hands every record to `sink`, in the order of its keys when the store keeps one. Each record
+  // that was there throughout comes exactly once, with a value that it had at some time of the
+  // scan; one that came or went meanwhile may or may not come. Readers never wait for it, writers
+  // for less than a millisecond. kUnsupported for a remote store, which keeps its records by
+  // itself.
+  virtual Status scan(RecordSink& sink);
+
+  // As a `put` of each, in any order but several times as fast when there are many and their keys
+  // ascend; for records of one key the last one stays. Several threads may do it at once, best each
+  // with a range of keys of its own. The records need not live on. An error is the one of the first
+  // that was not taken; others may have been.
+  virtual Status load(std::span<const RecordView> records);
+  // Says that the store will soon hold so many records: what they need of it is made at once. Keeps
+  // to the cap of memory.
+  virtual void reserve(std::uint64_t records) { (void)records; }
+
+  // Tells which records of this partition are kept (store/digest.h): two replicas that have applied
+  // a partition up to the same position have the same digest exactly when they keep the same of its
+  // records. Exact while no write is under way. Takes no lock. 0 for a remote store.
+  virtual std::uint64_t digest(std::uint32_t topic, Partition partition) const {
+    (void)topic, (void)partition;
+    return 0;
+  }
 
   virtual Counts counts() const = 0;
   virtual MemoryUse memory() const { return {}; }
@@ -118,6 +157,18 @@ class Store {
 inline void Store::get_batch(std::span<const std::string_view> keys,
                              std::span<GetSink* const> sinks) {
   for (std::size_t i = 0; i < keys.size(); ++i) get(keys[i], *sinks[i]);
+}
+
+inline Status Store::scan(RecordSink& sink) {
+  (void)sink;
+  return Error{ErrorCode::kUnsupported, "this store does not hand out all of its records"};
+}
+
+inline Status Store::load(std::span<const RecordView> records) {
+  for (const RecordView& record : records) {
+    if (auto done = put(record); !done) return std::move(done).error();
+  }
+  return {};
 }
 
 }  // namespace push_cache::store

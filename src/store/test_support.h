@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "store/digest.h"
 #include "store/store.h"
 
 namespace push_cache::store {
@@ -59,5 +61,38 @@ struct ListSink final : KeySink {
     return keys.size() < stop_after;
   }
 };
+
+// Keeps copies of what a scan hands out.
+struct ScanSink final : RecordSink {
+  struct Kept {
+    std::string key;
+    std::string datum;
+    RecordView numbers;  // its views are dead
+  };
+  std::vector<Kept> records;
+  std::size_t stop_after = SIZE_MAX;
+  std::function<bool()> at_pause = [] { return true; };
+
+  bool record(const RecordView& one) override {
+    records.push_back({std::string(one.key),
+                       {reinterpret_cast<const char*>(one.datum.data()), one.datum.size()},
+                       one});
+    return records.size() < stop_after;
+  }
+  bool pause() override { return at_pause(); }
+};
+
+// What the digest must be: by its definition, over all records.
+inline std::uint64_t expected_digest(Store& store, std::uint32_t topic, Partition partition) {
+  ScanSink all;
+  EXPECT_TRUE(store.scan(all).ok());
+  std::uint64_t sum = 0;
+  for (const ScanSink::Kept& one : all.records) {
+    if (one.numbers.topic == topic && one.numbers.partition == partition) {
+      sum += digest_of(digest_base(topic, partition), one.numbers.offset);
+    }
+  }
+  return sum;
+}
 
 }  // namespace push_cache::store
