@@ -1,5 +1,6 @@
 #include "api/conditions.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace push_cache::api {
@@ -13,10 +14,11 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t> version) {
+EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t> version,
+                     std::optional<std::uint32_t> reader) {
   char* at = text_.data();
   char* const end =
-      at + text_.size();  // three numbers of at most 20 digits and the marks do not fill it
+      at + text_.size();  // numbers of 10, 11, 20 and 8 digits and the marks do not fill it
   const auto number = [&at, end](std::int64_t value) { at = std::to_chars(at, end, value).ptr; };
   *at++ = '"';
   if (version) {
@@ -33,8 +35,25 @@ EntityTag::EntityTag(const store::RecordView& record, std::optional<std::int64_t
     *at++ = '-';
     number(record.offset.value);
   }
+  if (reader) {
+    *at++ = '-';
+    *at++ = 'r';
+    for (int shift = 28; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[*reader >> shift & 15];
+  }
   *at++ = '"';
   size_ = static_cast<std::size_t>(at - text_.data());
+}
+
+Provenance::Provenance(std::string_view topic, const store::RecordView& record, std::int64_t now_s)
+    : dated_(record.timestamp_ms >= 0), date_(std::min(record.timestamp_ms / 1000, now_s)) {
+  topic = topic.substr(0, kTopicBytesMax);
+  char* at = std::copy(topic.begin(), topic.end(), position_.data());
+  char* const end = position_.data() + position_.size();  // two numbers of 11 and 20 digits fit
+  *at++ = '/';
+  at = std::to_chars(at, end, record.partition.value).ptr;
+  *at++ = '@';
+  at = std::to_chars(at, end, record.offset.value).ptr;
+  size_ = static_cast<std::size_t>(at - position_.data());
 }
 
 bool none_match_names(std::string_view header, std::string_view tag) {

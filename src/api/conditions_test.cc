@@ -16,13 +16,14 @@ TEST(EntityTag, PrefersTheVersion) {
   EXPECT_EQ(EntityTag(record(3, 42), std::nullopt).view(), "\"3-42\"");
   EXPECT_EQ(EntityTag(record(3, 42, 2), std::nullopt).view(), "\"2.3-42\"");
   EXPECT_EQ(EntityTag(record(-1, 7), std::nullopt).view(), "\"local-7\"");
+  EXPECT_EQ(EntityTag(record(3, 42), 5, 0xbeef).view(), "\"5-r0000beef\"");
 }
 
 TEST(EntityTag, TheLongestFits) {
   const auto tag = EntityTag(record(std::numeric_limits<std::int32_t>::max(),
                                     std::numeric_limits<std::int64_t>::max(), 4'294'967'295u),
-                             std::nullopt);
-  EXPECT_EQ(tag.view(), "\"4294967295.2147483647-9223372036854775807\"");
+                             std::nullopt, 0xfedcba98);
+  EXPECT_EQ(tag.view(), "\"4294967295.2147483647-9223372036854775807-rfedcba98\"");
 }
 
 TEST(NoneMatch, ListsWeakTagsAndAny) {

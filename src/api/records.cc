@@ -18,6 +18,11 @@ constexpr std::string_view kNotReady =
     "not ready: the topic is still being loaded, so an answer could be wrong; try again";
 constexpr std::string_view kStoreFull =
     "the store had to refuse keys, and this may be one of them; its readiness check says more";
+constexpr std::string_view kReaderCannot =
+    "the route's reader schema (cache.routes[].schema) cannot show what the record's schema wrote; "
+    "the log says why";
+constexpr std::string_view kReaderNotKnown =
+    "the route's reader schema (cache.routes[].schema) is not known yet; try again";
 constexpr std::int64_t kFaultLogMs = 1000;
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
@@ -50,6 +55,10 @@ bool is_json(std::string_view content_type) {
   return std::equal(type.begin(), type.end(), kJson.begin(), kJson.end(), [](char a, char b) {
     return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
   });
+}
+
+Error reader_cannot(const Error& why) {
+  return {ErrorCode::kInternal, std::string(kReaderCannot), why.public_text};
 }
 
 }  // namespace
@@ -116,10 +125,18 @@ class Records::Reply final : public store::GetSink {
     if (schema == nullptr) {
       return fail_render(record, {ErrorCode::kInternal, "the record's schema is not known"});
     }
-    const EntityTag tag(record, schema->plan->version(record.datum));
+    const auto way = owner_->way_of(*schema, record);
+    if (!way.ok()) return fail_render(record, way.error());
+    const EntityTag tag(record, way->plan->version(record.datum), way->tag());
     http::Head head;
+    std::optional<Provenance> from;
     if (kind_ == Kind::kRead) {
       head = {.etag = tag.view(), .cache_control = owner_->cache_control_};
+      if (record.partition.value >= 0 && record.topic < owner_->options_.topics.size()) {
+        from.emplace(owner_->options_.topics[record.topic], record, now_ms() / 1000);
+        head.last_modified = from->last_modified();
+        head.position = from->position();
+      }
       const std::string_view condition = exchange_->request().if_none_match;
       if (!condition.empty() && none_match_names(condition, tag.view())) {
         exchange_->begin(304, head);
@@ -129,17 +146,25 @@ class Records::Reply final : public store::GetSink {
       head = {.cache_control = "no-store"};
     }
     Buffer& body = exchange_->begin(200, head);
-    if (Status rendered = schema->plan->to_json(record.datum, body); !rendered.ok()) {
+    if (Status rendered = way->plan->to_json(record.datum, body); !rendered.ok()) {
       exchange_->abandon();
-      return fail_render(record, std::move(rendered).error());
+      return fail_render(
+          record, way->reader ? reader_cannot(rendered.error()) : std::move(rendered).error());
     }
     return 200;
   }
 
   unsigned fail_render(const store::RecordView& record, const Error& error) {
     if (may_log()) log_render(record, error);
-    error_ = {ErrorCode::kInternal, "the record cannot be shown; the log says why"};
-    return 500;
+    const bool passes = error.code == ErrorCode::kUnavailable;
+    const bool of_reader = passes || error.public_text == kReaderCannot;
+    error_ = {passes ? ErrorCode::kUnavailable : ErrorCode::kInternal,
+              of_reader ? error.public_text : "the record cannot be shown; the log says why"};
+    if (kind_ == Kind::kRemove) {  // which another attempt would not find
+      error_.code = ErrorCode::kInternal;
+      error_.public_text = "the record was removed, but: " + error_.public_text;
+    }
+    return static_cast<unsigned>(http_status(error_.code));
   }
 
   // Whoever meets a fault may meet it often.
@@ -212,7 +237,7 @@ void Records::handle(http::Exchange& exchange) {
     return fail(exchange, 405, "writing through HTTP is switched off (cache.writes)",
                 {.allow = allow});
   }
-  if (!options_.gate->ready() && !(item && reads && options_.serve_while_loading)) {
+  if (!options_.gate->ready() && !(item && reads && may_serve_early())) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
   }
   if (!item) return reads ? list(exchange) : insert(exchange);
@@ -252,12 +277,23 @@ void Records::handle_by_body(http::Exchange& exchange) {
   if (!is_json(request.content_type)) {
     return fail(exchange, 415, "the body must be application/json");
   }
-  if (!options_.gate->ready() && !options_.serve_while_loading) {
+  if (!options_.gate->ready() && !may_serve_early()) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
   }
   const auto key = key_from_body(request.body, options_.key_from_body);
   if (!key.ok()) return fail(exchange, key.error());
   read(exchange, *key);
+}
+
+Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
+                                     const store::RecordView& record) const {
+  if (options_.reader == nullptr) return Way{schema.plan.get(), nullptr};
+  const bool local = record.partition.value < 0;
+  const registry::ReaderPlan* found =
+      options_.reader->plan(schema, local ? std::nullopt : std::optional(record.topic));
+  if (found == nullptr) return Error{ErrorCode::kUnavailable, std::string(kReaderNotKnown)};
+  if (found->plan == nullptr) return reader_cannot(found->resolves.error());
+  return Way{found->plan.get(), found};
 }
 
 void Records::read(http::Exchange& exchange, std::string_view key) {
@@ -330,15 +366,29 @@ void Records::insert(http::Exchange& exchange) {
                                     .schema = schema->id,
                                     .offset = Offset(next_local_offset()),
                                     .timestamp_ms = now_ms()};
+  const auto way = way_of(*schema, record);
+  if (!way.ok() && way.error().code == ErrorCode::kUnavailable) return fail(exchange, way.error());
+  // What a record of the topic could not be is not taken here either.
+  Status fits;
+  if (!way.ok()) {
+    fits = Error{ErrorCode::kInternal, way.error().detail};
+  } else if (way->reader != nullptr) {
+    fits = way->reader->resolves.ok() ? way->plan->validate(record.datum) : way->reader->resolves;
+  }
+  if (!fits.ok()) {
+    return fail(exchange, 400,
+                "the route's reader schema (cache.routes[].schema) cannot show this: " +
+                    fits.error().public_text);
+  }
   const auto outcome = options_.store->insert(record);
   if (!outcome.ok()) return fail(exchange, outcome.error());
   if (*outcome == store::InsertOutcome::kExists) {
     return fail(exchange, Error{ErrorCode::kConflict, "a record with this key exists"});
   }
-  const EntityTag tag(record, schema->plan->version(record.datum));
+  const EntityTag tag(record, way->plan->version(record.datum), way->tag());
   const std::string location = options_.path + "/" + percent_encode(*key);
   Buffer& body = exchange.begin(201, {.etag = tag.view(), .location = location});
-  if (const Status rendered = schema->plan->to_json(record.datum, body); !rendered.ok()) {
+  if (const Status rendered = way->plan->to_json(record.datum, body); !rendered.ok()) {
     exchange.abandon();
     return fail(exchange, rendered.error());
   }

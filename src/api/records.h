@@ -13,24 +13,32 @@
 
 #include "base/types.h"
 #include "http/http.h"
+#include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
 
 namespace push_cache::api {
 
-// Whether everything that was in the topics at the start is in the stores. Safe from any thread.
+// Safe from any thread.
 class Gate {
  public:
   virtual ~Gate() = default;
+  // Whether everything that was in the topics at the start is in the stores, and not too old.
   virtual bool ready() const = 0;
+  // Whether what is in the stores is of the topics as they are, if older: what
+  // `serve_while_loading` may show.
+  virtual bool trusted() const { return true; }
 };
 
 struct RecordsOptions {
   std::string path;               // "/api/users": the whole prefix, for Location
-  store::Store* store = nullptr;  // these four must outlive the handler
+  store::Store* store = nullptr;  // these and the next three must outlive the handler
   const registry::SchemaCache* schemas = nullptr;
   const Gate* gate = nullptr;
+  const registry::RouteReader* reader = nullptr;  // null = each record by its writer's schema
   std::uint32_t max_age_seconds = 300;
+  // Names of the topics, for the headers that say which record an answer is; empty = none are sent.
+  std::vector<std::string> topics;
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
   bool writes = true;         // false: POST and DELETE answer 405
@@ -73,7 +81,19 @@ class Records final : public http::Handler {
     std::atomic<std::uint64_t> misses = 0;
   };
   class Reply;
+  // How a record is shown.
+  struct Way {
+    const avro::Plan* plan;
+    const registry::ReaderPlan* reader;  // where `plan` is from when the route has a reader schema
 
+    std::optional<std::uint32_t> tag() const {
+      return reader == nullptr ? std::nullopt : std::optional(reader->tag);
+    }
+  };
+
+  // kUnavailable while the reader schema is not known, kInternal when it cannot show the record.
+  Result<Way> way_of(const registry::SchemaEntry& schema, const store::RecordView& record) const;
+  bool may_serve_early() const { return options_.serve_while_loading && options_.gate->trusted(); }
   // For the header Allow, of an item or of the route itself.
   std::string_view allowed(bool item) const;
   void read(http::Exchange& exchange, std::string_view key);

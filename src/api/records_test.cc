@@ -546,6 +546,157 @@ TEST_F(RecordsTest, ARouteMayHaveNoList) {
   EXPECT_EQ(ask("DELETE", "/api/users/a2").status, 200u);
 }
 
+// Gives the versions of one subject that it was told.
+class FakeSubjects final : public registry::SubjectSource {
+ public:
+  void set(int version, std::string_view schema) {
+    const std::lock_guard lock(mutex_);
+    version_ = version;
+    schema_ = schema;
+  }
+  Result<registry::SubjectVersion> fetch_version(std::string_view, int, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    if (version_ == 0) return Error{ErrorCode::kUnavailable, "the registry is away"};
+    return registry::SubjectVersion{SchemaId(100 + version_), version_, {schema_}};
+  }
+
+ private:
+  std::mutex mutex_;
+  int version_ = 0;
+  std::string schema_;
+};
+
+// A route with the latest version of a subject as its reader schema.
+class ReaderTest : public RecordsTest {
+ protected:
+  static constexpr std::string_view kWider = R"({"type":"record","name":"User","fields":[
+    {"name":"accountId","type":"string"},{"name":"updatedAt","type":"long"},
+    {"name":"email","type":"string","default":"none"}]})";
+  static constexpr std::string_view kAgeText = R"({"type":"record","name":"User","fields":[
+    {"name":"age","type":"string"}]})";
+
+  void SetUp() override {
+    RecordsTest::SetUp();
+    options_.reader = &route_reader_;
+  }
+  void move_to(int version, std::string_view schema) {
+    subjects_.set(version, schema);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (latest_.status().version != version) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end);
+      std::this_thread::yield();
+    }
+  }
+
+  FakeSubjects subjects_;
+  registry::ReaderSchemas readers_{
+      subjects_,
+      {.retry = {.first = std::chrono::milliseconds(1), .max = std::chrono::milliseconds(5)},
+       .refresh = std::chrono::milliseconds(1)}};
+  registry::ReaderSchema& latest_ = readers_.subject("s", registry::kLatestVersion);
+  registry::RouteReader route_reader_{"latest", {&latest_}};
+};
+
+TEST_F(ReaderTest, EveryAnswerIsByTheReaderSchema) {
+  move_to(1, kWider);
+  options_.key_from_body = "accountId";
+  put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":8})");
+  const std::string shown = R"({"accountId":"a1","updatedAt":8,"email":"none"})";
+  const Response response = get("/api/users/a1");
+  EXPECT_EQ(response.body, shown);
+  const std::string tag = response.header("ETag");
+  EXPECT_TRUE(tag.starts_with("\"8-r")) << tag;
+  EXPECT_EQ(tag.size(), std::string_view("\"8-r01234567\"").size());
+  const Response head = ask("HEAD", "/api/users/a1");
+  EXPECT_EQ(head.header("ETag"), tag);
+  EXPECT_EQ(head.header("Content-Length"), std::to_string(shown.size()));
+  EXPECT_EQ(ask("POST", "/api/users_by_body", R"({"accountId":"a1"})").body, shown);
+  EXPECT_EQ(ask("DELETE", "/api/users/a1").body, shown);
+  const Response posted = ask("POST", "/api/users", R"({"accountId":"b","age":1,"updatedAt":2})");
+  EXPECT_EQ(posted.status, 201u);
+  EXPECT_EQ(posted.body, R"({"accountId":"b","updatedAt":2,"email":"none"})");
+  EXPECT_EQ(get("/api/users/b").header("ETag"), posted.header("ETag"));
+}
+
+TEST_F(ReaderTest, ANotModifiedStandsForOneRenderingOnly) {
+  move_to(1, kUserSchema);
+  put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
+  const std::string tag = get("/api/users/a1").header("ETag");
+  const std::string condition = "If-None-Match: " + tag + "\r\n";
+  EXPECT_EQ(get("/api/users/a1", condition).status, 304u);
+  EXPECT_EQ(get("/api/users/a1", "If-None-Match: \"8\"\r\n").status, 200u);
+  move_to(2, kWider);
+  const Response changed = get("/api/users/a1", condition);
+  EXPECT_EQ(changed.status, 200u);
+  EXPECT_EQ(changed.body, R"({"accountId":"a1","updatedAt":8,"email":"none"})");
+  EXPECT_NE(changed.header("ETag"), tag);
+  move_to(3, kUserSchema);
+  EXPECT_EQ(get("/api/users/a1", condition).status, 304u) << "the same text shows the same";
+}
+
+TEST_F(ReaderTest, WhatTheLatestCannotReadIsShownAsBefore) {
+  move_to(1, kWider);
+  put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
+  const Response before = get("/api/users/a1");
+  move_to(2, kAgeText);
+  const Response after = get("/api/users/a1");
+  EXPECT_EQ(after.status, 200u);
+  EXPECT_EQ(after.body, before.body);
+  EXPECT_EQ(after.header("ETag"), before.header("ETag"));
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b"})").status, 400u) << "nothing new of it";
+}
+
+TEST_F(ReaderTest, WhatNoReaderSchemaCanShow) {
+  move_to(1, kAgeText);
+  put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
+  const Response unreadable = get("/api/users/a1");
+  EXPECT_EQ(unreadable.status, 500u);
+  EXPECT_NE(unreadable.body.find("cache.routes[].schema"), std::string::npos) << unreadable.body;
+  EXPECT_FALSE(unreadable.has_header("ETag"));
+  const Response refused = ask("POST", "/api/users", R"({"accountId":"b"})");
+  EXPECT_EQ(refused.status, 400u);
+  EXPECT_NE(refused.body.find("age"), std::string::npos) << refused.body;
+  EXPECT_EQ(store_.counts().records, 1u) << "it was not added";
+  const Response removed = ask("DELETE", "/api/users/a1");
+  EXPECT_EQ(removed.status, 500u);
+  EXPECT_NE(removed.body.find("the record was removed, but"), std::string::npos);
+  EXPECT_EQ(store_.counts().records, 0u);
+}
+
+TEST_F(ReaderTest, ADatumThatDoesNotFitIsAWholeError) {
+  constexpr SchemaId kPaint{3};
+  ASSERT_TRUE(schemas_
+                  .insert(kPaint, {R"({"type":"record","name":"User","fields":[{"name":"accountId",
+                      "type":"string"},{"name":"c","type":{"type":"enum","name":"C",
+                      "symbols":["RED","GREEN"]}}]})"})
+                  .ok());
+  move_to(1, R"({"type":"record","name":"User","fields":[{"name":"accountId","type":"string"},
+      {"name":"c","type":{"type":"enum","name":"C","symbols":["RED"]}}]})");
+  put("r", kPaint, R"({"accountId":"r","c":"RED"})");
+  put("g", kPaint, R"({"accountId":"g","c":"GREEN"})");
+  EXPECT_EQ(get("/api/users/r").status, 200u);
+  const Response response = get("/api/users/g");
+  EXPECT_EQ(response.status, 500u);
+  EXPECT_NE(response.body.find("cache.routes[].schema"), std::string::npos) << response.body;
+  writable_ = {kPaint};
+  const Response posted = ask("POST", "/api/users", R"({"accountId":"n","c":"GREEN"})");
+  EXPECT_EQ(posted.status, 400u);
+  EXPECT_NE(posted.body.find("GREEN"), std::string::npos) << posted.body;
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"n","c":"RED"})").status, 201u);
+}
+
+TEST_F(ReaderTest, AReaderSchemaThatIsNotKnownYetIs503) {
+  put("a1", kUser, R"({"accountId":"a1"})");
+  const Response early = get("/api/users/a1");
+  EXPECT_EQ(early.status, 503u);
+  EXPECT_EQ(early.header("Retry-After"), "1");
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b"})").status, 503u);
+  EXPECT_EQ(store_.counts().records, 1u);
+  EXPECT_EQ(get("/api/users/none").status, 404u);
+  move_to(1, kUserSchema);
+  EXPECT_EQ(get("/api/users/a1").status, 200u);
+}
+
 TEST_F(RecordsTest, AHitAllocatesNothing) {
   if (PUSH_CACHE_SANITIZED) GTEST_SKIP() << "a sanitizer has the allocator";
   put("a b", kUser, R"({"accountId":"a b","updatedAt":4})");

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/demo.h"
+#include "app/readers.h"
 #include "app/run.h"
 #include "app/service.h"
 #include "base/log.h"
@@ -50,6 +51,9 @@ int start(const Arguments& arguments) {
 int config_check(const Arguments& arguments) {
   const auto config = load(arguments);
   if (!config.ok()) return fail(config.error().public_text);
+  if (const Status files = check_schema_files(*config); !files.ok()) {
+    return fail(files.error().public_text);
+  }
   for (const std::string& note : config->notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   if (arguments.print) {
     std::fputs(config::describe(*config).c_str(), stdout);

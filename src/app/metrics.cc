@@ -71,6 +71,13 @@ std::string Service::metrics_text() const {
   for (const RouteRow& route : routes_) {
     const api::RecordsCounts counts = route.records->counts();
     answers.misses += counts.misses;
+    if (route.reader != nullptr) {
+      std::size_t unresolvable = 0;
+      for (const registry::ReaderSchema* reader : route.reader->by_topic) {
+        unresolvable += reader->status().unresolvable_writers.size();
+      }
+      page.add("push_cache_unresolvable_writers", {route.path}, number(unresolvable));
+    }
     for (std::size_t i = 0; i < counts.by_status_class.size(); ++i) {
       answers.by_status_class[i] += counts.by_status_class[i];
     }
@@ -87,8 +94,11 @@ std::string Service::metrics_text() const {
   page.add("requests_miss", {}, number(answers.misses));
 
   const registry::SchemaCacheCounts schemas = pipeline_->schemas().counts();
-  page.add("push_cache_registry_requests_total", {}, number(schemas.requests_total));
-  page.add("push_cache_registry_errors_total", {}, number(schemas.errors_total));
+  const registry::ReaderSchemas* readers = pipeline_->readers().schemas.get();
+  page.add("push_cache_registry_requests_total", {},
+           number(schemas.requests_total + (readers == nullptr ? 0 : readers->requests_total())));
+  page.add("push_cache_registry_errors_total", {},
+           number(schemas.errors_total + (readers == nullptr ? 0 : readers->errors_total())));
   page.add("push_cache_registry_schemas", {}, number(schemas.known));
   page.add("push_cache_registry_schemas_waiting", {}, number(schemas.waiting));
   page.add("push_cache_registry_schemas_failed", {}, number(schemas.failed));

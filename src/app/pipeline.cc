@@ -8,6 +8,21 @@
 #include "store/memory_store.h"
 
 namespace push_cache::app {
+namespace {
+
+ingest::OnBadRecord policy_of(config::OnBadRecord policy) {
+  switch (policy) {
+    case config::OnBadRecord::kSkip:
+      return ingest::OnBadRecord::kSkip;
+    case config::OnBadRecord::kStop:
+      return ingest::OnBadRecord::kStop;
+    case config::OnBadRecord::kDeadLetter:
+      return ingest::OnBadRecord::kDeadLetter;
+  }
+  return ingest::OnBadRecord::kSkip;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config) {
   std::unique_ptr<Pipeline> pipeline(new Pipeline(config));
@@ -61,6 +76,9 @@ Status Pipeline::make_schemas() {
                                    ? avro::LogicalTypes::kReadable
                                    : avro::LogicalTypes::kNumbers;
   schemas_ = std::make_unique<registry::SchemaCache>(*client_, options);
+  auto readers = make_readers(config_, *client_, options.plan);
+  if (!readers.ok()) return std::move(readers).error();
+  readers_ = *std::move(readers);
   return {};
 }
 
@@ -68,14 +86,15 @@ void Pipeline::make_applier() {
   std::vector<ingest::Target> targets;
   for (std::size_t i = 0; i < stores_.size(); ++i) {
     const std::vector<std::string>& patterns = config_.cache.stores[i].schemas;
-    targets.push_back(
-        {stores_[i].name, stores_[i].store.get(), [patterns](std::string_view full_name) {
-           return patterns.empty() ||
-                  std::any_of(patterns.begin(), patterns.end(),
-                              [full_name](const std::string& pattern) {
-                                return config::schema_matches(pattern, full_name);
-                              });
-         }});
+    targets.push_back({stores_[i].name, stores_[i].store.get(),
+                       [patterns](std::string_view full_name) {
+                         return patterns.empty() ||
+                                std::any_of(patterns.begin(), patterns.end(),
+                                            [full_name](const std::string& pattern) {
+                                              return config::schema_matches(pattern, full_name);
+                                            });
+                       },
+                       readers_.of_store(config_, config_.cache.stores[i])});
   }
   applier_ = std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
   schemas_->on_resolved([this](SchemaId id) {
@@ -95,6 +114,9 @@ Status Pipeline::start() {
                       .topics = config_.kafka.topics,
                       .properties = config_.kafka.properties};
   options.metadata_timeout = config_.kafka.fetch_metadata_timeout;
+  options.max_staleness = config_.readiness.max_staleness;
+  options.on_bad_record = policy_of(config_.kafka.on_bad_record);
+  options.dead_letter_topic = config_.kafka.dead_letter_topic;
   auto feed = ingest::Feed::start(options, *applier_, std::move(stores));
   if (!feed.ok()) return std::move(feed).error();
   feed_ = *std::move(feed);

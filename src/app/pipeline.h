@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "app/readers.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "ingest/applier.h"
@@ -45,6 +46,7 @@ class Pipeline {
   // Index of the store with this name, which the configuration has.
   std::size_t store_index(const std::string& name) const;
   const registry::SchemaCache& schemas() const { return *schemas_; }
+  const Readers& readers() const { return readers_; }
   ingest::Applier& applier() { return *applier_; }
   const ingest::Applier& applier() const { return *applier_; }
   // After `start` only.
@@ -62,6 +64,7 @@ class Pipeline {
   std::vector<StoreRow> stores_;
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<registry::SchemaCache> schemas_;
+  Readers readers_;
   std::unique_ptr<ingest::Applier> applier_;
   std::unique_ptr<ingest::Feed> feed_;
   std::jthread registry_check_;

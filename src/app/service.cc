@@ -37,12 +37,17 @@ void Service::make_routes(unsigned loops) {
     RouteRow row;
     row.path = route.path;
     row.store = route.store;
+    row.schema = route.schema;
+    row.reader = pipeline_->readers().routes[routes_.size()].get();
     row.records = std::make_unique<api::Records>(api::RecordsOptions{
         .path = path,
         .store = pipeline_->stores()[store].store.get(),
         .schemas = &pipeline_->schemas(),
         .gate = &gate_,
+        .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
+        .topics =
+            config_.webservice.position_headers ? config_.kafka.topics : std::vector<std::string>(),
         .serve_while_loading = config_.webservice.serve_while_loading,
         .writes = config_.cache.writes == config::Writes::kLocal,
         .list = route.list,

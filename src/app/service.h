@@ -51,6 +51,10 @@ class Service {
       return feed != nullptr && feed->ready();
     }
     // Closed for good with nullptr.
+    bool trusted() const override {
+      const ingest::Feed* feed = feed_.load(std::memory_order_acquire);
+      return feed != nullptr && feed->trusted();
+    }
     void watch(const ingest::Feed* feed) { feed_.store(feed, std::memory_order_release); }
 
    private:
@@ -67,6 +71,8 @@ class Service {
   struct RouteRow {
     std::string path;  // as configured, without the API's prefix
     std::string store;
+    std::string schema;
+    const registry::RouteReader* reader = nullptr;  // null = the writer's
     std::unique_ptr<api::Records> records;
     std::unique_ptr<ByBody> by_body;
   };

@@ -30,6 +30,28 @@ json::object records_json(const ingest::Totals& totals) {
           {"bad", std::move(bad)}};
 }
 
+// One for each subject: `latest` has one a topic.
+json::array readers_json(const registry::RouteReader& route) {
+  json::array readers;
+  for (const registry::ReaderSchema* reader : route.by_topic) {
+    const registry::ReaderStatus status = reader->status();
+    const char* state = status.kind == registry::StateKind::kKnown    ? "known"
+                        : status.kind == registry::StateKind::kFailed ? "failed"
+                                                                      : "waiting";
+    json::array writers;
+    for (const SchemaId id : status.unresolvable_writers) writers.emplace_back(id.value);
+    const bool numbered = status.id.value >= 0;
+    readers.push_back(
+        {{"name", reader->name()},
+         {"state", state},
+         {"id", numbered ? json::value(status.id.value) : json::value(nullptr)},
+         {"version", numbered ? json::value(status.version) : json::value(nullptr)},
+         {"error", status.error.empty() ? json::value(nullptr) : json::value(status.error)},
+         {"unresolvable_writers", std::move(writers)}});
+  }
+  return readers;
+}
+
 }  // namespace
 
 std::string Service::status_json() const {
@@ -69,10 +91,13 @@ std::string Service::status_json() const {
     const api::RecordsCounts counts = row.records->counts();
     std::uint64_t requests = 0;
     for (const std::uint64_t count : counts.by_status_class) requests += count;
-    routes.push_back({{"path", row.path},
-                      {"store", row.store},
-                      {"requests", requests},
-                      {"misses", counts.misses}});
+    json::object route = {{"path", row.path},
+                          {"store", row.store},
+                          {"schema", row.schema},
+                          {"requests", requests},
+                          {"misses", counts.misses}};
+    if (row.reader != nullptr) route["readers"] = readers_json(*row.reader);
+    routes.push_back(std::move(route));
   }
   const char* state = stopping_ ? "stopping" : reasons.empty() ? "ready" : "loading";
   const json::object status = {

@@ -23,6 +23,12 @@ inline constexpr std::chrono::seconds kDrainTimeout{20};  // for running request
 inline constexpr std::size_t kKeyBytesMax = 64 * 1024;
 inline constexpr std::size_t kValueBytesMax = 64 * 1024 * 1024;
 
+// Snapshots. A block ends soon after its 256 KiB, or with a large record that came before that. The
+// footer has 24 bytes for each block and the schemas' texts.
+inline constexpr std::size_t kSnapshotBlockBytesMax =
+    kKeyBytesMax + kValueBytesMax + 2 * 1024 * 1024;
+inline constexpr std::size_t kSnapshotFooterBytesMax = 256 * 1024 * 1024;
+
 // Avro schemas and datums.
 inline constexpr std::size_t kSchemaTextBytesMax = 4 * 1024 * 1024;
 inline constexpr std::size_t kSchemaDepthMax = 64;  // nesting of the schema's own text

@@ -78,6 +78,7 @@ struct Route {
   std::string store = {};          // the name of one of `stores`
   std::string key_from_body = {};  // field of the request's body that holds the key; "" = none
   bool list = true;                // false: no list of its keys, nor memory for their order
+  std::string schema = "writer";   // what its records are shown by; `parse_reader_schema` takes it
   bool operator==(const Route&) const = default;
 };
 

@@ -33,7 +33,7 @@ cache:
     - {name: m, type: in_memory, schemas: [customer]}
   routes:
     - {path: /r, store: r, key_from_body: id}
-    - {path: /m, store: m}
+    - {path: /m, store: m, schema: "file:m.avsc"}
 startup_checks: {timeout: 1500ms}
 )";
 

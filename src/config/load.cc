@@ -224,6 +224,9 @@ class Loader {
       case Type::kRedisUrl:
         return store(row, value, path, parse_redis_url(*text),
                      [&](const RedisUrl&) { keep(*text); });
+      case Type::kReader:
+        return store(row, value, path, parse_reader_schema(*text),
+                     [&](const ReaderSchema&) { keep(*text); });
       case Type::kChoice:
         return take_choice(row, value, path, slot);
       default:

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "config/config_test_support.h"
+#include "config/parse.h"
 
 namespace push_cache::config {
 namespace {
@@ -248,6 +249,16 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"RouteByBodyTaken", "store: s",
                   "store: s\n      key_from_body: id\n    - {path: users_by_body, store: s}",
                   "cache.routes[1].path: '/users_by_body' is served by cache.routes[0] too"},
+        FaultCase{"BadReaderSchema", "store: s", "store: s\n      schema: newest",
+                  "config.yaml:13:15: cache.routes[0].schema: 'newest': not writer, latest, "
+                  "SUBJECT:VERSION"},
+        FaultCase{"NoSubject", "store: s", "store: s\n      schema: ':1'", "not writer, latest"},
+        FaultCase{"BadVersion", "store: s", "store: s\n      schema: 'a:b:0'",
+                  "'a:b:0': the version behind the subject is neither"},
+        FaultCase{"HugeVersion", "store: s", "store: s\n      schema: 'a:2147483648'",
+                  "the version behind the subject is neither"},
+        FaultCase{"NoSchemaFile", "store: s", "store: s\n      schema: 'file:'",
+                  "file: needs the path of a file behind it"},
         FaultCase{"EmptyRoute", "path: /users", "path: /",
                   "cache.routes[0].path: must not be empty"},
         FaultCase{"BadPath", "path: /users", "path: /us ers", "'/us ers': a path of letters"},
@@ -397,7 +408,7 @@ kafka:
 cache:
   writes: off
   stores: [{name: s, type: in_memory, schemas: [], prefix: }]
-  routes: [{path: users/, store: s, key_from_body: accountId}]
+  routes: [{path: users/, store: s, key_from_body: accountId, schema: 'a:b:7'}]
 startup_checks: {fails: 0, timeout: 250ms, enabled: false}
 json: {logical_types: readable}
 )");
@@ -421,6 +432,7 @@ json: {logical_types: readable}
   EXPECT_EQ(config.cache.writes, Writes::kOff);
   EXPECT_EQ(config.cache.routes[0].path, "/users");
   EXPECT_EQ(config.cache.routes[0].key_from_body, "accountId");
+  EXPECT_EQ(config.cache.routes[0].schema, "a:b:7");
   EXPECT_EQ(config.startup_checks.fails, 0u);
   EXPECT_EQ(config.startup_checks.timeout, std::chrono::milliseconds(250));
   EXPECT_FALSE(config.startup_checks.enabled);
@@ -498,6 +510,23 @@ TEST(Load, NeverCrashesOnDamagedFiles) {
       EXPECT_THAT(config.error().public_text, HasSubstr("in the configuration:"));
     }
   }
+}
+
+TEST(ReaderSchema, EachForm) {
+  using Kind = ReaderSchema::Kind;
+  EXPECT_EQ(parse_reader_schema("writer")->kind, Kind::kWriter);
+  EXPECT_EQ(parse_reader_schema("latest")->kind, Kind::kLatest);
+  const auto pinned = parse_reader_schema("a:b:12");
+  EXPECT_EQ(pinned->kind, Kind::kSubject);
+  EXPECT_EQ(pinned->subject, "a:b");
+  EXPECT_EQ(pinned->version, 12);
+  const auto latest = parse_reader_schema("users-value:latest");
+  EXPECT_EQ(latest->kind, Kind::kSubject);
+  EXPECT_EQ(latest->subject, "users-value");
+  EXPECT_EQ(latest->version, 0);
+  const auto file = parse_reader_schema("file:a/b:3.avsc");
+  EXPECT_EQ(file->kind, Kind::kFile);
+  EXPECT_EQ(file->path, "a/b:3.avsc");
 }
 
 }  // namespace

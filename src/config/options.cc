@@ -135,6 +135,9 @@ constexpr Option kOptions[] = {
     {.path = "cache.routes[].list", .type = kBool, .fallback = "true",
      .help = "Whether the route answers the list of its keys. A store in memory none of whose routes does saves the memory and time that the keys' order costs.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].list; }},
+    {.path = "cache.routes[].schema", .type = kReader, .fallback = "writer",
+     .help = "The schema that the route shows its records by. writer: the one each was written with. latest: the latest version of the subject TOPIC-value of the record's topic. SUBJECT:VERSION or SUBJECT:latest. file:PATH, a file with a schema's JSON text.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].schema; }},
 
     {.path = "hams.address", .type = kAddress, .fallback = "0.0.0.0:8079",
      .help = "IP address and port for health and metrics.",
@@ -292,6 +295,8 @@ std::string type_text(const Option& option) {
       return "string or {use_hostname: true}";
     case kProperties:
       return "map of strings";
+    case kReader:
+      return "reader schema";
     case kChoice: {
       std::string text;
       for (const Choice& choice : option.choices) {

@@ -35,6 +35,7 @@ enum class Type {
   kIds,         // a list of schema ids
   kGroupId,     // a string or {use_hostname: true}
   kProperties,  // a map of strings
+  kReader,      // which schema a route shows its records by
   kChoice,      // one of `choices`
   kAlias,       // another spelling of the key in `fallback`
   kIgnored,     // taken so that files of the first form load; does nothing

@@ -243,4 +243,29 @@ Result<std::string> parse_topic(std::string_view text) {
   return std::string(text);
 }
 
+Result<ReaderSchema> parse_reader_schema(std::string_view text) {
+  using Kind = ReaderSchema::Kind;
+  constexpr std::string_view kFile = "file:";
+  if (text == "writer") return ReaderSchema{};
+  if (text == "latest") return ReaderSchema{.kind = Kind::kLatest};
+  if (text.starts_with(kFile)) {
+    text.remove_prefix(kFile.size());
+    if (text.empty()) return bad("file: needs the path of a file behind it");
+    return ReaderSchema{.kind = Kind::kFile, .path = std::string(text)};
+  }
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) {
+    return bad("not writer, latest, SUBJECT:VERSION, SUBJECT:latest or file:PATH");
+  }
+  ReaderSchema schema{.kind = Kind::kSubject, .subject = std::string(text.substr(0, colon))};
+  const std::string_view version = text.substr(colon + 1);
+  if (version == "latest") return schema;
+  const Result<std::int64_t> number = parse_whole(version);
+  if (!number || *number < 1 || *number > std::numeric_limits<int>::max()) {
+    return bad("the version behind the subject is neither latest nor a number from 1 on");
+  }
+  schema.version = static_cast<int>(*number);
+  return schema;
+}
+
 }  // namespace push_cache::config

@@ -39,4 +39,22 @@ Result<std::string> parse_brokers(std::string_view text);
 // A topic's name (Kafka: 1 to 249 of a-z A-Z 0-9 . _ -).
 Result<std::string> parse_topic(std::string_view text);
 
+// What a route shows its records by.
+struct ReaderSchema {
+  enum class Kind : std::uint8_t {
+    kWriter,   // each by the schema that it was written with
+    kLatest,   // the latest version of the subject of the record's topic
+    kSubject,  // a version of `subject`
+    kFile,     // the schema in the file `path`
+  };
+  Kind kind = Kind::kWriter;
+  std::string subject = {};
+  int version = 0;  // 0 = the latest
+  std::string path = {};
+};
+
+// "writer", "latest", "SUBJECT:VERSION", "SUBJECT:latest" or "file:PATH". The file is not looked
+// at.
+Result<ReaderSchema> parse_reader_schema(std::string_view text);
+
 }  // namespace push_cache::config

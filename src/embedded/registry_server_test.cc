@@ -51,11 +51,12 @@ TEST_F(RegistryServerTest, RegistersAndGives) {
   const SchemaId newer = must(registry->register_schema("users-value", kSchemaA2));
   EXPECT_NE(newer, id);
   EXPECT_EQ(must(registry->fetch(id)).schema, kSchemaA);
-  const registry::SubjectVersion latest = must(registry->latest("users-value"));
+  const registry::SubjectVersion latest =
+      must(registry->fetch_version("users-value", registry::kLatestVersion));
   EXPECT_EQ(latest.id, newer);
   EXPECT_EQ(latest.version, 2);
-  EXPECT_EQ(latest.schema, kSchemaA2);
-  EXPECT_EQ(must(registry->latest("other/value")).version, 1);
+  EXPECT_EQ(latest.text.schema, kSchemaA2);
+  EXPECT_EQ(must(registry->fetch_version("other/value", registry::kLatestVersion)).version, 1);
 }
 
 TEST_F(RegistryServerTest, AnswersOnConfluentsPaths) {

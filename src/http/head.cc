@@ -2,7 +2,8 @@
 
 #include <charconv>
 #include <cstring>
-#include <ctime>
+
+#include "http/date.h"
 
 namespace push_cache::http {
 namespace {
@@ -78,18 +79,14 @@ void append_field(Buffer& out, std::string_view name, std::string_view value) {
 std::string_view DateLine::at(std::int64_t seconds_since_1970) {
   if (seconds_since_1970 != seconds_) {
     seconds_ = seconds_since_1970;
-    const auto time = static_cast<std::time_t>(seconds_);
-    std::tm parts{};
-    gmtime_r(&time, &parts);
-    // Not strftime's names of days and months: they depend on the locale.
-    constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const int size =
-        std::snprintf(text_, sizeof text_, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                      kDays[parts.tm_wday % 7], parts.tm_mday, kMonths[parts.tm_mon % 12],
-                      parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
-    size_ = size > 0 ? static_cast<std::size_t>(size) : 0;
+    constexpr std::string_view kName = "Date: ";
+    std::memcpy(text_, kName.data(), kName.size());
+    size_ = kName.size();
+    const HttpDate date(seconds_);
+    std::memcpy(text_ + size_, date.view().data(), date.view().size());
+    size_ += date.view().size();
+    std::memcpy(text_ + size_, "\r\n", 2);
+    size_ += 2;
   }
   return {text_, size_};
 }
@@ -101,6 +98,8 @@ std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::str
   out.append(date_line);
   if (framing != BodyFraming::kNone) append_field(out, "Content-Type: ", head.content_type);
   append_field(out, "ETag: ", head.etag);
+  append_field(out, "Last-Modified: ", head.last_modified);
+  append_field(out, "Push-Cache-Position: ", head.position);
   append_field(out, "Cache-Control: ", head.cache_control);
   append_field(out, "Allow: ", head.allow);
   append_field(out, "Retry-After: ", head.retry_after);

@@ -32,7 +32,9 @@ struct Request {
 // Connection are the server's own work.
 struct Head {
   std::string_view content_type = "application/json";
-  std::string_view etag;  // with its quotes
+  std::string_view etag;           // with its quotes
+  std::string_view last_modified;  // an HttpDate
+  std::string_view position;       // Push-Cache-Position: which record of the topic this is
   std::string_view cache_control;
   std::string_view allow;
   std::string_view retry_after;

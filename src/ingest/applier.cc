@@ -8,8 +8,8 @@ namespace push_cache::ingest {
 namespace {
 
 constexpr std::array<std::string_view, kBadCauses> kCauseNames = {
-    "null_key",    "bad_key",       "bad_magic", "truncated",
-    "undecodable", "schema_failed", "too_large", "store_full"};
+    "null_key",      "bad_key",   "bad_magic",  "truncated",   "undecodable",
+    "schema_failed", "too_large", "store_full", "unresolvable"};
 constexpr std::chrono::seconds kLogInterval{10};
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
@@ -53,7 +53,11 @@ const Route& Applier::route(const registry::SchemaEntry& schema) {
   if (!added) return way;
   way.schema = &schema;
   for (const Target& target : targets_) {
-    if (target.takes(schema.full_name)) way.stores.push_back(target.store);
+    if (!target.takes(schema.full_name)) continue;
+    for (const registry::RouteReader& reader : target.readers) {
+      way.readers.push_back({way.stores.size(), &reader});
+    }
+    way.stores.push_back(target.store);
   }
   hold(schema);
   if (way.stores.empty()) {

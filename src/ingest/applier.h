@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "ingest/key_fields.h"
+#include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
 
@@ -33,8 +34,9 @@ enum class BadCause : std::uint8_t {
   kSchemaFailed,  // the registry's schema is not Avro or not well-formed
   kTooLarge,      // beyond limits::kValueBytesMax
   kStoreFull,     // a store has reached its cap of memory, and the key is new to it
+  kUnresolvable,  // the reader schema of a route cannot show it
 };
-inline constexpr std::size_t kBadCauses = 8;
+inline constexpr std::size_t kBadCauses = 9;
 std::string_view to_string(BadCause cause);
 
 // One record as it came. Borrowed; `key` and `value` are nothing when null.
@@ -52,6 +54,8 @@ struct Target {
   std::string name;
   store::Store* store = nullptr;  // must outlive the applier
   std::function<bool(std::string_view full_name)> takes;
+  // Of the store's routes: it keeps only what all of them can show. They must outlive the applier.
+  std::vector<registry::RouteReader> readers = {};
 };
 
 // Since the start.
@@ -74,10 +78,17 @@ struct alignas(64) LaneTotals {
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
 };
 
+// A reader schema that a store's records have to fit.
+struct StoreReader {
+  std::size_t store;  // its place among the route's
+  const registry::RouteReader* reader;
+};
+
 // What is decided once per schema id. Immutable but for `learning`.
 struct Route {
   const registry::SchemaEntry* schema = nullptr;
   std::vector<store::Store*> stores;
+  std::vector<StoreReader> readers;  // none unless a route names one
   mutable std::atomic<bool> learning = true;
 };
 

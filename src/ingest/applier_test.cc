@@ -291,5 +291,161 @@ TEST_F(ApplierTest, LanesAddUpAndShareWhatTheyLearn) {
   EXPECT_EQ(applier_.key_fields().field(SchemaId(1)), "id");
 }
 
+// Gives the versions of one subject that it was told.
+class FakeSubjects final : public registry::SubjectSource {
+ public:
+  void set(std::string schema) {
+    const std::lock_guard lock(mutex_);
+    ++version_;
+    schema_ = std::move(schema);
+  }
+  Result<registry::SubjectVersion> fetch_version(std::string_view, int, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    if (version_ == 0) return Error{ErrorCode::kUnavailable, "the registry is away"};
+    return registry::SubjectVersion{SchemaId(100 + version_), version_, {schema_}};
+  }
+
+ private:
+  std::mutex mutex_;
+  int version_ = 0;
+  std::string schema_;
+};
+
+class ReaderTest : public ApplierTest {
+ protected:
+  static constexpr const char* kUserAgeText =
+      R"({"type":"record","name":"User","namespace":"test","fields":[{"name":"id","type":"string"},)"
+      R"({"name":"age","type":"string"}]})";
+  static constexpr const char* kColour =
+      R"({"type":"record","name":"User","namespace":"test","fields":[)"
+      R"({"name":"c","type":{"type":"enum","name":"C","symbols":["RED","GREEN"]}}]})";
+  static constexpr const char* kRed =
+      R"({"type":"record","name":"User","namespace":"test","fields":[)"
+      R"({"name":"c","type":{"type":"enum","name":"C","symbols":["RED"]}}]})";
+
+  ReaderTest() {
+    source_.set(6, registry::SchemaText{kUserAgeText});
+    source_.set(7, registry::SchemaText{kColour});
+  }
+
+  registry::RouteReader fixed(const char* text) {
+    return {"file:r.avsc", {*readers_.fixed("r.avsc", {text})}};
+  }
+  static bool any(std::string_view) { return true; }
+
+  // As `apply`, with another lane.
+  Outcome apply_by(ApplyLane& lane, std::string_view key, std::string_view value) {
+    const Incoming record = incoming(key, value);
+    Outcome outcome = Outcome::kWaitsForSchema;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (outcome == Outcome::kWaitsForSchema && std::chrono::steady_clock::now() < deadline) {
+      outcome = lane.apply(record);
+      std::this_thread::yield();
+    }
+    return outcome;
+  }
+  static std::uint64_t unresolvable(const Applier& applier) {
+    return applier.totals().bad[static_cast<std::size_t>(BadCause::kUnresolvable)];
+  }
+
+  FakeSubjects subjects_;
+  registry::ReaderSchemas readers_{
+      subjects_,
+      {.retry = {.first = std::chrono::milliseconds(1), .max = std::chrono::milliseconds(5)},
+       .refresh = std::chrono::hours(1)}};
+};
+
+TEST_F(ReaderTest, ARecordThatAReaderCannotShowIsBadAndLeavesTheLastGoodValue) {
+  Applier applier(schemas_, {{"users", users_.get(), any, {fixed(kUser)}}}, {"topic"});
+  ApplyLane lane(applier);
+  ASSERT_EQ(apply_by(lane, "a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(applier.totals().updates, 1u);
+  const std::string other =
+      "\x04"
+      "a1"
+      "\x04"
+      "xx";
+  EXPECT_EQ(apply_by(lane, "a1", wire(6, other)), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "new", wire(6, other)), Outcome::kDone);
+  EXPECT_EQ(unresolvable(applier), 2u);
+  EXPECT_EQ(applier.totals().updates, 1u);
+  EXPECT_EQ(applier.totals().records, 3u);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+  EXPECT_EQ(datum(*users_, "new"), std::nullopt);
+  // The next good one is taken again; a tombstone needs no reader.
+  const std::string newer = std::string("\x04") + "a1" + "\x2c";
+  EXPECT_EQ(apply_by(lane, "a1", wire(1, newer)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), newer);
+  EXPECT_EQ(lane.apply(incoming("a1", std::nullopt)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
+}
+
+TEST_F(ReaderTest, ADatumThatDoesNotFitIsBadThoughItsSchemaResolves) {
+  Applier applier(schemas_, {{"users", users_.get(), any, {fixed(kRed)}}}, {"topic"});
+  ApplyLane lane(applier);
+  const std::string red(1, '\0');
+  EXPECT_EQ(apply_by(lane, "k", wire(7, red)), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "k", wire(7, "\x02")), Outcome::kDone);
+  EXPECT_EQ(unresolvable(applier), 1u);
+  EXPECT_EQ(datum(*users_, "k"), red);
+}
+
+TEST_F(ReaderTest, AllRoutesOfAStoreHaveToShowItAndOtherStoresTakeItAllTheSame) {
+  Applier applier(
+      schemas_,
+      {{"users", users_.get(), any, {fixed(kUserAgeText), fixed(kUser)}}, {"all", all_.get(), any}},
+      {"topic"});
+  ApplyLane lane(applier);
+  EXPECT_EQ(apply_by(lane, "a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(unresolvable(applier), 1u);
+  EXPECT_EQ(applier.totals().updates, 0u);
+  EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "a1"), kUserDatum);
+}
+
+TEST_F(ReaderTest, AReaderThatIsNotKnownYetLosesNothing) {
+  registry::ReaderSchema& latest = readers_.subject("topic-value", registry::kLatestVersion);
+  Applier applier(schemas_, {{"users", users_.get(), any, {{"latest", {&latest}}}}}, {"topic"});
+  ApplyLane lane(applier);
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
+  const std::string value = wire(1, kUserDatum);
+  EXPECT_EQ(lane.apply(incoming("a1", value)), Outcome::kWaitsForSchema);
+  EXPECT_EQ(lane.missing_schema(), SchemaId(1));
+  EXPECT_EQ(applier.totals().records, 0u);
+  EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
+  subjects_.set(kUser);
+  EXPECT_EQ(apply_by(lane, "a1", value), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
+  // A writer whose schema is the new latest one is not refused by the former one.
+  ASSERT_EQ(apply("known", wire(6,
+                                "\x04"
+                                "a1"
+                                "\x04"
+                                "xx")),
+            Outcome::kDone);
+  subjects_.set(kUserAgeText);
+  EXPECT_EQ(apply_by(lane, "a1",
+                     wire(6,
+                          "\x04"
+                          "a1"
+                          "\x04"
+                          "xx")),
+            Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "a1"),
+            "\x04"
+            "a1"
+            "\x04"
+            "xx");
+  EXPECT_EQ(unresolvable(applier), 0u);
+  // Of the former schema nothing new is taken from now on.
+  EXPECT_EQ(apply_by(lane, "a1", value), Outcome::kDone);
+  EXPECT_EQ(unresolvable(applier), 1u);
+  EXPECT_EQ(datum(*users_, "a1"),
+            "\x04"
+            "a1"
+            "\x04"
+            "xx");
+}
+
 }  // namespace
 }  // namespace push_cache::ingest

@@ -41,6 +41,11 @@ Outcome ApplyLane::apply(const Incoming& record) {
     return bad(BadCause::kUndecodable, valid.error().public_text);
   }
   if (route_ == nullptr || route_->schema != schema) take_route(*schema);
+  refused_.clear();
+  if (!route_->readers.empty() && !ask_readers(datum, record)) {
+    missing_ = id;
+    return Outcome::kWaitsForSchema;
+  }
   return put(*key, datum, record);
 }
 
@@ -53,8 +58,9 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
                                   .timestamp_ms = record.timestamp_ms,
                                   .topic = record.topic};
   std::optional<Error> full;
-  for (store::Store* store : route_->stores) {
-    auto done = store->put(kept);
+  for (std::size_t i = 0; i < route_->stores.size(); ++i) {
+    if (!refused_.empty() && refused_[i]) continue;
+    auto done = route_->stores[i]->put(kept);
     if (done.ok()) continue;
     // A value that can never fit is the record's fault; a store that is full refuses this key for
     // good (and is unhealthy from now on); anything else is the store's and passes.
@@ -70,6 +76,7 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
     count_bad(record);
     return Outcome::kDone;
   }
+  if (!refused_.empty()) return bad(BadCause::kUnresolvable, refusal_);
   if (route_->learning.load(std::memory_order_relaxed) &&
       !shared_.learned_keys().observe(*route_->schema, key, datum)) {
     route_->learning.store(false, std::memory_order_relaxed);
@@ -77,6 +84,23 @@ Outcome ApplyLane::put(std::string_view key, Bytes datum, const Incoming& record
   count(route_->stores.empty() ? totals_.unrouted : totals_.updates);
   count(totals_.records);
   return Outcome::kDone;
+}
+
+bool ApplyLane::ask_readers(Bytes datum, const Incoming& record) {
+  for (const StoreReader& one : route_->readers) {
+    std::string why;
+    switch (one.reader->of(record.topic).fit(*route_->schema, datum, why)) {
+      case registry::Fit::kFits:
+        break;
+      case registry::Fit::kNotKnown:
+        return false;
+      case registry::Fit::kDoesNotFit:
+        refused_.resize(route_->stores.size());
+        refused_[one.store] = true;
+        refusal_ = "reader schema " + one.reader->of(record.topic).name() + ": " + why;
+    }
+  }
+  return true;
 }
 
 void ApplyLane::announce(std::span<const kafka::Message> messages) {
@@ -136,6 +160,7 @@ void ApplyLane::take_route(const registry::SchemaEntry& schema) {
   const Route*& known = routes_[schema.id];
   if (known == nullptr) known = &shared_.route(schema);
   route_ = known;
+  refused_.clear();
 }
 
 Outcome ApplyLane::tombstone(std::string_view key) {

@@ -18,8 +18,9 @@ namespace push_cache::ingest {
 
 enum class Outcome {
   kDone,            // applied: the next record may come
-  kBad,             // it can't be applied, see `ApplyLane::bad`; nothing has changed
-  kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is known
+  kBad,             // a store can't take it, see `ApplyLane::bad`; its key is as it was there
+  kWaitsForSchema,  // nothing has changed; apply it again when `ApplyLane::missing_schema` is
+                    // known, or the reader schema that its records have to fit
   kWaitsForStore,   // a store did not take it; apply it again later
 };
 
@@ -40,7 +41,7 @@ class ApplyLane {
   const Bad& bad() const { return bad_; }
   // Counts and logs the record for which `apply` gave kBad. Call it once a record.
   void count_bad(const Incoming& record);
-  // After kWaitsForSchema: the id it waits for.
+  // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
   SchemaId missing_schema() const { return missing_; }
   // After kWaitsForStore: why.
   const Error& store_error() const { return store_error_; }
@@ -58,6 +59,9 @@ class ApplyLane {
   std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
   // The schema, or null: then `outcome` says what to return.
   const registry::SchemaEntry* find_schema(SchemaId id, Outcome& outcome);
+  // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
+  // names the stores that cannot take the record.
+  bool ask_readers(Bytes datum, const Incoming& record);
   // Makes the schema's route the current one.
   void take_route(const registry::SchemaEntry& schema);
   Outcome put(std::string_view key, Bytes datum, const Incoming& record);
@@ -69,6 +73,8 @@ class ApplyLane {
   LaneTotals& totals_;
   const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
   std::unordered_map<SchemaId, const Route*> routes_;
+  std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none
+  std::string refusal_;        // why
   SchemaId missing_{0};
   Error store_error_;
   Bad bad_;

@@ -299,9 +299,8 @@ void Feed::empty(std::uint32_t topic) {
 }
 
 void Feed::erase(kafka::TopicPartition at, Offset below) {
-  (void)below;
   for (store::Store* store : around_->stores) {
-    if (const auto erased = store->erase_partition(at.topic, at.partition); !erased.ok()) {
+    if (const auto erased = store->erase_partition(at.topic, at.partition, below); !erased.ok()) {
       log("ingest").error("{} could not be emptied: {}", name_of(at), erased.error().public_text);
     }
   }

@@ -9,6 +9,7 @@ using enum Type;
 
 constexpr std::string_view kCause[] = {"cause"};
 constexpr std::string_view kClass[] = {"class"};
+constexpr std::string_view kRoute[] = {"route"};
 constexpr std::string_view kStore[] = {"store"};
 constexpr std::string_view kStoreKind[] = {"store", "kind"};
 constexpr std::string_view kServer[] = {"server"};
@@ -47,6 +48,7 @@ constexpr Metric kTable[] = {
     {"push_cache_registry_schemas", kGauge, "Schemas known."},
     {"push_cache_registry_schemas_waiting", kGauge, "Schemas that records wait for."},
     {"push_cache_registry_schemas_failed", kGauge, "Schemas that are not well-formed Avro."},
+    {"push_cache_unresolvable_writers", kGauge, "Schemas whose records the route's reader schema cannot show, of those met since the start. Absent for routes without one.", kRoute},
 
     // Stores.
     {"push_cache_store_bytes", kGauge, "Bytes of keys and values in the store, without its own overhead.", kStore},
@@ -112,8 +114,8 @@ std::string reference_page() {
 - `push_cache_ready == 0` for longer than a load takes: `/hams/ready` says why.
 - `push_cache_kafka_connected == 0`, or `push_cache_consumer_lag_total` that grows: answers become stale.
 - `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause: `null_key`,
-  `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, or `store_full` (a new key, and the store
-  has reached its cap of memory).
+  `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, `store_full` (a new key, and the store
+  has reached its cap of memory), or `unresolvable` (a route's reader schema cannot show it).
 - `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
 - `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
 )";

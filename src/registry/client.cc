@@ -128,7 +128,8 @@ class CurlClient final : public Client {
 
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop) override;
   Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) override;
-  Result<SubjectVersion> latest(std::string_view subject) override;
+  Result<SubjectVersion> fetch_version(std::string_view subject, int version,
+                                       std::stop_token stop) override;
   Result<std::vector<std::string>> types() override;
   Status check() override;
 
@@ -141,6 +142,9 @@ class CurlClient final : public Client {
   Result<std::string> get(std::string_view path, std::string_view what, std::stop_token stop);
   Status resolve(const std::vector<Reference>& references, Seen& seen, SchemaText& text,
                  const std::stop_token& stop);
+  // The schema in an answer with its references; `what` goes before an error that is the schema's.
+  Result<SchemaText> text_of_schema(std::string_view body, std::string_view what,
+                                    const std::stop_token& stop);
 
   Transport transport_;
   const std::vector<Endpoint> endpoints_;
@@ -208,13 +212,18 @@ Result<SchemaText> CurlClient::fetch(SchemaId id, std::stop_token stop) {
   const std::string number = std::to_string(id.value);
   Result<std::string> body = get("/schemas/ids/" + number, "schema " + number, stop);
   if (!body.ok()) return std::move(body).error();
-  const auto about = [&number](Error error) {
+  return text_of_schema(*body, "schema " + number, stop);
+}
+
+Result<SchemaText> CurlClient::text_of_schema(std::string_view body, std::string_view what,
+                                              const std::stop_token& stop) {
+  const auto about = [what](Error error) {
     if (error.code == ErrorCode::kInvalidArgument) {
-      error.public_text = "schema " + number + ": " + error.public_text;
+      error.public_text = std::string(what) + ": " + error.public_text;
     }
     return error;
   };
-  Result<Answer> answer = parse_schema(*body);
+  Result<Answer> answer = parse_schema(body);
   if (!answer.ok()) return about(std::move(answer).error());
   SchemaText text{.schema = std::move(answer->schema)};
   Seen seen;
@@ -272,17 +281,26 @@ Result<SchemaId> CurlClient::register_schema(std::string_view subject, std::stri
   return *id;
 }
 
-Result<SubjectVersion> CurlClient::latest(std::string_view subject) {
-  Result<std::string> body = get("/subjects/" + escape(subject) + "/versions/latest",
-                                 "subject '" + excerpt(subject) + "'", {});
+Result<SubjectVersion> CurlClient::fetch_version(std::string_view subject, int version,
+                                                 std::stop_token stop) {
+  const bool latest = version == kLatestVersion;
+  const std::string number = latest ? "latest" : std::to_string(version);
+  const std::string what =
+      "subject '" + excerpt(subject) + "'" + (latest ? "" : " version " + number);
+  Result<std::string> body =
+      get("/subjects/" + escape(subject) + "/versions/" + number + (latest ? "" : "?deleted=true"),
+          what, stop);
   if (!body.ok()) return std::move(body).error();
   Result<json::object> object = parse_object(*body);
   if (!object.ok()) return std::move(object).error();
   const std::optional<SchemaId> id = id_of(*object);
-  const std::optional<std::int64_t> version = number_of(*object, "version");
-  std::optional<std::string> schema = text_of(*object, "schema");
-  if (!id || !version || !schema) return nonsense("no id, version or schema: " + excerpt(*body));
-  return SubjectVersion{*id, static_cast<int>(*version), *std::move(schema)};
+  const std::optional<std::int64_t> given = number_of(*object, "version");
+  if (!id || !given || *given < 1 || *given > std::numeric_limits<int>::max()) {
+    return nonsense("no id or version: " + excerpt(*body));
+  }
+  Result<SchemaText> text = text_of_schema(*body, what, stop);
+  if (!text.ok()) return std::move(text).error();
+  return SubjectVersion{*id, static_cast<int>(*given), *std::move(text)};
 }
 
 Result<std::vector<std::string>> CurlClient::types() {

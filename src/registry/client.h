@@ -30,13 +30,6 @@ struct ClientOptions {
   std::chrono::milliseconds total_timeout{10'000};  // of one request to one URL
 };
 
-// The version of a schema under a subject.
-struct SubjectVersion {
-  SchemaId id;
-  int version = 0;
-  std::string schema;
-};
-
 // Blocking calls, safe from any thread at once. Connections are kept and reused. Each call tries
 // the URLs in turn, beginning with the one that answered last, for as long as they cannot be
 // reached or are out of order (408, 429, 5xx). Errors:
@@ -44,7 +37,7 @@ struct SubjectVersion {
 //   403) kNotFound     404, whatever is missing kTooLarge     an answer beyond
 //   limits::kRegistryBodyBytesMax
 // and where said below. Their public text holds no address; no part of them holds a secret.
-class Client : public SchemaSource {
+class Client : public SchemaSource, public SubjectSource {
  public:
   // kInvalidArgument when a URL is none, or not http or https. Connects to nothing.
   static Result<std::unique_ptr<Client>> create(const ClientOptions& options);
@@ -59,8 +52,10 @@ class Client : public SchemaSource {
   // (other 4xx): refused.
   virtual Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) = 0;
 
-  // GET /subjects/{subject}/versions/latest
-  virtual Result<SubjectVersion> latest(std::string_view subject) = 0;
+  // GET /subjects/{subject}/versions/{version}, "latest" for kLatestVersion, and its references as
+  // `fetch` does, with the same errors. A version that was deleted (not the latest) is given too.
+  Result<SubjectVersion> fetch_version(std::string_view subject, int version,
+                                       std::stop_token stop = {}) override = 0;
 
   // GET /schemas/types, such as "AVRO", "JSON", "PROTOBUF".
   virtual Result<std::vector<std::string>> types() = 0;

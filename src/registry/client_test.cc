@@ -279,13 +279,41 @@ TEST(Client, GivesTheLatestVersion) {
         R"({"subject":"users-value","version":3,"id":12,"schema":"\"int\"","schemaType":"AVRO"})"},
        {"/subjects/bad/versions/latest", R"({"version":3,"id":-1,"schema":""})"}}));
   auto client = client_of({.url = server.url()});
-  Result<SubjectVersion> latest = client->latest("users-value");
+  Result<SubjectVersion> latest = client->fetch_version("users-value", kLatestVersion);
   ASSERT_TRUE(latest.ok()) << latest.error().describe();
   EXPECT_EQ(latest->id.value, 12);
   EXPECT_EQ(latest->version, 3);
-  EXPECT_EQ(latest->schema, "\"int\"");
-  EXPECT_EQ(client->latest("bad").error().code, ErrorCode::kUnavailable);
-  EXPECT_EQ(client->latest("none").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(latest->text.schema, "\"int\"");
+  EXPECT_EQ(client->fetch_version("bad", kLatestVersion).error().code, ErrorCode::kUnavailable);
+  const Error none = client->fetch_version("none", kLatestVersion).error();
+  EXPECT_EQ(none.code, ErrorCode::kNotFound);
+  EXPECT_THAT(none.public_text, HasSubstr("subject 'none' is not in the schema registry"));
+}
+
+TEST(Client, GivesAVersionWithItsReferences) {
+  TestServer server(table({
+      {"/subjects/a%2Fb/versions/2?deleted=true",
+       R"({"subject":"a/b","version":2,"id":5,"schema":"top",
+           "references":[{"name":"c","subject":"c","version":3}]})"},
+      {"/subjects/c/versions/3?deleted=true", R"({"id":3,"version":3,"schema":"C"})"},
+      {"/subjects/p/versions/1?deleted=true",
+       R"({"version":1,"id":6,"schema":"x","schemaType":"PROTOBUF"})"},
+      {"/subjects/zero/versions/1?deleted=true", R"({"version":0,"id":6,"schema":"x"})"},
+      {"/subjects/none/versions/1?deleted=true", R"({"version":1,"id":6})"},
+  }));
+  auto client = client_of({.url = server.url()});
+  Result<SubjectVersion> version = client->fetch_version("a/b", 2);
+  ASSERT_TRUE(version.ok()) << version.error().describe();
+  EXPECT_EQ(version->id.value, 5);
+  EXPECT_EQ(version->version, 2);
+  EXPECT_EQ(version->text.schema, "top");
+  EXPECT_THAT(version->text.references, ElementsAre("C"));
+  const Error other = client->fetch_version("p", 1).error();
+  EXPECT_EQ(other.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(other.public_text, HasSubstr("subject 'p' version 1: it is a schema of type PROTOB"));
+  EXPECT_EQ(client->fetch_version("zero", 1).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(client->fetch_version("none", 1).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(client->fetch_version("a/b", 7).error().code, ErrorCode::kNotFound);
 }
 
 TEST(Client, ChecksForAvro) {

@@ -22,9 +22,8 @@ struct SchemaCache::Worker {
   struct Pending {
     StateKind kind = StateKind::kWaiting;
     Error error;
-    std::uint64_t attempts = 0;   // all of them
-    std::uint64_t same_code = 0;  // repeats of the last code: what the wait grows with
-    ErrorCode last_code = ErrorCode::kInternal;
+    std::uint64_t attempts = 0;
+    Retry retry;
     std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
     Clock::time_point due;  // next attempt; meaningless while one is under way
 
@@ -35,9 +34,7 @@ struct SchemaCache::Worker {
       : owner(cache),
         source(the_source),
         options(std::move(the_options)),
-        random(std::random_device{}()) {
-    grow(16);
-  }
+        random(std::random_device{}()) {}
 
   void start() {
     for (unsigned i = 0; i < std::max(1u, options.threads); ++i) {
@@ -48,11 +45,8 @@ struct SchemaCache::Worker {
   void run(std::stop_token stop);
   Result<std::unique_ptr<const SchemaEntry>> make(SchemaId id, SchemaText text) const;
   Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
-  void publish(std::unique_ptr<const SchemaEntry> entry);
-  void grow(std::size_t size);
   // Notes a failure; true when it turned the id to failed.
   bool postpone(SchemaId id, Pending& entry, const Error& error);
-  Clock::duration next_wait(Pending& entry, ErrorCode code);
   void schedule(SchemaId id, Pending& entry, Clock::time_point due) {
     entry.due = due;
     queue.emplace(due, id);
@@ -72,13 +66,11 @@ struct SchemaCache::Worker {
   std::uint64_t errors = 0;
   std::minstd_rand random;
   std::vector<std::function<void(SchemaId)>> listeners;
-  std::vector<std::unique_ptr<const Table>> tables;  // old ones stay for their readers
-  std::vector<std::unique_ptr<const SchemaEntry>> entries;
   std::vector<std::jthread> threads;  // last: they end before the rest goes
 };
 
 SchemaCache::SchemaCache(SchemaSource& source, SchemaCacheOptions options)
-    : table_(nullptr), worker_(std::make_unique<Worker>(*this, source, std::move(options))) {
+    : worker_(std::make_unique<Worker>(*this, source, std::move(options))) {
   worker_->start();
 }
 
@@ -127,7 +119,7 @@ Status SchemaCache::insert(SchemaId id, SchemaText text) {
   Result<std::unique_ptr<const SchemaEntry>> entry = w.make(id, std::move(text));
   if (!entry.ok()) return std::move(entry).error();
   std::lock_guard lock(w.mutex);
-  if (find(id) == nullptr) w.publish(std::move(*entry));
+  if (find(id) == nullptr) table_.publish(std::move(*entry));
   // An id that was asked for is left to a worker, who finds the entry there and tells the
   // listeners.
   const auto found = w.pending.find(id);
@@ -161,7 +153,7 @@ SchemaCacheCounts SchemaCache::counts() const {
   std::lock_guard lock(w.mutex);
   return {.requests_total = w.requests,
           .errors_total = w.errors,
-          .known = w.entries.size(),
+          .known = table_.size(),
           .waiting = w.pending.size() - w.failed,
           .failed = w.failed};
 }
@@ -198,7 +190,7 @@ void SchemaCache::Worker::run(std::stop_token stop) {
     if (owner.find(id) != nullptr || entry.ok()) {  // the first: `insert` was faster
       if (found->second.kind == StateKind::kFailed) --failed;
       pending.erase(found);
-      if (owner.find(id) == nullptr) publish(std::move(*entry));
+      if (owner.find(id) == nullptr) owner.table_.publish(std::move(*entry));
     } else {
       ++errors;
       tell = postpone(id, found->second, entry.error());
@@ -240,36 +232,11 @@ Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id
   };
   Result<avro::Schema> schema = avro::Schema::parse(text.schema, text.references);
   if (!schema.ok()) return at_fault(std::move(schema).error());
-  Result<std::shared_ptr<const avro::Plan>> plan =
-      options.compile ? options.compile(*schema) : avro::Plan::compile(*schema, options.plan);
+  Result<std::shared_ptr<const avro::Plan>> plan = avro::Plan::compile(*schema, options.plan);
   if (!plan.ok()) return at_fault(std::move(plan).error());
   std::string full_name(schema->full_name());
   return std::unique_ptr<const SchemaEntry>(new SchemaEntry{
       id, *std::move(schema), std::move(full_name), *std::move(plan), std::move(text)});
-}
-
-namespace {
-
-bool nobody_knows(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
-}
-
-}  // namespace
-
-Clock::duration SchemaCache::Worker::next_wait(Pending& entry, ErrorCode code) {
-  entry.same_code = entry.last_code == code ? entry.same_code + 1 : 0;
-  entry.last_code = code;
-  const RetryTimes& times = options.retry;
-  const bool not_found = code == ErrorCode::kNotFound;
-  std::chrono::milliseconds wait = times.failed;
-  if (nobody_knows(code) || not_found) {
-    const auto max = not_found ? times.not_found_max : times.max;
-    wait = not_found ? times.not_found_first : times.first;
-    for (std::uint64_t i = 0; i < entry.same_code && wait < max; ++i) wait *= 2;
-    wait = std::min(wait, max);
-  }
-  const double spread = std::uniform_real_distribution(0.0, times.jitter)(random);
-  return std::chrono::duration_cast<Clock::duration>(wait * (1.0 + spread));
 }
 
 bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& error) {
@@ -284,37 +251,8 @@ bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& err
   const bool is_failed = entry.kind == StateKind::kFailed;
   if (is_failed && !was_failed) ++failed;
   if (!is_failed && was_failed) --failed;
-  schedule(id, entry, Clock::now() + next_wait(entry, error.code));
+  schedule(id, entry, Clock::now() + entry.retry.next_wait(options.retry, error.code, random));
   return is_failed && !was_failed;
-}
-
-// Called with the mutex held.
-void SchemaCache::Worker::publish(std::unique_ptr<const SchemaEntry> entry) {
-  if ((entries.size() + 1) * 2 > tables.back()->mask + 1) grow((tables.back()->mask + 1) * 2);
-  const Table& table = *tables.back();
-  std::size_t place = slot(entry->id, table.shift);
-  while (table.slots[place].load(std::memory_order_relaxed) != nullptr) {
-    place = (place + 1) & table.mask;
-  }
-  entries.push_back(std::move(entry));
-  table.slots[place].store(entries.back().get(), std::memory_order_release);
-}
-
-// `size` is a power of two. Called with the mutex held, or before there are threads.
-void SchemaCache::Worker::grow(std::size_t size) {
-  auto table = std::make_unique<Table>();
-  table->mask = size - 1;
-  table->shift = static_cast<unsigned>(64 - std::countr_zero(size));
-  table->slots = std::make_unique<std::atomic<const SchemaEntry*>[]>(size);
-  for (const auto& entry : entries) {
-    std::size_t place = slot(entry->id, table->shift);
-    while (table->slots[place].load(std::memory_order_relaxed) != nullptr) {
-      place = (place + 1) & table->mask;
-    }
-    table->slots[place].store(entry.get(), std::memory_order_relaxed);
-  }
-  owner.table_.store(table.get(), std::memory_order_release);
-  tables.push_back(std::move(table));
 }
 
 }  // namespace push_cache::registry

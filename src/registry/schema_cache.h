@@ -1,7 +1,6 @@
 // Schema ids to compiled schemas: asked for once, in the background, until the registry answers.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +13,8 @@
 #include "avro/schema.h"
 #include "base/error.h"
 #include "base/types.h"
+#include "registry/id_table.h"
+#include "registry/retry.h"
 #include "registry/schema_source.h"
 
 namespace push_cache::registry {
@@ -28,27 +29,12 @@ struct SchemaEntry {
   SchemaText text;  // as the source gave it, so that a snapshot can carry it
 };
 
-// How long to wait before an id is asked for again. Each wait is spread by up to `jitter` of
-// itself, so that many replicas do not come at once.
-struct RetryTimes {
-  std::chrono::milliseconds first{100};            // kUnavailable, kTimeout: then doubled each time
-  std::chrono::milliseconds max{10'000};           //   up to this
-  std::chrono::milliseconds not_found_first{500};  // kNotFound: the same
-  std::chrono::milliseconds not_found_max{10'000};
-  std::chrono::milliseconds failed{60'000};  // schemas of no use: the registry may be repaired
-  double jitter = 0.25;
-};
-
 struct SchemaCacheOptions {
   RetryTimes retry = {};
   unsigned threads = 2;  // requests under way at once
   // Ids neither known nor failed for good: garbage in a topic could name any number of them.
   std::size_t waiting_max = 10'000;
   avro::PlanOptions plan = {};
-  // Makes the plan of a writer's schema, such as one that resolves to a configured reader's schema.
-  // Called from the cache's threads; an error makes the id fail. Empty: Plan::compile(writer,
-  // plan).
-  std::function<Result<std::shared_ptr<const avro::Plan>>(const avro::Schema& writer)> compile = {};
 };
 
 enum class StateKind {
@@ -93,13 +79,7 @@ class SchemaCache {
   SchemaCache& operator=(const SchemaCache&) = delete;
 
   // The entry, or null when it is not known (yet). Takes no lock, some nanoseconds.
-  const SchemaEntry* find(SchemaId id) const {
-    const Table* table = table_.load(std::memory_order_acquire);
-    for (std::size_t place = slot(id, table->shift);; place = (place + 1) & table->mask) {
-      const SchemaEntry* entry = table->slots[place].load(std::memory_order_acquire);
-      if (entry == nullptr || entry->id == id) return entry;
-    }
-  }
+  const SchemaEntry* find(SchemaId id) const { return table_.find(id); }
 
   // Sees to it that `id` becomes known: asks the source, for ever, until it has a usable answer.
   // Returns at once with the state; asking twice costs nothing. kFailed without any request for a
@@ -122,19 +102,9 @@ class SchemaCache {
   SchemaCacheCounts counts() const;
 
  private:
-  struct Table {
-    std::size_t mask;
-    unsigned shift;
-    std::unique_ptr<std::atomic<const SchemaEntry*>[]> slots;
-  };
   struct Worker;
 
-  static std::size_t slot(SchemaId id, unsigned shift) {
-    // Fibonacci hashing: the upper bits of a product with 2^64 / golden ratio.
-    return (static_cast<std::uint32_t>(id.value) * 0x9E3779B97F4A7C15u) >> shift;
-  }
-
-  std::atomic<const Table*> table_;
+  IdTable<SchemaEntry> table_;
   std::unique_ptr<Worker> worker_;
 };
 

@@ -262,19 +262,6 @@ TEST(SchemaCache, TakesSchemasFromElsewhere) {
   EXPECT_EQ(source.calls(1), 1);
 }
 
-TEST(SchemaCache, UsesTheGivenCompiler) {
-  FakeSource source;
-  SchemaCacheOptions options = quick();
-  options.compile = [](const avro::Schema&) -> Result<std::shared_ptr<const avro::Plan>> {
-    return Error{ErrorCode::kInvalidArgument, "no reader takes it"};
-  };
-  SchemaCache cache(source, options);
-  Listener listener(cache);
-  cache.request(SchemaId(1));
-  ASSERT_TRUE(listener.wait_for(1));
-  EXPECT_EQ(cache.state(SchemaId(1)).error.public_text, "schema 1: no reader takes it");
-}
-
 TEST(SchemaCache, GarbageIdsAreBounded) {
   FakeSource source;
   source.close();

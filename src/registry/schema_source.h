@@ -3,6 +3,7 @@
 
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -27,6 +28,24 @@ class SchemaSource {
   //   answered) kNotFound: there is no such schema now; it may come any other: there is one, and it
   //   is of no use (not Avro, too large)
   virtual Result<SchemaText> fetch(SchemaId id, std::stop_token stop) = 0;
+};
+
+inline constexpr int kLatestVersion = 0;  // versions count from 1
+
+// A version of a subject, and its schema.
+struct SubjectVersion {
+  SchemaId id;
+  int version = 0;
+  SchemaText text;
+};
+
+class SubjectSource {
+ public:
+  virtual ~SubjectSource() = default;
+
+  // Asks for one version of a subject, or for its latest one; all else as SchemaSource::fetch.
+  virtual Result<SubjectVersion> fetch_version(std::string_view subject, int version,
+                                               std::stop_token stop) = 0;
 };
 
 }  // namespace push_cache::registry

@@ -266,8 +266,8 @@ TEST_P(StoreContract, AScanStaysTrueWhileKeysComeAndGo) {
       ASSERT_TRUE(
           store_->put(record(key_of(static_cast<int>(i)), std::to_string(version), version)).ok());
       versions[i] = version;
-      const std::string other = "stay" + std::to_string(random() % 20'000) + "x";
-      if (step % 5000 < 2500) {
+      const std::string other = "stay" + std::to_string(random() % 2000) + "x";
+      if (step % 2000 < 1000) {
         ASSERT_TRUE(store_->put(record(other, "x", -2)).ok());
       } else {
         ASSERT_TRUE(store_->erase(other).ok());
@@ -444,17 +444,17 @@ TEST_P(StoreContract, TheDigestIsExactAfterWritesOfManyThreads) {
 // Ranges that ascend, each of a thread, while others read, list, erase and put the same keys.
 TEST_P(StoreContract, LoadsOfManyThreadsBesideEverythingElse) {
   constexpr int kThreads = 3;
-  constexpr int kEach = 6000;
+  constexpr int kEach = 2000;
   const auto key_of = [](int i) { return "key-" + std::to_string(100'000 + i); };
   std::atomic<int> loading = kThreads;
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
-      for (int from = t * kEach; from < (t + 1) * kEach; from += 500) {
+      for (int from = t * kEach; from < (t + 1) * kEach; from += 250) {
         std::vector<std::string> keys;
         std::vector<RecordView> records;
-        for (int i = from; i < from + 500; ++i) keys.push_back(key_of(i));
-        for (int i = from; i < from + 500; ++i) {
+        for (int i = from; i < from + 250; ++i) keys.push_back(key_of(i));
+        for (int i = from; i < from + 250; ++i) {
           records.push_back(record(keys[static_cast<std::size_t>(i - from)], "loaded", i));
         }
         ASSERT_TRUE(store_->load(records).ok());
