@@ -1,5 +1,6 @@
 """kafka.on_bad_record: skip, stop, or a dead letter."""
 import struct
+import time
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -7,8 +8,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from e2e.producing import CUSTOMER, Kafka, customer
 from services import Network
 
+TIME = int(time.time() * 1000) - 7_200_000  # not so old that retention takes the records
 
-def put_bad(made, key, content, headers=(), partition=0, timestamp=1_700_000_000_000):
+
+def put_bad(made, key, content, headers=(), partition=0, timestamp=TIME):
     made.kafka.producer.produce(made.name, content, key, partition=partition, headers=list(headers), timestamp=timestamp)
 
 
@@ -84,7 +87,7 @@ def test_dead_letters_are_whole(kafka, topic, config, service):
            "": (struct.pack(">bI", 0, number) + b"\xff" * 30, [], "undecodable")}
     made.put("a", customer(1), partition=0)
     for index, (key, (content, headers, _)) in enumerate(bad.items()):
-        put_bad(made, key, content, headers, partition=0, timestamp=1_700_000_000_000 + index)
+        put_bad(made, key, content, headers, partition=0, timestamp=TIME + index)
     made.put(None, customer(9), partition=1)
     made.put("b", customer(2), partition=0)
     made.flush()
@@ -102,7 +105,7 @@ def test_dead_letters_are_whole(kafka, topic, config, service):
         del more["push-cache.error"]
         assert more == {"push-cache.cause": cause.encode(), "push-cache.topic": made.name.encode(),
                         "push-cache.partition": b"0", "push-cache.offset": str(offset).encode(),
-                        "push-cache.timestamp": str(1_700_000_000_000 + offset - 1).encode()}
+                        "push-cache.timestamp": str(TIME + offset - 1).encode()}
     assert dict(found[None].headers())["push-cache.cause"] == b"null_key"
     assert part_of(running)["position"] == 5 and part_of(running, 1)["position"] == 1
 
