@@ -17,6 +17,10 @@ SUITES = [
      "The store in memory, within one process. The reference holds the same records in 64 shards of "
      "`std::unordered_map`, each under a `std::shared_mutex`; `chase` rows are against two dependent random reads of "
      "as much memory, which is the least that a lookup with a record apart from its index can cost."),
+    ("snapshot", "Snapshots",
+     "A million Customers, the file in the page cache. `scan` hands out every record, `write` is a whole snapshot with its "
+     "fsync (most of it on a thread that gives way to all others), `load` a start from it: every byte verified, decompressed and put "
+     "into an empty store. `file` is bytes of the file a record."),
     ("avro", "Avro to JSON",
      "One thread, 1,024 records of each type in turn. The reference decodes to a generic tree that Boost.JSON renders."),
     ("http", "HTTP",

@@ -12,6 +12,7 @@
 #include "app/readers.h"
 #include "app/run.h"
 #include "app/service.h"
+#include "app/verify.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/options.h"
@@ -24,6 +25,7 @@ struct Arguments {
   std::optional<std::string> secrets;
   bool print = false;
   DemoOptions demo;
+  VerifyOptions verify;
 };
 
 int fail(std::string_view text) {
@@ -63,14 +65,24 @@ int config_check(const Arguments& arguments) {
   return EXIT_SUCCESS;
 }
 
+int verify(const Arguments& arguments) {
+  const auto config = load(arguments);
+  if (!config.ok()) {
+    fail(config.error().public_text);
+    return kVerifyFailed;
+  }
+  for (const std::string& note : config->notes) log("config").warn("{}", note);
+  return run_verify(*config, arguments.verify);
+}
+
 int version() {
   std::printf("push-cache %s (librdkafka %s)\n", std::string(kVersion).c_str(),
               rd_kafka_version_str());
   return EXIT_SUCCESS;
 }
 
-void add_config_options(CLI::App& command, Arguments& arguments) {
-  command.footer(config::help_text());
+void add_config_options(CLI::App& command, Arguments& arguments, const std::string& more = {}) {
+  command.footer(more + config::help_text());
   command.add_option("-c,--config", arguments.config, "the YAML configuration file")
       ->required()
       ->type_name("FILE");
@@ -91,7 +103,8 @@ int run(int argc, char** argv) {
       "Settings: docs/reference/configuration.md. Each may also come from the environment, such "
       "as\n"
       "APP_WEBSERVICE__ADDRESS=0.0.0.0:8080. CAPTURE_LOG sets the log level: warn,kafka=debug.\n"
-      "Exit code: 0 after SIGTERM or SIGINT or when all is right, 1 otherwise.");
+      "Exit code: 0 after SIGTERM or SIGINT or when all is right, 1 otherwise;\n"
+      "verify: 0 all equal, 1 differences, 2 it could not be done.");
   CLI::App* start_command = app.add_subcommand("start", "runs the service");
   add_config_options(*start_command, arguments);
   CLI::App* check_command =
@@ -99,6 +112,29 @@ int run(int argc, char** argv) {
   add_config_options(*check_command, arguments);
   check_command->add_flag("--print", arguments.print,
                           "print the configuration in effect, without secrets");
+  CLI::App* verify_command = app.add_subcommand(
+      "verify", "compares a running service, key by key, with what a replay of its topics gives");
+  add_config_options(*verify_command, arguments, verify_help());
+  VerifyOptions& options = arguments.verify;
+  verify_command
+      ->add_option("-u,--url", options.url,
+                   "the service, with webservice.prefix, such as http://host:8080/api; default: "
+                   "webservice.address of the configuration on this machine")
+      ->type_name("URL");
+  verify_command
+      ->add_option("--against", options.against,
+                   "compare with this service instead of the topics, which are not read")
+      ->type_name("URL");
+  verify_command->add_option("--show", options.show, "how many of the keys that differ are shown")
+      ->capture_default_str()
+      ->type_name("N");
+  verify_command
+      ->add_option("--timeout", options.timeout_seconds,
+                   "give up after so long, replay and all waiting included")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->type_name("SECONDS");
+  verify_command->add_flag("--json", options.json, "print the result as JSON");
   CLI::App* demo_command = app.add_subcommand(
       "demo", "runs everything in one process: a Kafka, a registry, sample records, the service");
   demo_command->add_option("-n,--count", arguments.demo.count, "records of each of the four types")
@@ -116,6 +152,7 @@ int run(int argc, char** argv) {
   if (const Status set = set_log_levels(levels == nullptr ? "" : levels); !set.ok()) {
     return fail(set.error().public_text);
   }
+  if (app.got_subcommand(verify_command)) return verify(arguments);
   block_stop_signals();
   if (app.got_subcommand(start_command)) return start(arguments);
   if (app.got_subcommand(check_command)) return config_check(arguments);

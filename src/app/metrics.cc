@@ -34,6 +34,8 @@ void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
     page.add("push_cache_partition_lag",
              {partition.topic, std::to_string(partition.partition.value)},
              static_cast<double>(partition.lag_records()));
+    page.add("push_cache_partition_lag_seconds",
+             {partition.topic, std::to_string(partition.partition.value)}, partition.lag_seconds);
     waiting += partition.stage != ingest::PartitionStage::kLoading &&
                        partition.stage != ingest::PartitionStage::kCaughtUp
                    ? 1
@@ -41,6 +43,10 @@ void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
   }
   page.add("push_cache_consumer_lag_total", {}, static_cast<double>(lag));
   page.add("push_cache_partitions_waiting", {}, waiting);
+  if (feed.dead_letters) {
+    page.add("push_cache_dead_letters_total", {}, number(feed.dead_letters->acknowledged));
+    page.add("push_cache_dead_letters_waiting", {}, number(feed.dead_letters->waiting));
+  }
 }
 
 void add_totals(metrics::Page& page, const ingest::Totals& totals) {
@@ -60,6 +66,18 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
   }
 }
 
+void add_snapshots(metrics::Page& page, const SnapshotStatus& status) {
+  page.add("push_cache_snapshots_total", {}, number(status.taken));
+  page.add("push_cache_snapshot_errors_total", {}, number(status.failed));
+  page.add("push_cache_snapshot_loaded_records", {}, number(status.loaded_records));
+  if (status.taken == 0) return;
+  page.add("push_cache_snapshot_timestamp_seconds", {},
+           static_cast<double>(status.last_taken_ms) / 1000);
+  page.add("push_cache_snapshot_records", {}, number(status.last.records));
+  page.add("push_cache_snapshot_bytes", {}, number(status.last.bytes));
+  page.add("push_cache_snapshot_duration_seconds", {}, status.last.seconds);
+}
+
 }  // namespace
 
 std::string Service::metrics_text() const {
@@ -67,6 +85,9 @@ std::string Service::metrics_text() const {
   add_feed(page, pipeline_->feed().status());
   add_totals(page, pipeline_->applier().totals());
 
+  if (const Snapshots* snapshots = pipeline_->snapshots()) {
+    add_snapshots(page, snapshots->status());
+  }
   api::RecordsCounts answers;
   for (const RouteRow& route : routes_) {
     const api::RecordsCounts counts = route.records->counts();

@@ -29,11 +29,13 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config)
   if (Status done = pipeline->make_stores(); !done.ok()) return std::move(done).error();
   if (Status done = pipeline->make_schemas(); !done.ok()) return std::move(done).error();
   pipeline->make_applier();
+  if (Status done = pipeline->make_snapshots(); !done.ok()) return std::move(done).error();
   return pipeline;
 }
 
 Pipeline::~Pipeline() {
   registry_check_.request_stop();
+  if (snapshots_) snapshots_->stop();
   feed_.reset();
   schemas_.reset();  // before the applier, which its listener speaks to
 }
@@ -105,6 +107,16 @@ void Pipeline::make_applier() {
   for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
 }
 
+Status Pipeline::make_snapshots() {
+  if (config_.snapshot.dir.empty()) return {};
+  std::vector<store::Store*> stores;
+  for (const StoreRow& row : stores_) stores.push_back(row.store.get());
+  auto made = Snapshots::create({config_, std::move(stores), *schemas_, *applier_});
+  if (!made.ok()) return std::move(made).error();
+  snapshots_ = *std::move(made);
+  return {};
+}
+
 Status Pipeline::start() {
   std::vector<store::Store*> stores;
   for (const StoreRow& row : stores_) stores.push_back(row.store.get());
@@ -117,9 +129,11 @@ Status Pipeline::start() {
   options.max_staleness = config_.readiness.max_staleness;
   options.on_bad_record = policy_of(config_.kafka.on_bad_record);
   options.dead_letter_topic = config_.kafka.dead_letter_topic;
+  if (snapshots_) options.restore = [this] { return snapshots_->restore(); };
   auto feed = ingest::Feed::start(options, *applier_, std::move(stores));
   if (!feed.ok()) return std::move(feed).error();
   feed_ = *std::move(feed);
+  if (snapshots_) snapshots_->start(*feed_);
   return {};
 }
 

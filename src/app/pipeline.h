@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/readers.h"
+#include "app/snapshots.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "ingest/applier.h"
@@ -29,7 +30,7 @@ class Pipeline {
   };
 
   // Makes everything but the feed: nothing is read yet. Fails for store types that this version
-  // does not have and a registry's URL that is none.
+  // does not have, a registry's URL that is none, and a folder for snapshots that can't be had.
   static Result<std::unique_ptr<Pipeline>> create(const config::Config& config);
   ~Pipeline();
 
@@ -49,6 +50,8 @@ class Pipeline {
   const Readers& readers() const { return readers_; }
   ingest::Applier& applier() { return *applier_; }
   const ingest::Applier& applier() const { return *applier_; }
+  // Null when the configuration has none.
+  Snapshots* snapshots() const { return snapshots_.get(); }
   // After `start` only.
   const ingest::Feed& feed() const { return *feed_; }
 
@@ -58,6 +61,7 @@ class Pipeline {
   Status make_stores();
   Status make_schemas();
   void make_applier();
+  Status make_snapshots();
 
   const config::Config config_;
   // In the order of use: what is further down uses what is above, and goes first.
@@ -66,6 +70,7 @@ class Pipeline {
   std::unique_ptr<registry::SchemaCache> schemas_;
   Readers readers_;
   std::unique_ptr<ingest::Applier> applier_;
+  std::unique_ptr<Snapshots> snapshots_;
   std::unique_ptr<ingest::Feed> feed_;
   std::jthread registry_check_;
 };

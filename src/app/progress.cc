@@ -14,6 +14,14 @@ constexpr std::size_t kBarWidth = 30;
 
 }  // namespace
 
+std::string bar_text(std::uint64_t done, std::uint64_t all) {
+  const double part =
+      all > 0 ? std::min(static_cast<double>(done) / static_cast<double>(all), 1.0) : 1;
+  std::string bar(kBarWidth, '.');
+  std::fill_n(bar.begin(), static_cast<std::size_t>(part * kBarWidth), '#');
+  return fmt::format("[{}] {:3.0f} %  {} of {}", bar, std::floor(part * 100), done, all);
+}
+
 std::string progress_text(const ingest::FeedStatus& status) {
   std::int64_t done = 0;
   std::int64_t all = 0;
@@ -24,20 +32,32 @@ std::string progress_text(const ingest::FeedStatus& status) {
   const bool stuck = !status.connected || status.partitions.empty() || done >= all ||
                      status.records_per_second == 0;
   if (stuck && !status.reasons.empty()) return "waiting: " + status.reasons.front();
-  const double part = all > 0 ? static_cast<double>(done) / static_cast<double>(all) : 0;
-  std::string bar(kBarWidth, '.');
-  std::fill_n(bar.begin(), static_cast<std::size_t>(part * kBarWidth), '#');
-  std::string text = fmt::format("loading [{}] {:3.0f} %  {} of {}  {:.0f}/s", bar,
-                                 std::floor(part * 100), done, all, status.records_per_second);
+  std::string text =
+      fmt::format("loading {}  {:.0f}/s",
+                  bar_text(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(all)),
+                  status.records_per_second);
   if (status.eta_seconds) text += fmt::format("  {:.0f} s left", std::ceil(*status.eta_seconds));
   return text;
 }
 
-Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
 
-void Progress::clear_line() {
-  if (line_open_) std::fputs("\r\033[K", stderr);
-  line_open_ = false;
+void StatusLine::clear() {
+  if (open_) std::fputs("\r\033[K", stderr);
+  open_ = false;
+}
+
+void StatusLine::show(const std::string& text) {
+  if (terminal_) {
+    clear();
+    std::fputs(text.c_str(), stderr);
+    open_ = true;
+    return;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return;
+  next_ = now + std::chrono::seconds(5);
+  std::fprintf(stderr, "%s\n", text.c_str());
 }
 
 void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
@@ -45,7 +65,7 @@ void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
   if (status.ready) {
     if (was_ready_) return;
     was_ready_ = true;
-    clear_line();
+    line_.clear();
     std::fprintf(stderr, "ready: %llu records applied in %.1f s\n",
                  static_cast<unsigned long long>(records),
                  std::chrono::duration<double>(now - started_).count());
@@ -57,14 +77,7 @@ void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
     std::fprintf(stderr, "not ready any more: %s\n",
                  status.reasons.empty() ? "" : status.reasons.front().c_str());
   }
-  if (terminal_) {
-    clear_line();
-    std::fputs(progress_text(status).c_str(), stderr);
-    line_open_ = true;
-  } else if (now >= next_line_) {
-    next_line_ = now + std::chrono::seconds(5);
-    std::fprintf(stderr, "%s\n", progress_text(status).c_str());
-  }
+  line_.show(progress_text(status));
 }
 
 }  // namespace push_cache::app

@@ -1,9 +1,11 @@
 #include "app/readers.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 
 #include "avro/schema.h"
@@ -109,6 +111,19 @@ std::vector<registry::RouteReader> Readers::of_store(const config::Config& confi
     if (!again) found.push_back(*routes[i]);
   }
   return found;
+}
+
+void Readers::add_reasons(std::vector<std::string>& reasons) const {
+  std::set<const registry::ReaderSchema*> seen;
+  for (const auto& route : routes) {
+    if (route == nullptr) continue;
+    for (const registry::ReaderSchema* reader : route->by_topic) {
+      const registry::ReaderStatus status = reader->status();
+      if (!seen.insert(reader).second || status.kind == registry::StateKind::kKnown) continue;
+      reasons.push_back("the reader schema " + reader->name() + " is not known yet" +
+                        (status.error.empty() ? "" : ": " + status.error));
+    }
+  }
 }
 
 }  // namespace push_cache::app

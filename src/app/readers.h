@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -23,6 +24,8 @@ struct Readers {
   // Those of a store's routes, each once.
   std::vector<registry::RouteReader> of_store(const config::Config& config,
                                               const config::Store& store) const;
+  // Adds, for people, which reader schemas records may have to wait for, and why.
+  void add_reasons(std::vector<std::string>& reasons) const;
 };
 
 // `source` must outlive the result. The error is that of `check_schema_files`.

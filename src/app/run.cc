@@ -40,6 +40,10 @@ int run_until_stopped(Service& service, const std::function<void()>& tick) {
   log("app").info("stopping");
   const bool drained = service.drain(limits::kDrainTimeout);
   if (!drained) log("app").warn("some requests did not end in time and were cut off");
+  const timespec at_once{};
+  service.save([&] {  // a second signal: the operator does not want to wait
+    return sigtimedwait(&signals, nullptr, &at_once) > 0;
+  });
   return 0;
 }
 

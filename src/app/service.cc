@@ -115,4 +115,8 @@ bool Service::drain(std::chrono::milliseconds timeout) {
   return api_server_->drain(timeout);
 }
 
+void Service::save(const std::function<bool()>& interrupted) {
+  if (Snapshots* const snapshots = pipeline_->snapshots()) snapshots->take(interrupted);
+}
+
 }  // namespace push_cache::app

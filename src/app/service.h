@@ -10,6 +10,7 @@
 
 #include "api/records.h"
 #include "app/pipeline.h"
+#include "app/version.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "health/health.h"
@@ -18,8 +19,6 @@
 #include "ingest/feed.h"
 
 namespace push_cache::app {
-
-inline constexpr std::string_view kVersion = PUSH_CACHE_VERSION;
 
 // Runs from `start` until it is destroyed. Both ports listen before anything is loaded.
 class Service {
@@ -41,6 +40,8 @@ class Service {
 
   // Not ready from now on; answers the requests under way. True when all ended in time.
   bool drain(std::chrono::milliseconds timeout);
+  // After `drain`: takes the last snapshot, if the configuration has any, until `interrupted`.
+  void save(const std::function<bool()>& interrupted);
 
  private:
   // Open while everything is loaded.

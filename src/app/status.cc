@@ -1,4 +1,6 @@
 // What the service says of itself on /status.
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
 
 #include "app/service.h"
@@ -8,13 +10,55 @@ namespace {
 
 namespace json = boost::json;
 
+// As hexadecimal text: JSON's numbers are doubles to many.
+json::value digest_json(const ingest::Digest& digest) {
+  return {{"position", digest.position.value}, {"value", fmt::format("{:016x}", digest.value)}};
+}
+
+json::value snapshot_json(const Snapshots* snapshots) {
+  if (snapshots == nullptr) return nullptr;
+  const SnapshotStatus status = snapshots->status();
+  const auto text = [](const std::string& words) {
+    return words.empty() ? json::value(nullptr) : json::value(words);
+  };
+  json::value loaded = nullptr;
+  if (status.loaded_taken_ms) {
+    loaded = {{"records", status.loaded_records},
+              {"seconds", status.load_seconds},
+              {"taken_ms", *status.loaded_taken_ms}};
+  }
+  json::value last = nullptr;
+  if (status.taken > 0) {
+    last = {{"records", status.last.records},
+            {"bytes", status.last.bytes},
+            {"seconds", status.last.seconds},
+            {"taken_ms", status.last_taken_ms}};
+  }
+  return {
+      {"loaded", std::move(loaded)}, {"refused", text(status.refused)},  {"taken", status.taken},
+      {"failed", status.failed},     {"error", text(status.last_error)}, {"last", std::move(last)}};
+}
+
+json::value dead_letters_json(const std::optional<ingest::DeadLetterStatus>& letters) {
+  if (!letters) return nullptr;
+  return {{"topic", letters->topic},
+          {"acknowledged", letters->acknowledged},
+          {"waiting", letters->waiting},
+          {"error", letters->error.empty() ? json::value(nullptr) : json::value(letters->error)}};
+}
+
 json::object partition_json(const ingest::PartitionStatus& partition) {
   return {{"topic", partition.topic},
           {"partition", partition.partition.value},
           {"position", partition.position.value},
           {"end", partition.end.value},
           {"target", partition.target.value},
+          {"log_start", partition.log_start.value},
           {"lag", partition.lag_records()},
+          {"lag_seconds", partition.lag_seconds},
+          {"digest", digest_json(partition.digest)},
+          {"digest_mark",
+           partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},
           {"state", json::string(ingest::to_string(partition.stage))}};
 }
 
@@ -99,7 +143,10 @@ std::string Service::status_json() const {
     if (row.reader != nullptr) route["readers"] = readers_json(*row.reader);
     routes.push_back(std::move(route));
   }
-  const char* state = stopping_ ? "stopping" : reasons.empty() ? "ready" : "loading";
+  const char* state = stopping_                              ? "stopping"
+                      : reasons.empty()                      ? "ready"
+                      : feed.first_ready_seconds.has_value() ? "not_ready"
+                                                             : "loading";
   const json::object status = {
       {"state", state},
       {"ready", reasons.empty()},
@@ -110,7 +157,10 @@ std::string Service::status_json() const {
       {"kafka",
        {{"connected", feed.connected},
         {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
+        {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
+        {"dead_letters", dead_letters_json(feed.dead_letters)},
         {"partitions", std::move(partitions)}}},
+      {"snapshot", snapshot_json(pipeline_->snapshots())},
       {"load",
        {{"records_total", pipeline_->applier().totals().records},
         {"records_per_second", feed.records_per_second},

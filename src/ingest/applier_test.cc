@@ -342,6 +342,7 @@ class ReaderTest : public ApplierTest {
       outcome = lane.apply(record);
       std::this_thread::yield();
     }
+    if (outcome == Outcome::kBad) lane.count_bad(record);
     return outcome;
   }
   static std::uint64_t unresolvable(const Applier& applier) {
@@ -365,8 +366,8 @@ TEST_F(ReaderTest, ARecordThatAReaderCannotShowIsBadAndLeavesTheLastGoodValue) {
       "a1"
       "\x04"
       "xx";
-  EXPECT_EQ(apply_by(lane, "a1", wire(6, other)), Outcome::kDone);
-  EXPECT_EQ(apply_by(lane, "new", wire(6, other)), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "a1", wire(6, other)), Outcome::kBad);
+  EXPECT_EQ(apply_by(lane, "new", wire(6, other)), Outcome::kBad);
   EXPECT_EQ(unresolvable(applier), 2u);
   EXPECT_EQ(applier.totals().updates, 1u);
   EXPECT_EQ(applier.totals().records, 3u);
@@ -385,7 +386,7 @@ TEST_F(ReaderTest, ADatumThatDoesNotFitIsBadThoughItsSchemaResolves) {
   ApplyLane lane(applier);
   const std::string red(1, '\0');
   EXPECT_EQ(apply_by(lane, "k", wire(7, red)), Outcome::kDone);
-  EXPECT_EQ(apply_by(lane, "k", wire(7, "\x02")), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "k", wire(7, "\x02")), Outcome::kBad);
   EXPECT_EQ(unresolvable(applier), 1u);
   EXPECT_EQ(datum(*users_, "k"), red);
 }
@@ -396,7 +397,7 @@ TEST_F(ReaderTest, AllRoutesOfAStoreHaveToShowItAndOtherStoresTakeItAllTheSame) 
       {{"users", users_.get(), any, {fixed(kUserAgeText), fixed(kUser)}}, {"all", all_.get(), any}},
       {"topic"});
   ApplyLane lane(applier);
-  EXPECT_EQ(apply_by(lane, "a1", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "a1", wire(1, kUserDatum)), Outcome::kBad);
   EXPECT_EQ(unresolvable(applier), 1u);
   EXPECT_EQ(applier.totals().updates, 0u);
   EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
@@ -438,7 +439,7 @@ TEST_F(ReaderTest, AReaderThatIsNotKnownYetLosesNothing) {
             "xx");
   EXPECT_EQ(unresolvable(applier), 0u);
   // Of the former schema nothing new is taken from now on.
-  EXPECT_EQ(apply_by(lane, "a1", value), Outcome::kDone);
+  EXPECT_EQ(apply_by(lane, "a1", value), Outcome::kBad);
   EXPECT_EQ(unresolvable(applier), 1u);
   EXPECT_EQ(datum(*users_, "a1"),
             "\x04"

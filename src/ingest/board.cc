@@ -54,6 +54,7 @@ std::vector<const PartitionState*> Board::partitions() const {
 
 void Board::condemn(const PartitionState& partition) {
   const std::lock_guard lock(mutex_);
+  ++restarts_;
   catch_up_.restart(partition.at);
   judge();
 }
@@ -67,6 +68,7 @@ void Board::remove(PartitionState& partition) {
 
 void Board::restart(PartitionState& partition) {
   const std::lock_guard lock(mutex_);
+  ++restarts_;
   catch_up_.restart(partition.at);
   judge();
   partition.stage = PartitionStage::kReloading;

@@ -30,6 +30,39 @@ enum class PartitionStage : std::uint8_t {
 };
 std::string_view to_string(PartitionStage stage);
 
+// Which records of a partition are kept (store/digest.h), when all before `position` are applied.
+struct Digest {
+  Offset position{0};
+  std::uint64_t value = 0;
+};
+
+// One that a thread writes and any may read: never a position with another one's value.
+class PublishedDigest {
+ public:
+  void set(Digest digest) {
+    const std::uint64_t version = version_.load(std::memory_order_relaxed);
+    version_.store(version + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    position_.store(digest.position.value, std::memory_order_relaxed);
+    value_.store(digest.value, std::memory_order_relaxed);
+    version_.store(version + 2, std::memory_order_release);
+  }
+  Digest get() const {
+    for (;;) {
+      const std::uint64_t version = version_.load(std::memory_order_acquire);
+      const Digest digest = {Offset(position_.load(std::memory_order_relaxed)),
+                             value_.load(std::memory_order_relaxed)};
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (version % 2 == 0 && version_.load(std::memory_order_relaxed) == version) return digest;
+    }
+  }
+
+ private:
+  std::atomic<std::uint64_t> version_ = 0;  // odd while it is written
+  std::atomic<std::int64_t> position_ = 0;
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
 // One partition. After the board has made it, only its lane's thread writes, but for what the
 // discovery thread is said to write; any may read.
 struct PartitionState {
@@ -45,6 +78,11 @@ struct PartitionState {
   std::atomic<std::int64_t> position = 0;  // of the next record to apply; all before it are
   std::atomic<std::int64_t> target = 0;    // to be reached before this partition is caught up
   std::atomic<PartitionStage> stage = PartitionStage::kLoading;
+  PublishedDigest digest;
+  // The one at the last multiple of kMarkOffsets: replicas that are never at the same position have
+  // this one in common.
+  static constexpr std::int64_t kMarkOffsets = 10'000;
+  PublishedDigest mark;
 };
 
 // Safe from any thread, but for what is said of PartitionState. States live as long as the board.
@@ -79,6 +117,8 @@ class Board {
   // Not ready from now on, until `begin_anew`: what is held of it is of a log that has gone. Its
   // lane is still to be told.
   void condemn(const PartitionState& partition);
+  // How often `condemn` or `restart` was called.
+  std::uint64_t restarts() const { return restarts_; }
   // Its topic does not have it any more.
   void remove(PartitionState& partition);
   // All partitions, in order.
@@ -108,6 +148,7 @@ class Board {
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_ = false;
+  std::atomic<std::uint64_t> restarts_ = 0;
   std::atomic<std::int64_t> stale_after_ns_ = kNever;
   mutable std::mutex mutex_;  // guards what follows
   CatchUp catch_up_;

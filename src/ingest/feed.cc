@@ -226,14 +226,12 @@ void Feed::check_incarnations() {
   if (!ids.ok() || stopping_) return;
   for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
     const std::string& now = (*ids)[topic];
-    std::string before;
-    {
-      const std::lock_guard lock(mutex_);
-      before = topic_ids_[topic];
-      if (now.empty() || now == before) continue;
-      topic_ids_[topic] = now;
+    const std::string before = topic_id(topic);
+    if (now.empty() || now == before) continue;
+    if (before.empty()) {
+      set_topic_id(topic, now);
+      continue;
     }
-    if (before.empty()) continue;
     log("ingest").warn("topic '{}' was deleted and made again; it is emptied and read anew",
                        options_.consumer.topics[topic]);
     std::vector<std::vector<PartitionState*>> of_lanes(lanes_.size());
@@ -242,18 +240,26 @@ void Feed::check_incarnations() {
       board_.condemn(*known.state);  // all of them, before the first one is emptied
       of_lanes[known.lane].push_back(known.state);
     }
+    // Behind that: nobody sees the new id with positions of the log that has gone.
+    set_topic_id(topic, now);
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       if (!of_lanes[i].empty()) lanes_[i]->restart(of_lanes[i]);
     }
   }
 }
 
+std::string Feed::topic_id(std::uint32_t topic) const {
+  const std::lock_guard lock(mutex_);
+  return topic_ids_[topic];
+}
+
+void Feed::set_topic_id(std::uint32_t topic, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  topic_ids_[topic] = id;
+}
+
 bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found) {
-  TopicNow now{.name = options_.consumer.topics[topic]};
-  {
-    const std::lock_guard lock(mutex_);
-    now.id = topic_ids_[topic];
-  }
+  TopicNow now{.name = options_.consumer.topics[topic], .id = topic_id(topic)};
   for (const kafka::PartitionWatermarks& one : found) {
     if (one.at.topic == topic) now.marks.emplace(one.at.partition, *one.marks);
   }
@@ -460,10 +466,23 @@ PartitionStatus Feed::status_of(const PartitionState& partition) const {
   const Offset end =
       reloading ? Offset(0) : std::max(heard, consumer_->cached_end(partition.at).value_or(heard));
   status.end = std::max(end, status.position);
+  status.digest = partition.digest.get();
+  status.mark = partition.mark.get();
   status.log_start = Offset(partition.log_start.load());
   status.lag_seconds = static_cast<double>(Board::now_ns() - partition.fresh_ns.load()) / 1e9;
   if (reloading) status.target = status.end;
   return status;
+}
+
+Result<std::vector<Feed::PartitionEnd>> Feed::ends() const {
+  std::vector<kafka::TopicPartition> places;
+  for (const PartitionState* one : board_.partitions()) places.push_back(one->at);
+  std::vector<PartitionEnd> out;
+  for (const auto& [at, marks] : consumer_->watermarks(places, options_.metadata_timeout)) {
+    if (!marks.ok()) return marks.error();
+    out.push_back({options_.consumer.topics[at.topic], at.partition, marks->high});
+  }
+  return out;
 }
 
 FeedStatus Feed::status() const {
@@ -549,6 +568,7 @@ std::optional<ResumePoint> Feed::resume_point() const {
     const std::lock_guard lock(mutex_);
     out.topic_ids = topic_ids_;
   }
+  out.restarts = board_.restarts();
   out.taken_ms = system_ms();
   for (const PartitionState* one : board_.partitions()) {
     out.partitions.push_back(

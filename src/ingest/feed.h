@@ -39,6 +39,8 @@ struct PartitionStatus {
   double lag_seconds = 0;  // the age of the latest moment of which all that was in the log then is
                            // applied; grows while Kafka is not heard
   PartitionStage stage = PartitionStage::kLoading;
+  Digest digest;
+  Digest mark;  // position 0 before there is one
   std::int64_t lag_records() const { return std::max<std::int64_t>(end.value - position.value, 0); }
 };
 
@@ -102,6 +104,18 @@ class Feed {
   ResumeStatus resume_status() const;
   // Where a snapshot begun now would end; nothing while not all is loaded. `taken_ms` is now.
   std::optional<ResumePoint> resume_point() const;
+  // How often a partition was begun anew. What is read of the stores after `resume_point` belongs
+  // to it only while this stays ResumePoint::restarts.
+  std::uint64_t restarts() const { return board_.restarts(); }
+  // The end of each partition read so far, as its leader gives it now; blocks up to the time-out of
+  // one question. Whoever waits until every position is there has seen all that was written before
+  // the call. An error when one could not be asked.
+  struct PartitionEnd {
+    std::string topic;
+    Partition partition{0};
+    Offset end{0};
+  };
+  Result<std::vector<PartitionEnd>> ends() const;
 
  private:
   Feed(const FeedOptions& options, Applier& applier);
@@ -113,6 +127,8 @@ class Feed {
   void watch();
   void judge_age();
   void check_incarnations();
+  std::string topic_id(std::uint32_t topic) const;
+  void set_topic_id(std::uint32_t topic, const std::string& id);
   std::chrono::milliseconds watch_interval() const;
   std::chrono::milliseconds watch_timeout() const;
   // Decides whether a topic goes on from the snapshot, and makes the stores fit. False when that

@@ -165,6 +165,7 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
       if (partition.state->stage == PartitionStage::kReloading) return;
       continue;
     }
+    if (message.offset.value >= partition.next_mark) mark(partition, message.offset);
     Outcome outcome = apply(message);
     if (outcome == Outcome::kWaitsForSchema && comes_soon(apply_.missing_schema())) {
       outcome = apply(message);
@@ -192,6 +193,27 @@ void Lane::advance(Own& partition, Offset position) {
   // Not past a record that is neither applied nor kept elsewhere.
   const Offset settled = partition.letters.empty() ? partition.applied : *partition.letters.begin();
   around_.board.advance(*partition.state, settled);
+  partition.state->digest.set({partition.applied, digest_of(partition)});
+}
+
+std::uint64_t Lane::digest_of(const Own& partition) const {
+  std::uint64_t sum = 0;
+  for (const store::Store* store : around_.stores) {
+    sum += store->digest(partition.state->at.topic, partition.state->at.partition);
+  }
+  return sum;
+}
+
+// All records before `next`, which comes behind a multiple of kMarkOffsets, are applied.
+void Lane::mark(Own& partition, Offset next) {
+  constexpr std::int64_t kStep = PartitionState::kMarkOffsets;
+  const std::int64_t passed = next.value / kStep * kStep;
+  // What is before the first record that was read here was never applied by us, unless a snapshot
+  // brought it; a whole step behind it is.
+  if (partition.next_mark != 0 && passed > 0) {
+    partition.state->mark.set({Offset(passed), digest_of(partition)});
+  }
+  partition.next_mark = passed + kStep;
 }
 
 std::optional<PartitionStage> Lane::settle_bad(Own& partition, const kafka::Message& message,

@@ -74,8 +74,9 @@ class Lane {
   // What this thread knows of one of its partitions.
   struct Own {
     PartitionState* state = nullptr;
-    Offset applied{0};         // the next record to apply
-    std::set<Offset> letters;  // of records whose dead letters are not acknowledged
+    Offset applied{0};           // the next record to apply
+    std::int64_t next_mark = 0;  // see PartitionState::mark; 0 = not known yet
+    std::set<Offset> letters;    // of records whose dead letters are not acknowledged
   };
   struct Waiting {
     Own* partition;
@@ -104,6 +105,8 @@ class Lane {
   void apply_run(Own& partition, std::size_t from, std::size_t to);
   Outcome apply(const kafka::Message& message);
   void advance(Own& partition, Offset position);
+  std::uint64_t digest_of(const Own& partition) const;
+  void mark(Own& partition, Offset next);
   void event(Own& partition, std::size_t index);
   // What to do with a record that is bad, by the policy: nothing = go on behind it; a stage = wait
   // there. `record` is called when it has to be kept.

@@ -24,6 +24,7 @@ struct ResumePoint {
   std::int64_t taken_ms = 0;              // when the positions were read, ms since 1970
   std::vector<std::string> topic_ids;     // of the configured topics, in their order
   std::vector<Position> partitions = {};  // in the order of `at`
+  std::uint64_t restarts = 0;             // of the feed that gave it; see Feed::restarts
 };
 
 // What Kafka says of one topic now.

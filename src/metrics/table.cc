@@ -37,6 +37,9 @@ constexpr Metric kTable[] = {
     // Kafka.
     {"push_cache_kafka_connected", kGauge, "1 when the brokers answered lately, else 0. The cache goes on serving without them, ever staler."},
     {"push_cache_partition_lag", kGauge, "Records still to be read from the partition.", kPartition},
+    {"push_cache_partition_lag_seconds", kGauge, "Age of what is held of the partition: of the latest moment of which all that was in the log then is applied. Grows while Kafka is not heard.", kPartition},
+    {"push_cache_dead_letters_total", kCounter, "Bad records that the dead letter topic has acknowledged. Absent without kafka.on_bad_record: dead_letter."},
+    {"push_cache_dead_letters_waiting", kGauge, "Bad records that it has not acknowledged yet."},
     {"push_cache_partitions_waiting", kGauge, "Partitions whose next record waits for a schema or a store, or that are read anew."},
     {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
     {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
@@ -55,6 +58,15 @@ constexpr Metric kTable[] = {
     {"push_cache_store_memory_bytes", kGauge, "Memory of the store: index, order (of the keys, for lists), records (keys, values and their heads), slack (free for records to come).", kStoreKind},
     {"push_cache_store_memory_max_bytes", kGauge, "Cap of the store's memory, beyond which it refuses new keys; 0 = none.", kStore},
     {"push_cache_store_refused_total", kCounter, "Records with a new key that the store refused at its cap of memory. The store is not ready from then on.", kStore},
+
+    // Snapshots; absent without snapshot.dir.
+    {"push_cache_snapshots_total", kCounter, "Snapshots taken since the start."},
+    {"push_cache_snapshot_errors_total", kCounter, "Snapshots that could not be taken; the one before stays."},
+    {"push_cache_snapshot_timestamp_seconds", kGauge, "When the latest one of this run was taken, in seconds since 1970; absent before."},
+    {"push_cache_snapshot_records", kGauge, "Records in it."},
+    {"push_cache_snapshot_bytes", kGauge, "Bytes of its file."},
+    {"push_cache_snapshot_duration_seconds", kGauge, "How long it took."},
+    {"push_cache_snapshot_loaded_records", kGauge, "Records that this run has loaded from one at its start; 0 = none was there, or it was refused."},
 
     // HTTP.
     {"push_cache_responses_total", kCounter, "Answers of the API by class of status: 2xx, 3xx, 4xx, 5xx.", kClass},

@@ -168,7 +168,7 @@ struct RouteReader {
   std::vector<ReaderSchema*> by_topic;
 
   ReaderSchema& of(std::uint32_t topic) const {
-    return *by_topic[by_topic.size() == 1 ? 0 : topic];
+    return *by_topic[topic < by_topic.size() ? topic : 0];
   }
   // The plan to show a record by: `topic` is nothing for one that came from none. Null while the
   // reader schema is not known.

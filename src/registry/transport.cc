@@ -1,13 +1,11 @@
 #include "registry/transport.h"
 
-#include <curl/curl.h>
-
 #include <array>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 
 #include "base/limits.h"
+#include "registry/easy.h"
 
 namespace push_cache::registry {
 namespace {
@@ -49,17 +47,6 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
   endpoint.url = part(url.get(), CURLUPART_URL);
   while (endpoint.url.ends_with('/')) endpoint.url.pop_back();
   return endpoint;
-}
-
-// A proxy named by the environment is for the world outside, never for this machine.
-std::string no_proxy_list() {
-  std::string list = "localhost,127.0.0.1,::1";
-  for (const char* name : {"no_proxy", "NO_PROXY"}) {
-    if (const char* value = std::getenv(name); value != nullptr && *value != '\0') {
-      return std::string_view(value) == "*" ? value : list + "," + value;
-    }
-  }
-  return list;
 }
 
 struct Sink {
@@ -109,21 +96,13 @@ Result<std::vector<Endpoint>> parse_endpoints(const ClientOptions& options) {
 
 // A multi handle for the sake of its wake-up: a blocked request can be given up at once.
 struct Transport::Session {
-  CURLM* multi = curl_multi_init();
-  CURL* easy = curl_easy_init();
-  Session() = default;
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  ~Session() {
-    curl_easy_cleanup(easy);
-    curl_multi_cleanup(multi);
-  }
+  Multi multi{curl_multi_init()};
+  Easy easy{curl_easy_init()};
 };
 
 Transport::Transport(ClientOptions options)
     : options_(std::move(options)), no_proxy_(no_proxy_list()) {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  prepare_libcurl();
 }
 
 Transport::~Transport() = default;
@@ -141,7 +120,7 @@ std::unique_ptr<Transport::Session> Transport::take() {
 }
 
 void Transport::give_back(std::unique_ptr<Session> session) {
-  curl_easy_reset(session->easy);  // forgets the credentials, keeps the connections
+  curl_easy_reset(session->easy.get());  // forgets the credentials, keeps the connections
   std::lock_guard lock(mutex_);
   if (idle_.size() < 8) idle_.push_back(std::move(session));
 }
@@ -149,8 +128,8 @@ void Transport::give_back(std::unique_ptr<Session> session) {
 Result<Reply> Transport::perform(const Endpoint& endpoint, std::string_view path,
                                  const std::string* body, std::stop_token stop) {
   std::unique_ptr<Session> session = take();
-  CURL* easy = session->easy;
-  CURLM* multi = session->multi;
+  CURL* easy = session->easy.get();
+  CURLM* multi = session->multi.get();
   if (easy == nullptr || multi == nullptr) {
     return Error{ErrorCode::kUnavailable, "the schema registry cannot be asked",
                  "libcurl is out of resources"};
@@ -161,15 +140,12 @@ Result<Reply> Transport::perform(const Endpoint& endpoint, std::string_view path
   static constexpr const char* kAccept = "Accept: application/vnd.schemaregistry.v1+json";
   std::unique_ptr<curl_slist, ListDelete> headers(curl_slist_append(nullptr, kAccept));
 
+  set_common_options(easy, no_proxy_);
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "push-cache");
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why.data());
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(options_.connect_timeout.count()));
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.total_timeout.count()));
-  curl_easy_setopt(easy, CURLOPT_NOPROXY, no_proxy_.c_str());
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &receive);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &sink);
   if (!options_.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options_.ca_file.c_str());

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -64,8 +65,14 @@ Status on_threads(std::size_t threads, const Body& body) {
     if (first.ok() && !status.ok()) first = std::move(status);
   };
   std::vector<std::thread> others;
-  for (std::size_t i = 1; i < threads; ++i) others.emplace_back(guarded, i);
+  std::size_t started = 1;
+  try {
+    for (; started < threads; ++started) others.emplace_back(guarded, started);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: this one does what is left.
+  }
   guarded(0);
+  for (std::size_t i = started; i < threads; ++i) guarded(i);
   for (std::thread& other : others) other.join();
   return first;
 }

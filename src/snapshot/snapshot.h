@@ -73,9 +73,10 @@ struct Written {
 // be they in it or not.
 //
 // The file takes its name only when it is complete and on the disk; after an error (kUnavailable:
-// the disk, or `stop`) the snapshot before it is still there and nothing else is left. Blocks the
-// caller; the work is done on a thread of its own with the lowest priority. For one caller at a
-// time and folder.
+// the disk, or `stop`) the snapshot before it is still there and nothing else is left, or, when
+// only the new name could not be made sure of, the new one. Blocks the caller, whose
+// thread scans; what takes most of the time, to compress and to write, is done on another one with
+// the lowest priority. For one caller at a time and folder.
 Result<Written> write(const Description& description, std::span<store::Store* const> stores,
                       const WriteOptions& options);
 

@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <mutex>
 #include <random>
 #include <thread>
 
@@ -239,25 +238,30 @@ void check_replay(bool ordered) {
     }
   };
   const auto store = store::make_memory_store({.ordered = ordered});
-  std::atomic<bool> done = false;
+  // Each snapshot has some of it to itself, however long it takes.
+  constexpr std::int64_t kEachRound = 40'000;
+  constexpr int kRounds = 5;
+  std::atomic<std::int64_t> allowed = 0;
   std::vector<std::thread> writers;
   for (std::size_t w = 0; w < kWriters; ++w) {
-    logs[w].reserve(20'000'000);
+    logs[w].reserve(kRounds * kEachRound);
     writers.emplace_back([&, w] {
       std::mt19937 random(static_cast<unsigned>(w));
-      while (!done && logs[w].size() < logs[w].capacity()) {
+      for (std::int64_t offset = 0; offset < kRounds * kEachRound; ++offset) {
+        for (std::int64_t until = allowed; offset >= until; until = allowed) allowed.wait(until);
         const Entry entry{static_cast<int>(random() % kKeys), random() % 4 == 0};
         logs[w].push_back(entry);
-        const auto offset = static_cast<std::int64_t>(logs[w].size()) - 1;
         apply(*store, w, offset, entry);
         positions[w] = offset + 1;
       }
     });
   }
   std::vector<std::unique_ptr<TemporaryFolder>> folders;
-  for (int round = 0; round < 5; ++round) {
-    const std::int64_t from = positions[0];
-    while (positions[0] < from + 5000) std::this_thread::yield();
+  for (int round = 0; round < kRounds; ++round) {
+    const std::int64_t from = round * kEachRound;
+    allowed = from + kEachRound;
+    allowed.notify_all();
+    while (positions[0] < from + 1000) std::this_thread::yield();
     Description description{.topics = {{"t", ""}}, .stores = {"s"}};
     for (std::size_t w = 0; w < kWriters; ++w) {
       description.positions.push_back(
@@ -267,7 +271,6 @@ void check_replay(bool ordered) {
     store::Store* const stores[] = {store.get()};
     ASSERT_TRUE(write(description, stores, {.dir = folders.back()->path()}).ok());
   }
-  done = true;
   for (std::thread& writer : writers) writer.join();
   const Content truth = content_of(*store);
   for (const auto& folder : folders) {

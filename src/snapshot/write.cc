@@ -3,12 +3,17 @@
 #include <zstd.h>
 
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "base/buffer.h"
 #include "snapshot/file.h"
@@ -26,78 +31,168 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr std::size_t kBlockBytesAtOnce = 1024 * 1024;
 // Why this one: docs/dead-ends.md.
 constexpr int kCompressionLevel = 1;
+// Blocks that wait to be compressed when a scan goes on.
+constexpr std::size_t kWaitingMax = 2;
 
 Error given_up() { return {ErrorCode::kUnavailable, "the snapshot was given up"}; }
 
-// Takes the records of one store after the other, and writes their blocks.
-class Writer final : public store::RecordSink {
+// Compresses blocks and appends them to the file, on a thread of its own with the lowest priority.
+// The scan stays with the caller's: it holds locks of the store now and then, which must not wait
+// for a thread that everybody goes before.
+class Packer {
  public:
-  Writer(const WriteOptions& options, OutputFile& file)
-      : options_(options), file_(file), compressor_(ZSTD_createCCtx(), ZSTD_freeCCtx) {
+  explicit Packer(OutputFile& file) : file_(file), compressor_(ZSTD_createCCtx(), ZSTD_freeCCtx) {
     if (compressor_ == nullptr) throw std::bad_alloc();
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Packer() {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.clear();
+      ended_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+
+  // `entry` has its store and number of records. Never waits.
+  void push(BlockEntry entry, Buffer raw) {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back({entry, std::move(raw)});
+    }
+    changed_.notify_all();
+  }
+  // Waits until next to nothing is left to do; false after an error.
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_.size() < kWaitingMax || !status_.ok(); });
+    return status_.ok();
+  }
+  // Waits until all is done: the entries, complete.
+  Result<std::vector<BlockEntry>> finish() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+    if (!status_.ok()) return std::move(status_).error();
+    return std::move(done_);
   }
 
-  Status write_store(store::Store& from, std::uint32_t number) {
+ private:
+  struct Job {
+    BlockEntry entry;
+    Buffer raw;
+  };
+
+  void run() {
+    // A priority that was lowered cannot be raised again without privileges: hence the own thread.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
+      if (waiting_.empty()) return;
+      Job job = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      changed_.notify_all();
+      Status packed;
+      try {
+        packed = pack(job);
+      } catch (const std::bad_alloc&) {
+        packed = Error{ErrorCode::kFull, "there is no memory to write a snapshot with"};
+      }
+      lock.lock();
+      if (!packed) {
+        status_ = std::move(packed);
+        waiting_.clear();
+        lock.unlock();
+        changed_.notify_all();
+        return;
+      }
+    }
+  }
+
+  Status pack(Job& job) {
+    compressed_.clear();
+    const std::size_t most = ZSTD_compressBound(job.raw.size());
+    const std::size_t size = ZSTD_compressCCtx(compressor_.get(), compressed_.reserve(most), most,
+                                               job.raw.data(), job.raw.size(), kCompressionLevel);
+    if (ZSTD_isError(size)) {
+      return Error{ErrorCode::kInternal, "the snapshot could not be compressed",
+                   ZSTD_getErrorName(size)};
+    }
+    compressed_.commit(size);
+    job.entry.raw_bytes = static_cast<std::uint32_t>(job.raw.size());
+    job.entry.compressed_bytes = static_cast<std::uint32_t>(size);
+    job.entry.checksum = checksum_of(compressed_.bytes());
+    done_.push_back(job.entry);
+    return file_.append(compressed_.bytes());
+  }
+
+  OutputFile& file_;
+  std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> compressor_;
+  Buffer compressed_;
+  std::vector<BlockEntry> done_;  // the thread's until it has ended
+  std::mutex mutex_;              // guards what follows
+  std::condition_variable changed_;
+  std::deque<Job> waiting_;
+  bool ended_ = false;
+  Status status_;
+  std::thread thread_;
+};
+
+// Takes the records of one store after the other and makes blocks of them.
+class Gatherer final : public store::RecordSink {
+ public:
+  Gatherer(const WriteOptions& options, Packer& packer) : options_(options), packer_(packer) {}
+
+  // An error of the packer comes from itself.
+  Status gather(store::Store& from, std::uint32_t number) {
     store_ = number;
     if (Status scanned = from.scan(*this); !scanned) return scanned;
-    if (status_.ok()) end_block();
-    return std::move(status_);
+    end_block();
+    return given_up_ ? Status(given_up()) : Status();
   }
 
   bool record(const store::RecordView& record) override {
-    if (block_.bytes() >= kBlockBytesAtOnce && !end_block()) return false;
+    if (block_.bytes() >= kBlockBytesAtOnce) end_block();
     block_.add(record);
     return true;
   }
 
   bool pause() override {
-    if (options_.stop && options_.stop()) {
-      status_ = given_up();
-      return false;
-    }
-    return block_.bytes() < kBlockBytes || end_block();
+    given_up_ = options_.stop && options_.stop();
+    if (given_up_) return false;
+    if (block_.bytes() >= kBlockBytes) end_block();
+    return packer_.wait();
   }
 
-  Footer& footer() { return footer_; }
+  std::uint64_t records() const { return records_; }
   const std::unordered_set<std::int32_t>& schemas() const { return schemas_; }
 
  private:
-  // False after an error, which is in `status_`.
-  bool end_block() {
-    BlockEntry entry{.records = block_.records(), .store = store_};
-    if (entry.records == 0) return true;
+  void end_block() {
+    const BlockEntry entry{.records = block_.records(), .store = store_};
+    if (entry.records == 0) return;
+    records_ += entry.records;
     for (const RecordOrigin& origin : block_.origins()) schemas_.insert(origin.schema);
-    raw_.clear();
-    block_.finish(raw_);
-    compressed_.clear();
-    const std::size_t most = ZSTD_compressBound(raw_.size());
-    const std::size_t size = ZSTD_compressCCtx(compressor_.get(), compressed_.reserve(most), most,
-                                               raw_.data(), raw_.size(), kCompressionLevel);
-    if (ZSTD_isError(size)) {
-      status_ = Error{ErrorCode::kInternal, "the snapshot could not be compressed",
-                      ZSTD_getErrorName(size)};
-      return false;
-    }
-    compressed_.commit(size);
-    entry.raw_bytes = static_cast<std::uint32_t>(raw_.size());
-    entry.compressed_bytes = static_cast<std::uint32_t>(size);
-    entry.checksum = checksum_of(compressed_.bytes());
-    footer_.blocks.push_back(entry);
-    footer_.records += entry.records;
-    status_ = file_.append(compressed_.bytes());
-    return status_.ok();
+    Buffer raw;
+    block_.finish(raw);
+    packer_.push(entry, std::move(raw));
   }
 
   const WriteOptions& options_;
-  OutputFile& file_;
-  std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> compressor_;
+  Packer& packer_;
   std::uint32_t store_ = 0;
   BlockBuilder block_;
-  Buffer raw_;
-  Buffer compressed_;
-  Footer footer_;
+  std::uint64_t records_ = 0;
   std::unordered_set<std::int32_t> schemas_;
-  Status status_;
+  bool given_up_ = false;
 };
 
 Result<Written> write_all(const Description& description, std::span<store::Store* const> stores,
@@ -111,15 +206,18 @@ Result<Written> write_all(const Description& description, std::span<store::Store
   append_header(header);
   if (Status done = file->append(header.bytes()); !done) return std::move(done).error();
 
-  Writer writer(options, *file);
+  Packer packer(*file);
+  Gatherer gatherer(options, packer);
   for (std::size_t i = 0; i < stores.size(); ++i) {
-    if (Status done = writer.write_store(*stores[i], static_cast<std::uint32_t>(i)); !done) {
+    if (Status done = gatherer.gather(*stores[i], static_cast<std::uint32_t>(i)); !done) {
       return std::move(done).error();
     }
   }
-  Footer& footer = writer.footer();
-  footer.description = description;
-  for (const std::int32_t id : writer.schemas()) {
+  Result<std::vector<BlockEntry>> blocks = packer.finish();
+  if (!blocks) return std::move(blocks).error();
+  Footer footer{
+      .blocks = *std::move(blocks), .records = gatherer.records(), .description = description};
+  for (const std::int32_t id : gatherer.schemas()) {
     if (!options.schema_text) break;
     if (auto text = options.schema_text(SchemaId(id))) {
       footer.schemas.push_back({SchemaId(id), std::move(*text)});
@@ -143,18 +241,14 @@ Result<Written> write(const Description& description, std::span<store::Store* co
   if (stores.size() != description.stores.size()) {
     return Error{ErrorCode::kInvalidArgument, "a snapshot needs a name for each of its stores"};
   }
-  Result<Written> outcome = given_up();
-  // On a thread of its own: a priority that was lowered cannot be raised again without privileges.
-  std::thread thread([&] {
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 19);
-    try {
-      outcome = write_all(description, stores, options);
-    } catch (const std::bad_alloc&) {
-      outcome = Error{ErrorCode::kFull, "there is no memory to write a snapshot with"};
-    }
-  });
-  thread.join();
-  return outcome;
+  try {
+    return write_all(description, stores, options);
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::kFull, "there is no memory to write a snapshot with"};
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::kUnavailable, "there is no thread to write a snapshot with",
+                 error.what()};
+  }
 }
 
 }  // namespace push_cache::snapshot

@@ -101,7 +101,36 @@ class History {
     seen[key] = version;
   }
 
-  // Writers share the keys among them, readers read them all; all at once.
+  // One scan: each key at most once, with a version that it had at some time of the scan, and only
+  // those missing that may have been deleted in it.
+  void scan() {
+    std::vector<std::uint64_t> oldest(keys_.size());
+    for (std::size_t key = 0; key < keys_.size(); ++key) {
+      oldest[key] = keys_[key].done.load(std::memory_order_seq_cst);
+    }
+    ScanSink all;
+    ASSERT_TRUE(store_.scan(all).ok());
+    std::vector<bool> came(keys_.size(), false);
+    for (const ScanSink::Kept& one : all.records) {
+      const auto key = static_cast<std::size_t>(std::stoul(one.key.substr(4)));
+      ASSERT_EQ(one.key, name(key));
+      ASSERT_FALSE(came[key]) << one.key << " came twice";
+      came[key] = true;
+      const auto version = static_cast<std::uint64_t>(one.numbers.offset.value);
+      ASSERT_GE(version, oldest[key]);
+      ASSERT_LE(version, keys_[key].begun.load(std::memory_order_seq_cst));
+      ASSERT_EQ(one.datum, Plan::datum(key, version)) << "torn, or of another record";
+    }
+    for (std::size_t key = 0; key < keys_.size(); ++key) {
+      if (came[key]) continue;
+      const std::uint64_t newest = keys_[key].begun.load(std::memory_order_seq_cst);
+      std::uint64_t version = oldest[key];
+      while (version <= newest && !plan_.is_delete(key, version)) ++version;
+      ASSERT_LE(version, newest) << "key " << key << " was there throughout and did not come";
+    }
+  }
+
+  // Writers share the keys among them, readers read them all, one scans; all at once.
   void run(std::size_t writers, int operations) {
     std::atomic<std::size_t> writing = writers;
     std::vector<std::thread> threads;
@@ -114,6 +143,11 @@ class History {
         --writing;
       });
     }
+    threads.emplace_back([this, &writing] {
+      do {
+        scan();
+      } while (writing > 0 && !::testing::Test::HasFatalFailure());
+    });
     for (int r = 0; r < kReaders; ++r) {
       threads.emplace_back([this, r, &writing] {
         std::mt19937 random(static_cast<unsigned>(1000 + r));
@@ -124,6 +158,8 @@ class History {
       });
     }
     for (std::thread& thread : threads) thread.join();
+    const auto in_store = store_.digest(1, Partition(3));
+    ASSERT_EQ(in_store, expected_digest(store_, 1, Partition(3)));
   }
 
  private:

@@ -96,7 +96,7 @@ class RegistryGate:
 
     Shut, nobody listens on the port: to a client the registry is down, though others go on using it.
     `failures`: that many requests for a schema are answered by 500 first. `only`: requests for any schema but
-    those ids are answered by 500. `requests` lists what came.
+    those ids are answered by 500. `subjects` False: so are requests for a subject. `requests` lists what came.
     """
 
     def __init__(self, registry):
@@ -106,10 +106,13 @@ class RegistryGate:
         self.requests = []
         self.failures = 0
         self.only = None
+        self.subjects = True
         self._server = None
 
     def fails(self, path):
         """Whether this request is one to answer by 500."""
+        if not self.subjects and "/subjects/" in path:
+            return True
         found = re.search(r"/schemas/ids/(\d+)", path)
         if not found:
             return False
