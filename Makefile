@@ -34,7 +34,7 @@ dev: programs  ## runs the service against local services, with CONFIG=examples/
 
 # --- Tests
 
-.PHONY: test build-tests asan tsan
+.PHONY: test build-tests asan tsan soak
 build-tests:
 	scripts/setup test
 	cmake --preset release -DPUSH_CACHE_TESTS=ON
@@ -43,6 +43,9 @@ build-tests:
 test: build-tests  ## every test: unit, oracles, and end to end against a real broker and registry
 	ctest --test-dir build/release -j2 --output-on-failure --no-tests=error
 	$(PYTEST) $(wildcard tests/e2e tests/oracle)
+
+soak: build-tests  ## the fault tests and the load with faults in their long form, about 40 minutes
+	PUSH_CACHE_SOAK=1 $(PYTEST) -m faults --timeout 1800 --durations 0 $(wildcard tests/e2e)
 
 asan tsan: setup  ## unit tests and the embedded end-to-end tests under address and undefined, or thread sanitizer
 	cmake --preset $@

@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 
+from e2e.checking import Watcher
 from e2e.producing import Kafka
 from e2e.pushcache import PushCache, make_config
 from services import KafkaCluster, Registry, RegistryGate
@@ -51,7 +52,7 @@ def own_cluster(work, request):
         return made[-1]
     yield make
     for cluster in made:
-        cluster.kill()
+        cluster.end()
 
 
 @pytest.fixture
@@ -105,6 +106,17 @@ def service(tmp_path, request):
     for one in made:
         if one.process and one.process.alive():
             one.kill()
+
+
+@pytest.fixture
+def watched(service):
+    """Starts a service and watches its answers from its first moment on: running, watcher = watched(config,
+    history, seed). Stop the watcher, or use it by `with`: that is what fails."""
+    def start(config, history, seed, **options):
+        floors = history.acknowledged()
+        running = service(config, **options)
+        return running, Watcher(running, history, floors, seed)
+    return start
 
 
 def show_when_failed(request, logs):

@@ -90,18 +90,19 @@ class PushCache:
         with open(self.output, "wb") as stream:
             self.process = Process([BIN / "push-cache", *self.arguments], self.log,
                                    env=self.environment, stdout=stream)
-        self.process.wait_until(lambda: len(self._addresses()) == 2, seconds, "its addresses")
-        addresses = self._addresses()
+        self.process.wait_until(lambda: len(self.addresses()) == 2, seconds, "its addresses")
+        addresses = self.addresses()
         self.api = Client(addresses["api"])
         self.health = Client(addresses["health"])
         return self
 
-    def _addresses(self):
+    def addresses(self):
+        """The URLs of `api` and `health`, once they are printed."""
         return dict(re.findall(r"^(api|health) (http://\S+)$", self.printed(), re.MULTILINE))
 
     def client(self):
         """One more connection to the API, such as for a thread of its own."""
-        return Client(self._addresses()["api"])
+        return Client(self.addresses()["api"])
 
     def printed(self):
         return self.output.read_text()

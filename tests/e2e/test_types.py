@@ -1,5 +1,7 @@
 """All record types through a real broker, from populate_kafka and from an independent producer."""
+import base64
 import json
+import math
 import re
 
 import pytest
@@ -128,3 +130,40 @@ def test_values_of_a_megabyte_and_more(topic, config, service):
     running = service(config(made.name)).wait_ready()
     running.check_all("/customers", records)
     assert len(json.dumps(records["5000000"])) > 5_000_000
+
+
+def test_values_that_grow_when_they_are_shown(topic, config, service):
+    """A control character becomes six characters, and three bytes of a value of bytes four."""
+    schema = {"type": "record", "name": "Growing", "namespace": "tests", "fields": [
+        {"name": "text", "type": "string"}, {"name": "bytes", "type": "bytes"}]}
+    made = topic(max_message_bytes=16_000_000)
+    size = 1_000_000
+    made.put_all({"grows": {"text": "\x01" * size, "bytes": b"\x02\xff" * (size // 2)},
+                  "small": {"text": "a", "bytes": b"b"}}, schema)
+    settings = config(made.name, cache={"stores": [{"name": "any", "type": "in_memory"}],
+                                        "routes": [{"path": "/any", "store": "any"}]})
+    running = service(settings).wait_ready()
+    answer = running.api.record("/any", "grows")
+    assert answer.status == 200 and len(answer.body) > 7 * size
+    content = base64.b64encode(b"\x02\xff" * (size // 2)).decode()
+    assert answer.json() == {"text": "\x01" * size, "bytes": content}
+    assert running.api.record("/any", "small").json() == {"text": "a", "bytes": "Yg=="}
+
+
+def test_numbers_that_json_does_not_have(topic, config, service):
+    """NaN and the infinities are answered as valid JSON all the same, and nothing else of the record suffers."""
+    schema = {"type": "record", "name": "Numbers", "namespace": "tests", "fields": [
+        {"name": "double", "type": "double"}, {"name": "float", "type": "float"}, {"name": "after", "type": "string"}]}
+    made = topic()
+    odd = {"nan": math.nan, "plus": math.inf, "minus": -math.inf}
+    made.put_all({key: {"double": value, "float": value, "after": key} for key, value in odd.items()}, schema)
+    settings = config(made.name, cache={"stores": [{"name": "any", "type": "in_memory"}],
+                                        "routes": [{"path": "/any", "store": "any"}]})
+    running = service(settings).wait_ready()
+
+    def refuse(text):
+        raise AssertionError(f"{text} is no JSON")
+    for key in odd:
+        answer = running.api.record("/any", key)
+        assert answer.status == 200
+        assert json.loads(answer.body, parse_constant=refuse) == {"double": None, "float": None, "after": key}

@@ -1,7 +1,8 @@
 """Real services for the end-to-end tests, as plain processes on loopback (see README.md)."""
 from .broker import KafkaCluster, ZooKeeper
 from .processes import Process, ServiceError, free_port, wait_for
+from .proxy import Network, Proxy
 from .registry import Registry, RegistryGate
 
-__all__ = ["KafkaCluster", "Process", "Registry", "RegistryGate", "ServiceError", "ZooKeeper",
+__all__ = ["KafkaCluster", "Network", "Process", "Proxy", "Registry", "RegistryGate", "ServiceError", "ZooKeeper",
            "free_port", "wait_for"]

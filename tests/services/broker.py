@@ -5,6 +5,7 @@ import subprocess
 
 from . import install
 from .processes import Process, ServiceError, answers, free_port
+from .proxy import Proxy
 
 # name -> security protocol; a node has one port of each, and one for the controller.
 LISTENERS = {"PLAINTEXT": "PLAINTEXT", "SASL_PLAINTEXT": "SASL_PLAINTEXT", "SASL_SSL": "SASL_SSL",
@@ -30,6 +31,7 @@ class KafkaNode:
     def __init__(self, number, ports):
         self.number = number
         self.ports = ports  # of each listener, and CONTROLLER
+        self.proxy = None  # before the listener PROXIED
         self.process = None
 
 
@@ -38,15 +40,18 @@ class KafkaCluster:
 
     `folder` takes data, logs and properties: a cluster started again on the same folder has its records.
     `ports`: the PLAINTEXT port of the first node, instead of a free one. `config`: more broker settings.
-    SASL users are install.USERS, by PLAIN and SCRAM.
+    SASL users are install.USERS, by PLAIN and SCRAM. `proxied`: a client of bootstrap("PROXIED") reaches each node
+    through its `proxy` alone, to which the brokers refer it.
     """
 
     def __init__(self, folder, nodes=1, config=None, port=None, secure=False, home=None, jvm=(),
-                 stays=False):
+                 stays=False, proxied=False):
         self.folder = pathlib.Path(folder)
         self.config = {**QUICK, **(config or {})}
         self.secure = secure
-        self.listeners = LISTENERS if secure else {"PLAINTEXT": "PLAINTEXT"}
+        self.listeners = dict(LISTENERS) if secure else {"PLAINTEXT": "PLAINTEXT"}
+        if proxied:
+            self.listeners["PROXIED"] = "PLAINTEXT"
         self.home = pathlib.Path(home or install.kafka())
         self.certificates = install.certificates() if secure else None
         self.jvm = list(jvm)
@@ -57,15 +62,33 @@ class KafkaCluster:
             if port and number == 1:
                 ports["PLAINTEXT"] = port
             self.nodes.append(KafkaNode(number, ports))
+            if proxied:
+                self.nodes[-1].proxy = Proxy(ports["PROXIED"])
 
     def bootstrap(self, listener="PLAINTEXT"):
         """What a client takes as its list of brokers."""
-        return ",".join(f"127.0.0.1:{node.ports[listener]}" for node in self.nodes)
+        return ",".join(f"127.0.0.1:{self._advertised(node, listener)}" for node in self.nodes)
+
+    @staticmethod
+    def _advertised(node, listener):
+        return node.proxy.port if listener == "PROXIED" else node.ports[listener]
+
+    def set_network(self, network):
+        """Of every proxy."""
+        for node in self.nodes:
+            node.proxy.network = network
+
+    def cut_connections(self):
+        """Those through the proxies."""
+        for node in self.nodes:
+            node.proxy.cut()
 
     def start(self, numbers=None, seconds=90):
         """Starts all nodes (or those) and returns when each answers."""
         started = [node for node in self.nodes if numbers is None or node.number in numbers]
         for node in started:
+            if node.proxy:
+                node.proxy.start()
             self._launch(node)
         for node in started:
             # The client port opens only once the broker is ready.
@@ -82,6 +105,13 @@ class KafkaCluster:
     def kill(self, numbers=None):
         for node in self._running(numbers):
             node.process.kill()
+
+    def end(self):
+        """Kills all nodes, and ends their proxies."""
+        self.kill()
+        for node in self.nodes:
+            if node.proxy:
+                node.proxy.stop()
 
     def _running(self, numbers):
         return [node for node in self.nodes
@@ -145,7 +175,8 @@ class KafkaCluster:
             "controller.quorum.voters": ",".join(f"{n.number}@127.0.0.1:{n.ports['CONTROLLER']}"
                                                  for n in self.nodes),
             "listeners": f"{listeners},CONTROLLER://127.0.0.1:{node.ports['CONTROLLER']}",
-            "advertised.listeners": listeners,
+            "advertised.listeners": ",".join(f"{name}://127.0.0.1:{self._advertised(node, name)}"
+                                             for name in self.listeners),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
