@@ -53,7 +53,9 @@ class MapStore final : public store::Store {
     const bool is_new = datums_.emplace(record.key, copy(record)).second;
     return is_new ? store::InsertOutcome::kInserted : store::InsertOutcome::kExists;
   }
-  Result<bool> erase(std::string_view key) override { return datums_.erase(std::string(key)) != 0; }
+  Result<bool> erase(const store::RecordView& gone) override {
+    return datums_.erase(std::string(gone.key)) != 0;
+  }
   void take(std::string_view key, store::GetSink& sink) override {
     const auto node = datums_.extract(std::string(key));
     node.empty() ? sink.absent() : sink.found(view(node.key(), node.mapped()));
@@ -70,7 +72,7 @@ class MapStore final : public store::Store {
     }
     return at != datums_.end();
   }
-  Result<std::uint64_t> erase_partition(std::uint32_t, Partition) override { return 0; }
+  Result<std::uint64_t> erase_partition(std::uint32_t, Partition, Offset) override { return 0; }
   store::Counts counts() const override { return {.records = datums_.size()}; }
   Status health() const override { return {}; }
   void clear() { datums_.clear(); }
