@@ -81,6 +81,19 @@ std::string Child::read_line(double seconds) {
   }
 }
 
+void Child::stop(double seconds) {
+  ::kill(pid_, SIGTERM);
+  const double end = now_seconds() + seconds;
+  for (;;) {  // until its stdout ends, as it does with the process
+    pollfd waiting{out_, POLLIN, 0};
+    const double left = end - now_seconds();
+    if (left <= 0) fail(name_ + " has not ended in time");
+    if (::poll(&waiting, 1, static_cast<int>(left * 1000) + 1) <= 0) continue;
+    std::array<char, 4096> text{};
+    if (::read(out_, text.data(), text.size()) <= 0) return;
+  }
+}
+
 void Child::require_alive() {
   if (::waitpid(pid_, nullptr, WNOHANG) != 0) fail(name_ + " has ended early");
 }

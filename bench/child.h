@@ -27,6 +27,9 @@ class Child {
   // The next line of its stdout, without the line's end. Ends the benchmark when there is none
   // within `seconds`.
   std::string read_line(double seconds);
+  // Asks the child to end (SIGTERM) and waits until it has, up to `seconds`; then the benchmark
+  // ends.
+  void stop(double seconds);
   // Ends the benchmark when the child has ended.
   void require_alive();
 

@@ -2,13 +2,16 @@
 // bare consumer of librdkafka that only counts. bench/kafka_services.py starts the broker and the
 // registry and fills the topics.
 //
-// Rows: kafka/RECORDS/throughput|cpu|bytes|overhead, and kafka/RECORDS/bar/... against fixed bars.
+// Rows: kafka/RECORDS/throughput|cpu|bytes|overhead|restart, and kafka/RECORDS/bar/... against
+// fixed bars.
 #include <CLI/CLI.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value_to.hpp>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -53,10 +56,22 @@ std::string health_url(Child& service) {
   }
 }
 
-std::vector<double> run_service(const Topic& topic) {
+// A running service that is ready.
+struct Ready {
+  std::unique_ptr<Child> service;
+  double seconds;  // from the start of its process
+  std::string url;
+};
+
+// `more`: of its environment.
+Ready start_service(const Topic& topic, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> environment = {"CAPTURE_LOG=warn"};
+  environment.insert(environment.end(), more.begin(), more.end());
   const double start = now_seconds();
-  Child service({program_folder() + "push-cache", "start", "--config", topic.config},
-                {"CAPTURE_LOG=warn"});
+  auto made = std::make_unique<Child>(
+      std::vector<std::string>{program_folder() + "push-cache", "start", "--config", topic.config},
+      environment);
+  Child& service = *made;
   const std::string url = health_url(service);
   HttpClient health(url);
   const std::string ready = url.substr(url.find('/', url.find("//") + 2)) + "/ready";
@@ -65,9 +80,14 @@ std::vector<double> run_service(const Topic& topic) {
     service.require_alive();
     std::this_thread::sleep_for(kPoll);
   }
-  const double seconds = now_seconds() - start;
-  const double cpu = cpu_seconds_of(service.pid());
-  const std::uint64_t resident = resident_bytes_of(service.pid());
+  return {std::move(made), now_seconds() - start, url};
+}
+
+std::vector<double> run_service(const Topic& topic, const std::vector<std::string>& more = {}) {
+  const Ready ready = start_service(topic, more);
+  const double cpu = cpu_seconds_of(ready.service->pid());
+  const std::uint64_t resident = resident_bytes_of(ready.service->pid());
+  HttpClient health(ready.url);
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   const auto status = boost::json::parse(health.get("/status").body);
@@ -79,7 +99,25 @@ std::vector<double> run_service(const Topic& topic) {
     fail("push-cache is ready with " + std::to_string(records) + " records of " +
          std::to_string(topic.records));
   }
-  return figures(topic, seconds, cpu, resident, bytes);
+  return figures(topic, ready.seconds, cpu, resident, bytes);
+}
+
+// From the start of the process to ready by a snapshot that an earlier one has left, and by a
+// replay. Each run is killed, so that the snapshot stays as it is.
+void bench_restart(Suite& suite, const Topic& topic) {
+  const Row row = {"kafka/" + std::to_string(topic.records) + "/restart", "s", true,
+                   "the same, by a replay of the topic", 10.0};
+  if (!suite.wants(row.name)) return;
+  std::string dir = std::filesystem::temp_directory_path() / "push-cache-bench-XXXXXX";
+  if (mkdtemp(dir.data()) == nullptr) fail("no folder for a snapshot");
+  const std::vector<std::string> with = {"APP_SNAPSHOT__DIR=" + dir, "APP_SNAPSHOT__INTERVAL=0s"};
+  start_service(topic, with).service->stop(kPatienceSeconds);
+  const auto seconds = [&topic](const std::vector<std::string>& more) {
+    return static_cast<double>(topic.records) / run_service(topic, more)[kThroughput];
+  };
+  suite.pair(
+      row, [&] { return seconds(with); }, [&] { return seconds({}); });
+  std::filesystem::remove_all(dir);
 }
 
 std::vector<double> run_bare(const std::string& brokers, const Topic& topic) {
@@ -117,6 +155,7 @@ void bench_topic(Suite& suite, const std::string& brokers, const Topic& topic) {
       [&] { return theirs.next(kCpu); });
   suite.single({name + "/bytes", "bytes"}, [&] { return noted(sizes, ours.next(kResident)); });
   suite.single({name + "/overhead", "bytes"}, [&] { return ours.next(kOverhead); });
+  bench_restart(suite, topic);
   if (topic.records < kBarRecords) return;
   std::size_t rate = 0;
   std::size_t size = 0;

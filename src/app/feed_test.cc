@@ -336,6 +336,19 @@ TEST_P(FeedTest, StopsAtABadRecordWhenItIsTold) {
   EXPECT_EQ(applier_->totals().bad[static_cast<std::size_t>(BadCause::kBadMagic)], 1u);
 }
 
+TEST_P(FeedTest, AStopAfterTheLoadIsNotReadyEither) {
+  start_broker(2);
+  for (int i = 0; i < 100; ++i) produce("k" + std::to_string(i), value(schema_, "x"));
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  start_feed(broker_->bootstrap(), {.on_bad_record = OnBadRecord::kStop});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  produce("bad", "garbage");
+  ASSERT_TRUE(producer_->flush(30s).ok());
+  ASSERT_TRUE(wait_for([this] { return !feed_->ready(); }));
+  EXPECT_NE(feed_->status().reasons[0].find("bad record"), std::string::npos);
+  EXPECT_EQ(records(), 100u);
+}
+
 TEST_P(FeedTest, ADeadLetterHoldsThePositionUntilItIsAcknowledged) {
   start_broker(1);
   ASSERT_TRUE(broker_->create_topic({"dead", 1}).ok());

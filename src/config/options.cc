@@ -93,7 +93,7 @@ constexpr Option kOptions[] = {
      .help = "Longest time for one request for the topic's metadata and offsets.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.fetch_metadata_timeout; }, .min = 1, .max = kHourMs},
     {.path = "kafka.on_bad_record", .type = kChoice, .fallback = "skip",
-     .help = "What becomes of a record that cannot be applied (its key keeps the last good value): skip counts and logs it, stop halts its partition there, dead_letter produces it to kafka.dead_letter_topic and moves on when that has it.",
+     .help = "What becomes of a record that cannot be applied (its key keeps the last good value): skip counts and logs it, stop halts its partition there and is not ready, dead_letter produces it to kafka.dead_letter_topic and moves on when that has it.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.on_bad_record; }, .choices = kOnBadRecord},
     {.path = "kafka.dead_letter_topic", .type = kString,
      .help = "Required for dead_letter: the topic that takes bad records, with headers that say why and where from.",

@@ -62,7 +62,7 @@ void Board::condemn(const PartitionState& partition) {
 void Board::remove(PartitionState& partition) {
   const std::lock_guard lock(mutex_);
   catch_up_.remove(partition.at);
-  partition.stage = PartitionStage::kGone;
+  set_stage(partition, PartitionStage::kGone);
   judge();
 }
 
@@ -70,8 +70,8 @@ void Board::restart(PartitionState& partition) {
   const std::lock_guard lock(mutex_);
   ++restarts_;
   catch_up_.restart(partition.at);
+  set_stage(partition, PartitionStage::kReloading);
   judge();
-  partition.stage = PartitionStage::kReloading;
 }
 
 void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks) {
@@ -79,9 +79,15 @@ void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks
   begin(partition, marks, marks.low);
 }
 
+void Board::wait(PartitionState& partition, PartitionStage why) {
+  const std::lock_guard lock(mutex_);
+  set_stage(partition, why);
+  judge();
+}
+
 void Board::go_on(PartitionState& partition) {
   const bool behind = partition.position.load() < partition.target.load();
-  partition.stage = PartitionStage::kLoading;
+  wait(partition, PartitionStage::kLoading);
   if (!behind) reached(partition, Offset(partition.position.load()));
 }
 
@@ -103,8 +109,14 @@ void Board::begin(PartitionState& partition, const kafka::Watermarks& marks, Off
   judge();
 }
 
+void Board::set_stage(PartitionState& partition, PartitionStage stage) {
+  const PartitionStage before = partition.stage.exchange(stage);
+  stopped_ += stage == PartitionStage::kStopped ? 1 : 0;
+  stopped_ -= before == PartitionStage::kStopped ? 1 : 0;
+}
+
 void Board::judge() {
-  const bool ready = catch_up_.caught_up();
+  const bool ready = catch_up_.caught_up() && stopped_ == 0;
   if (ready && !first_ready_seconds_) {
     first_ready_seconds_ =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();

@@ -92,7 +92,8 @@ class Board {
   explicit Board(std::size_t topics) : catch_up_(topics) {}
 
   // True once everything that was in the topics at the start is applied; false again from `restart`
-  // until the partition has reached its new target, and after the moment given to `stale_after`.
+  // until the partition has reached its new target, while one is stopped, and after the moment
+  // given to `stale_after`.
   bool ready() const {
     if (!ready_.load(std::memory_order_seq_cst)) return false;
     const std::int64_t limit = stale_after_ns_.load(std::memory_order_relaxed);
@@ -138,13 +139,14 @@ class Board {
   // It is read anew, from `marks.low`.
   void begin_anew(PartitionState& partition, const kafka::Watermarks& marks);
   // It waits (or is stopped), or goes on after that.
-  void wait(PartitionState& partition, PartitionStage why) { partition.stage = why; }
+  void wait(PartitionState& partition, PartitionStage why);
   void go_on(PartitionState& partition);
 
  private:
   void reached(PartitionState& partition, Offset position);
   void begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from);
-  void judge();  // with mutex_
+  void set_stage(PartitionState& partition, PartitionStage stage);  // with mutex_
+  void judge();                                                     // with mutex_
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> ready_ = false;
@@ -152,6 +154,7 @@ class Board {
   std::atomic<std::int64_t> stale_after_ns_ = kNever;
   mutable std::mutex mutex_;  // guards what follows
   CatchUp catch_up_;
+  std::size_t stopped_ = 0;                                 // partitions
   std::map<kafka::TopicPartition, PartitionState> states_;  // nodes stay where they are
   std::optional<double> first_ready_seconds_;
 };
