@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 def brokers(own_cluster, registry, name, config):
     """Starts brokers of the test's own with a filled topic: brokers(nodes=3) -> (cluster, topic, history, writer,
     settings). Every change of the topic is in the history."""
-    def start(seed, nodes, keys=20_000, changes=20_000, partitions=4, **options):
+    def start(seed, nodes, keys=soak(10_000, 50_000), changes=20_000, partitions=4, **options):
         cluster = own_cluster(nodes=nodes, **options).start()
         topic = Kafka(cluster.bootstrap(), registry).create(name, partitions)
         history = History()
@@ -102,7 +102,7 @@ def test_all_brokers_gone_for_long(brokers, watched, when):
     """A loaded service answers on from memory and says that it is cut off; one that loads is not ready. Both are
     alive. When the brokers are back, everything is served, without a restart."""
     seed = make_seed()
-    cluster, topic, history, writer, settings = brokers(seed, nodes=3)
+    cluster, topic, history, writer, settings = brokers(seed, nodes=3 if when == "during the load" else soak(1, 3))
     running, watcher = watched(slow(settings), history, seed)
     with watcher:
         if when == "during the load":

@@ -69,13 +69,20 @@ def test_stop_holds_the_partition_at_the_bad_record(topic, config, service):
 
 
 def test_stop_while_it_serves(topic, config, service):
+    """What is loaded is served on, and status says that the partition is stopped; with a limit of staleness it is
+    not ready any more once that is reached, and says why."""
     made = topic()
     made.put_all({"a": customer(1)})
-    running = service(config(made.name, kafka={"on_bad_record": "stop"})).wait_ready()
+    patient = service(config(made.name, kafka={"on_bad_record": "stop"})).wait_ready()
+    strict = service(config(made.name, kafka={"on_bad_record": "stop"}, readiness={"max_staleness": "2s"})).wait_ready()
     put_bad(made, "bad", b"garbage")
+    made.put("a", customer(2))
     made.flush()
-    running.wait_waiting(f"{made.name}/0.*offset 1")
-    assert running.api.record("/customers", "a").status == 503
+    strict.wait_waiting(f"{made.name}/0.*stopped at a bad record, offset 1")
+    assert strict.api.record("/customers", "a").status == 503
+    part = part_of(patient)
+    assert part["state"] == "stopped" and part["position"] == 1 and part["lag"] == 2, part
+    assert patient.api.record("/customers", "a").json() == customer(1)
 
 
 def test_dead_letters_are_whole(kafka, topic, config, service):
@@ -110,14 +117,18 @@ def test_dead_letters_are_whole(kafka, topic, config, service):
     assert part_of(running)["position"] == 5 and part_of(running, 1)["position"] == 1
 
 
-def test_dead_letter_topic_that_comes_late(kafka, topic, name, config, service):
+@pytest.mark.timeout(240)
+def test_dead_letter_topic_that_comes_late(own_cluster, registry, name, config, service):
     """Until it is there the position stays before the bad record, and that is said; nothing is lost then."""
-    made, dead = topic(), f"{name}-dead"
+    cluster = own_cluster(config={"auto.create.topics.enable": "false"}).start()
+    kafka = Kafka(cluster.bootstrap(), registry)
+    made, dead = kafka.create(name), f"{name}-dead"
     made.put("a", customer(1))
     put_bad(made, "bad", b"garbage")
     made.put("b", customer(2))
     made.flush()
     settings = config(made.name, kafka={"on_bad_record": "dead_letter", "dead_letter_topic": dead})
+    settings["kafka"]["brokers"] = cluster.bootstrap()
     running = service(settings)
     running.wait_waiting(dead, seconds=90)
     assert part_of(running)["position"] == 1

@@ -35,7 +35,7 @@ def behind_proxies(own_cluster, registry, name, config):
 
 
 @pytest.mark.timeout(soak(240, 900))
-@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("kind", soak(["delay", "trickle", "cut"], list(BAD)))
 def test_bad_network_to_kafka(behind_proxies, watched, kind):
     """From the start on, and while records stream in: late, but true and complete."""
     seed = make_seed()

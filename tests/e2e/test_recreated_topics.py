@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from e2e.checking import check_truth
-from e2e.history import History, Writer, key_of, make_seed
+from e2e.history import History, Writer, key_of, make_seed, soak
 
 pytestmark = pytest.mark.faults
 
@@ -32,8 +32,9 @@ def process_running(*_):
     yield
 
 
-@pytest.mark.parametrize("meanwhile", [process_running, process_stopped])
-@pytest.mark.parametrize("kind", AGAIN)
+@pytest.mark.parametrize("kind, meanwhile", [
+    *((kind, process_running) for kind in AGAIN),
+    *((kind, process_stopped) for kind in soak(["longer", "fewer partitions"], list(AGAIN)))])
 def test_topic_deleted_and_recreated(kafka, topic, config, watched, kind, meanwhile):
     """The old records go, the new ones are served, and it is not ready in between; also when the new log was
     longer than the old position before the service could look at it."""

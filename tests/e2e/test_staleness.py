@@ -33,7 +33,7 @@ def test_ready_falls_when_kafka_is_not_heard_and_comes_back(proxied, watched, lo
     running, watcher = watched(settings, history, seed)
     with watcher:
         running.wait_ready()
-        for _ in range(soak(2, 10)):
+        for _ in range(soak(1, 10)):
             lost = time.monotonic()
             if loss == "killed":
                 cluster.kill()
@@ -56,18 +56,18 @@ def test_ready_falls_when_kafka_is_not_heard_and_comes_back(proxied, watched, lo
             running.wait_ready(60)
             check_truth(running, topic, seconds=10)
     downs = [ready for _, ready, _ in watcher.changes[1:]].count(False)
-    assert downs >= soak(2, 10) - 1, watcher.changes
+    assert downs >= soak(1, 10), watcher.changes
 
 
 @pytest.mark.timeout(240)
 def test_ready_stays_while_kafka_is_heard(proxied, watched):
     """An idle topic, a busy one, and connections that are cut but made again in time: none is stale."""
     seed = make_seed()
-    cluster, topic, history, writer, settings = proxied(seed, "10s")
+    cluster, topic, history, writer, settings = proxied(seed, "5s")
     running, watcher = watched(settings, history, seed)
     with watcher:
         running.wait_ready()
-        watcher.wait(soak(12, 30))  # longer than may be stale, with nothing written
+        watcher.wait(soak(7, 30))  # longer than may be stale, with nothing written
         assert not watcher.fell(), watcher.changes
         writer.start(per_second=1_000)
         for _ in range(4):
