@@ -102,6 +102,7 @@ std::string Service::health_url() const {
 std::vector<std::string> Service::not_ready_reasons() const {
   if (stopping_) return {"stopping"};
   std::vector<std::string> reasons = pipeline_->feed().status().reasons;
+  if (!reasons.empty()) pipeline_->readers().add_reasons(reasons);
   for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     if (const Status health = row.store->health(); !health.ok()) {
       reasons.push_back("store '" + row.name + "': " + health.error().public_text);

@@ -138,7 +138,7 @@ def test_a_writer_that_a_pinned_version_cannot_read(kafka, topic, config, servic
     assert running.ready()
     log = running.log.read_text()
     assert log.count(f"records of schema {made.id_of(CUSTOMER_PHONE)} cannot be resolved") == 1
-    assert "skipped a record (unresolvable)" in log and "phone" in log
+    assert "bad record (unresolvable)" in log and "phone" in log
     # The last good value can still be replaced and removed.
     made.put_all({"x": customer(5), "y": None})
     running.wait_record("/customers", "y", None)
