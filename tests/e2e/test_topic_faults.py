@@ -158,7 +158,6 @@ def test_partitions_added_during_the_load_and_after(topic, config, watched):
     assert len(running.status()["kafka"]["partitions"]) == 6
 
 
-@pytest.mark.xfail(strict=True, reason="the order of partitions at a start decides; see docs/internals/roadmap.md")
 def test_key_that_a_new_partition_takes_over(kafka, topic, config, service):
     """Producers choose partitions by the number of them: after more were added, a key's last value is in another
     partition than its older ones. A start may read these in any order."""
