@@ -160,7 +160,7 @@ def listing_slowly(url, route="/customers"):
 
 
 class Idle:
-    """Very many kept connections, of several source addresses, that say nothing after their first request."""
+    """Very many kept connections, of several source addresses, that say nothing but when they are asked to."""
 
     A_SOURCE = 5_000
 

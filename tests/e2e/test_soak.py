@@ -1,4 +1,6 @@
 """Load together with faults: wrk at full speed while records stream in, connections are cut and clients trickle."""
+import time
+
 import pytest
 
 from e2e.checking import check_truth, path_of
@@ -44,8 +46,12 @@ def test_load_with_faults(own_cluster, registry, name, config, watched, tmp_path
             crowd.add(listing_slowly(url), seed)
             memory = Memory(running)
             wrk = Wrk(tmp_path, url, paths, seed, seconds=SECONDS)
+            asked = time.monotonic()
             while wrk.running():
                 watcher.wait(2)
+                if time.monotonic() - asked > 60:  # the service closes what says nothing for two minutes
+                    assert idle.ask() == IDLE
+                    asked = time.monotonic()
                 assert watcher.fault is None, watcher.fault
                 cluster.cut_connections()  # Kafka's, too
             middle, last = memory.stop()
