@@ -151,7 +151,7 @@ bool Feed::discover() {
     if (stopping_) return true;
     if (!list_partitions(topic, fresh)) incomplete.insert(topic);
   }
-  check_incarnations();
+  const bool ids_known = check_incarnations();
   const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
   if (stopping_) return true;
   std::vector<kafka::PartitionWatermarks> good;
@@ -162,7 +162,7 @@ bool Feed::discover() {
     }
   }
   for (auto topic = resume_open_.begin(); topic != resume_open_.end();) {
-    if (!incomplete.contains(*topic) && settle_resume(*topic, found)) {
+    if (ids_known && !incomplete.contains(*topic) && settle_resume(*topic, found)) {
       topic = resume_open_.erase(topic);
     } else {
       incomplete.insert(*topic++);
@@ -220,10 +220,10 @@ bool Feed::has(kafka::TopicPartition at) const {
 }
 
 // A topic that was deleted and made again under its name is another log: what came from the one
-// that has gone is taken out, wherever its offsets were.
-void Feed::check_incarnations() {
+// that has gone is taken out, wherever its offsets were. False when no broker says the ids.
+bool Feed::check_incarnations() {
   const auto ids = consumer_->topic_ids(watch_timeout());
-  if (!ids.ok() || stopping_) return;
+  if (!ids.ok() || stopping_) return false;
   for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
     const std::string& now = (*ids)[topic];
     const std::string before = topic_id(topic);
@@ -246,6 +246,7 @@ void Feed::check_incarnations() {
       if (!of_lanes[i].empty()) lanes_[i]->restart(of_lanes[i]);
     }
   }
+  return true;
 }
 
 std::string Feed::topic_id(std::uint32_t topic) const {
@@ -382,7 +383,7 @@ bool Feed::answer_reloads() {
 // Asks where the partitions end now: the moment of a question that we have caught up with is the
 // moment of which our records are.
 void Feed::watch() {
-  check_incarnations();
+  (void)check_incarnations();
   std::vector<kafka::TopicPartition> asked;
   for (const auto& [at, known] : known_) {
     if (has(at)) asked.push_back(at);

@@ -127,7 +127,7 @@ class Feed {
   void watch();
   void judge_age();
   void watch_moves();
-  void check_incarnations();
+  bool check_incarnations();
   std::string topic_id(std::uint32_t topic) const;
   void set_topic_id(std::uint32_t topic, const std::string& id);
   std::chrono::milliseconds watch_interval() const;
