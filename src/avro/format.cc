@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "avro/wire.h"
+#include "base/civil_date.h"
 #include "base/utf8.h"
 
 namespace push_cache::avro {
@@ -103,31 +104,7 @@ char* write_floating(char* to, T value) {
   return end + 2;
 }
 
-struct CivilDate {
-  std::int64_t year;
-  std::uint32_t month;
-  std::uint32_t day;
-};
-
-constexpr std::int64_t kFirstDay = -719'528;  // 0000-01-01
-constexpr std::int64_t kLastDay = 2'932'896;  // 9999-12-31
 constexpr std::int64_t kSecondsPerDay = 86'400;
-
-// Days since 1970-01-01 in the proleptic Gregorian calendar, counted in years that begin in March.
-CivilDate civil_date(std::int64_t days) {
-  const std::int64_t shifted = days - kFirstDay - 60 + 146'097;  // since -0400-03-01: not negative
-  const std::int64_t era = shifted / 146'097;
-  const auto day_of_era = static_cast<std::uint32_t>(shifted % 146'097);
-  const std::uint32_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const std::uint32_t day_of_year =
-      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::uint32_t march_month = (5 * day_of_year + 2) / 153;
-  const std::uint32_t day = day_of_year - (153 * march_month + 2) / 5 + 1;
-  const std::uint32_t month = march_month < 10 ? march_month + 3 : march_month - 9;
-  const std::int64_t year = (era - 1) * 400 + year_of_era + (month <= 2 ? 1 : 0);
-  return {year, month, day};
-}
 
 char* write_civil_date(char* to, std::int64_t days) {
   const CivilDate date = civil_date(days);
@@ -185,7 +162,7 @@ char* write_double(char* to, double value) { return write_floating(to, value); }
 char* write_float(char* to, float value) { return write_floating(to, value); }
 
 char* write_date(char* to, std::int64_t days) {
-  if (days < kFirstDay || days > kLastDay) return write_long(to, days);
+  if (days < kFirstCivilDay || days > kLastCivilDay) return write_long(to, days);
   *to++ = '"';
   to = write_civil_date(to, days);
   *to++ = '"';
@@ -204,7 +181,7 @@ char* write_time(char* to, std::int64_t value, std::uint32_t units_per_second) {
 char* write_timestamp(char* to, std::int64_t value, std::uint32_t units_per_second, bool local) {
   const std::int64_t seconds = floor_div(value, units_per_second);
   const std::int64_t days = floor_div(seconds, kSecondsPerDay);
-  if (days < kFirstDay || days > kLastDay) return write_long(to, value);
+  if (days < kFirstCivilDay || days > kLastCivilDay) return write_long(to, value);
   const auto fraction =
       static_cast<std::uint32_t>((value % units_per_second + units_per_second) % units_per_second);
   *to++ = '"';

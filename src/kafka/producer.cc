@@ -46,6 +46,12 @@ int left_ms(Clock::time_point end) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
 }
 
+Error not_taken(rd_kafka_resp_err_t why) {
+  return {
+      why == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ErrorCode::kTooLarge : ErrorCode::kUnavailable,
+      "Kafka does not take the record", rd_kafka_err2str(why)};
+}
+
 rd_kafka_resp_err_t take(rd_kafka_error_t* error) {
   const Owned<rd_kafka_error_t, rd_kafka_error_destroy> owner(error);
   return error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
@@ -220,9 +226,7 @@ Status Producer::produce(std::string_view topic, std::string_view key, std::opti
       rd_kafka_poll(handle_, 10);
       continue;
     }
-    return Error{why == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ErrorCode::kTooLarge
-                                                             : ErrorCode::kUnavailable,
-                 "Kafka does not take the record", rd_kafka_err2str(why)};
+    return not_taken(why);
   }
 }
 
@@ -274,9 +278,7 @@ Status Producer::forward(std::string_view topic, const KeptMessage& record,
       rd_kafka_poll(handle_, 10);
       continue;
     }
-    return Error{why == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ErrorCode::kTooLarge
-                                                             : ErrorCode::kUnavailable,
-                 "Kafka does not take the record", rd_kafka_err2str(why)};
+    return not_taken(why);
   }
 }
 
