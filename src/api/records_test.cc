@@ -220,6 +220,50 @@ TEST_F(RecordsTest, GetAnswersTheRecord) {
   EXPECT_EQ(records_->counts().by_status_class[4], 2u);
 }
 
+TEST_F(RecordsTest, SaysWhichRecordAnAnswerIs) {
+  options_.topics = {"users"};
+  const store::RecordView record = {.key = "5",
+                                    .schema = kReading,
+                                    .partition = Partition(3),
+                                    .offset = Offset(42),
+                                    .timestamp_ms = 784'111'777'999,
+                                    .topic = 0};
+  Buffer datum;
+  ASSERT_TRUE(avro::Encoder(schemas_.find(kReading)->schema)
+                  .from_json(R"({"sensor":5,"value":1.5})", datum)
+                  .ok());
+  const auto put_as = [&](store::RecordView changed) {
+    changed.datum = datum.bytes();
+    ASSERT_TRUE(store_.put(changed).ok());
+  };
+  put_as(record);
+  const Response whole = get("/api/users/5");
+  EXPECT_EQ(whole.header("Push-Cache-Position"), "users/3@42");
+  EXPECT_EQ(whole.header("Last-Modified"), "Sun, 06 Nov 1994 08:49:37 GMT");
+  const Response same =
+      get("/api/users/5", "If-None-Match: " + std::string(whole.header("ETag")) + "\r\n");
+  EXPECT_EQ(same.status, 304u);
+  EXPECT_EQ(same.header("Push-Cache-Position"), "users/3@42");
+
+  store::RecordView undated = record;
+  undated.timestamp_ms = -1;
+  put_as(undated);
+  EXPECT_EQ(get("/api/users/5").header("Push-Cache-Position"), "users/3@42");
+  EXPECT_FALSE(get("/api/users/5").has_header("Last-Modified"));
+
+  store::RecordView early = record;
+  early.timestamp_ms = 253'402'300'799'000;  // of a producer whose clock is wrong
+  put_as(early);
+  const Response future = get("/api/users/5");
+  EXPECT_EQ(std::string(future.header("Last-Modified")).find("9999"), std::string::npos);
+
+  store::RecordView local = record;
+  local.partition = Partition(-1);
+  put_as(local);
+  EXPECT_FALSE(get("/api/users/5").has_header("Push-Cache-Position"));
+  EXPECT_FALSE(get("/api/users/5").has_header("Last-Modified"));
+}
+
 TEST_F(RecordsTest, EtagWithoutAVersionComesFromTheOffset) {
   put("5", kReading, R"({"sensor":5,"value":1.5})", 3, 42);
   EXPECT_EQ(get("/api/users/5").header("ETag"), "\"3-42\"");
