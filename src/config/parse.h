@@ -15,8 +15,8 @@ namespace push_cache::config {
 Result<bool> parse_bool(std::string_view text);
 Result<std::int64_t> parse_whole(std::string_view text);
 
-// A number of bytes ("1500"), or one with a unit: kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB
-// (of 1024), and as Kubernetes writes them k, M, G, T, Ki, Mi, Gi, Ti.
+// A number of bytes ("1500"), or one with a unit: kB, MB, GB, TB (powers of 1000), KiB, MiB, GiB,
+// TiB (of 1024), and as Kubernetes writes them k, M, G, T, Ki, Mi, Gi, Ti.
 Result<std::uint64_t> parse_bytes(std::string_view text);
 // The shortest text that `parse_bytes` takes for it: "2GiB", "1500".
 std::string bytes_text(std::uint64_t bytes);
