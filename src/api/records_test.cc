@@ -16,6 +16,7 @@
 #include "http/router.h"
 #include "http/server.h"
 #include "http/test_client.h"
+#include "registry/test_sources.h"
 #include "store/memory_store.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -54,13 +55,6 @@ constexpr std::string_view kUserSchema = R"({"type":"record","name":"User","fiel
   {"name":"updatedAt","type":"long","default":7}]})";
 constexpr std::string_view kReadingSchema = R"({"type":"record","name":"Reading","fields":[
   {"name":"sensor","type":"long"},{"name":"value","type":"double"}]})";
-
-class NoSource final : public registry::SchemaSource {
- public:
-  Result<registry::SchemaText> fetch(SchemaId, std::stop_token) override {
-    return Error{ErrorCode::kNotFound, "no schema"};
-  }
-};
 
 class TestGate final : public Gate {
  public:
@@ -187,7 +181,7 @@ class RecordsTest : public testing::Test {
 
   void expect_no_allocations();
 
-  NoSource source_;
+  registry::NoSource source_;
   registry::SchemaCache schemas_{source_};
   TestGate gate_;
   TestStore store_;
@@ -595,26 +589,6 @@ TEST_F(RecordsTest, ARouteMayHaveNoList) {
   EXPECT_EQ(ask("DELETE", "/api/users/a2").status, 200u);
 }
 
-// Gives the versions of one subject that it was told.
-class FakeSubjects final : public registry::SubjectSource {
- public:
-  void set(int version, std::string_view schema) {
-    const std::lock_guard lock(mutex_);
-    version_ = version;
-    schema_ = schema;
-  }
-  Result<registry::SubjectVersion> fetch_version(std::string_view, int, std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    if (version_ == 0) return Error{ErrorCode::kUnavailable, "the registry is away"};
-    return registry::SubjectVersion{SchemaId(100 + version_), version_, {schema_}};
-  }
-
- private:
-  std::mutex mutex_;
-  int version_ = 0;
-  std::string schema_;
-};
-
 // A route with the latest version of a subject as its reader schema.
 class ReaderTest : public RecordsTest {
  protected:
@@ -628,8 +602,8 @@ class ReaderTest : public RecordsTest {
     RecordsTest::SetUp();
     options_.reader = &route_reader_;
   }
-  void move_to(int version, std::string_view schema) {
-    subjects_.set(version, schema);
+  void move_to(std::string_view schema) {
+    const int version = subjects_.set(std::string(schema));
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (latest_.status().version != version) {
       ASSERT_LT(std::chrono::steady_clock::now(), end);
@@ -637,7 +611,7 @@ class ReaderTest : public RecordsTest {
     }
   }
 
-  FakeSubjects subjects_;
+  registry::FakeSubjects subjects_;
   registry::ReaderSchemas readers_{
       subjects_,
       {.retry = {.first = std::chrono::milliseconds(1), .max = std::chrono::milliseconds(5)},
@@ -647,7 +621,7 @@ class ReaderTest : public RecordsTest {
 };
 
 TEST_F(ReaderTest, EveryAnswerIsByTheReaderSchema) {
-  move_to(1, kWider);
+  move_to(kWider);
   options_.key_from_body = "accountId";
   put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":8})");
   const std::string shown = R"({"accountId":"a1","updatedAt":8,"email":"none"})";
@@ -668,26 +642,26 @@ TEST_F(ReaderTest, EveryAnswerIsByTheReaderSchema) {
 }
 
 TEST_F(ReaderTest, ANotModifiedStandsForOneRenderingOnly) {
-  move_to(1, kUserSchema);
+  move_to(kUserSchema);
   put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
   const std::string tag = get("/api/users/a1").header("ETag");
   const std::string condition = "If-None-Match: " + tag + "\r\n";
   EXPECT_EQ(get("/api/users/a1", condition).status, 304u);
   EXPECT_EQ(get("/api/users/a1", "If-None-Match: \"8\"\r\n").status, 200u);
-  move_to(2, kWider);
+  move_to(kWider);
   const Response changed = get("/api/users/a1", condition);
   EXPECT_EQ(changed.status, 200u);
   EXPECT_EQ(changed.body, R"({"accountId":"a1","updatedAt":8,"email":"none"})");
   EXPECT_NE(changed.header("ETag"), tag);
-  move_to(3, kUserSchema);
+  move_to(kUserSchema);
   EXPECT_EQ(get("/api/users/a1", condition).status, 304u) << "the same text shows the same";
 }
 
 TEST_F(ReaderTest, WhatTheLatestCannotReadIsShownAsBefore) {
-  move_to(1, kWider);
+  move_to(kWider);
   put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
   const Response before = get("/api/users/a1");
-  move_to(2, kAgeText);
+  move_to(kAgeText);
   const Response after = get("/api/users/a1");
   EXPECT_EQ(after.status, 200u);
   EXPECT_EQ(after.body, before.body);
@@ -696,7 +670,7 @@ TEST_F(ReaderTest, WhatTheLatestCannotReadIsShownAsBefore) {
 }
 
 TEST_F(ReaderTest, WhatNoReaderSchemaCanShow) {
-  move_to(1, kAgeText);
+  move_to(kAgeText);
   put("a1", kUser, R"({"accountId":"a1","updatedAt":8})");
   const Response unreadable = get("/api/users/a1");
   EXPECT_EQ(unreadable.status, 500u);
@@ -719,7 +693,7 @@ TEST_F(ReaderTest, ADatumThatDoesNotFitIsAWholeError) {
                       "type":"string"},{"name":"c","type":{"type":"enum","name":"C",
                       "symbols":["RED","GREEN"]}}]})"})
                   .ok());
-  move_to(1, R"({"type":"record","name":"User","fields":[{"name":"accountId","type":"string"},
+  move_to(R"({"type":"record","name":"User","fields":[{"name":"accountId","type":"string"},
       {"name":"c","type":{"type":"enum","name":"C","symbols":["RED"]}}]})");
   put("r", kPaint, R"({"accountId":"r","c":"RED"})");
   put("g", kPaint, R"({"accountId":"g","c":"GREEN"})");
@@ -742,7 +716,7 @@ TEST_F(ReaderTest, AReaderSchemaThatIsNotKnownYetIs503) {
   EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b"})").status, 503u);
   EXPECT_EQ(store_.counts().records, 1u);
   EXPECT_EQ(get("/api/users/none").status, 404u);
-  move_to(1, kUserSchema);
+  move_to(kUserSchema);
   EXPECT_EQ(get("/api/users/a1").status, 200u);
 }
 
@@ -784,7 +758,7 @@ TEST_F(RecordsTest, AHitAllocatesNothing) {
 
 TEST_F(RecordsTest, AHitByAReaderSchemaAllocatesNothing) {
   if (PUSH_CACHE_SANITIZED) GTEST_SKIP() << "a sanitizer has the allocator";
-  FakeSubjects subjects;
+  registry::FakeSubjects subjects;
   registry::ReaderSchemas readers(subjects);
   const auto fixed = readers.fixed("file:user.avsc", {std::string(kUserSchema)});
   ASSERT_TRUE(fixed.ok());

@@ -19,6 +19,7 @@
 #include "base/fuzz.h"
 #include "http/in_process.h"
 #include "http/router.h"
+#include "registry/test_sources.h"
 
 namespace {
 
@@ -29,13 +30,6 @@ constexpr SchemaId kUser{1};
 constexpr std::string_view kUserSchema = R"({"type":"record","name":"User","fields":[
   {"name":"accountId","type":"string"},{"name":"age","type":"int","default":0},
   {"name":"updatedAt","type":"long","default":7}]})";
-
-class NoSource final : public registry::SchemaSource {
- public:
-  Result<registry::SchemaText> fetch(SchemaId, std::stop_token) override {
-    return Error{ErrorCode::kNotFound, "no schema"};
-  }
-};
 
 class OpenGate final : public Gate {
  public:
@@ -157,7 +151,7 @@ class Service final : public http::Handler {
     return options;
   }
 
-  NoSource source_;
+  registry::NoSource source_;
   registry::SchemaCache schemas_{source_};
   OpenGate gate_;
   MapStore store_;

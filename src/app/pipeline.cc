@@ -107,19 +107,21 @@ void Pipeline::make_applier() {
   for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
 }
 
+std::vector<store::Store*> Pipeline::store_pointers() const {
+  std::vector<store::Store*> out;
+  for (const StoreRow& row : stores_) out.push_back(row.store.get());
+  return out;
+}
+
 Status Pipeline::make_snapshots() {
   if (config_.snapshot.dir.empty()) return {};
-  std::vector<store::Store*> stores;
-  for (const StoreRow& row : stores_) stores.push_back(row.store.get());
-  auto made = Snapshots::create({config_, std::move(stores), *schemas_, *applier_});
+  auto made = Snapshots::create({config_, store_pointers(), *schemas_, *applier_});
   if (!made.ok()) return std::move(made).error();
   snapshots_ = *std::move(made);
   return {};
 }
 
 Status Pipeline::start() {
-  std::vector<store::Store*> stores;
-  for (const StoreRow& row : stores_) stores.push_back(row.store.get());
   ingest::FeedOptions options;
   options.consumer = {.brokers = config_.kafka.brokers,
                       .group_id = config_.kafka.group_id,
@@ -130,7 +132,7 @@ Status Pipeline::start() {
   options.on_bad_record = policy_of(config_.kafka.on_bad_record);
   options.dead_letter_topic = config_.kafka.dead_letter_topic;
   if (snapshots_) options.restore = [this] { return snapshots_->restore(); };
-  auto feed = ingest::Feed::start(options, *applier_, std::move(stores));
+  auto feed = ingest::Feed::start(options, *applier_, store_pointers());
   if (!feed.ok()) return std::move(feed).error();
   feed_ = *std::move(feed);
   if (snapshots_) snapshots_->start(*feed_);

@@ -62,6 +62,7 @@ class Pipeline {
   Status make_schemas();
   void make_applier();
   Status make_snapshots();
+  std::vector<store::Store*> store_pointers() const;
 
   const config::Config config_;
   // In the order of use: what is further down uses what is above, and goes first.

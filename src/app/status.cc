@@ -15,9 +15,13 @@ json::value digest_json(const ingest::Digest& digest) {
   return {{"position", digest.position.value}, {"value", fmt::format("{:016x}", digest.value)}};
 }
 
-json::value snapshot_json(const Snapshots* snapshots) {
+// `refusals`: of topics that must not go on from it, though it is whole.
+json::value snapshot_json(const Snapshots* snapshots, const std::vector<std::string>& refusals) {
   if (snapshots == nullptr) return nullptr;
-  const SnapshotStatus status = snapshots->status();
+  SnapshotStatus status = snapshots->status();
+  for (const std::string& refusal : refusals) {
+    status.refused += (status.refused.empty() ? "" : "; ") + refusal;
+  }
   const auto text = [](const std::string& words) {
     return words.empty() ? json::value(nullptr) : json::value(words);
   };
@@ -158,7 +162,7 @@ std::string Service::status_json() const {
         {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
         {"dead_letters", dead_letters_json(feed.dead_letters)},
         {"partitions", std::move(partitions)}}},
-      {"snapshot", snapshot_json(pipeline_->snapshots())},
+      {"snapshot", snapshot_json(pipeline_->snapshots(), feed.resume_refusals)},
       {"load",
        {{"records_total", pipeline_->applier().totals().records},
         {"records_per_second", feed.records_per_second},

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 
+#include "registry/test_sources.h"
 #include "store/memory_store.h"
 
 namespace push_cache::ingest {
@@ -320,26 +321,6 @@ TEST_F(ApplierTest, LanesAddUpAndShareWhatTheyLearn) {
   EXPECT_EQ(applier_.key_fields().field(SchemaId(1)), "id");
 }
 
-// Gives the versions of one subject that it was told.
-class FakeSubjects final : public registry::SubjectSource {
- public:
-  void set(std::string schema) {
-    const std::lock_guard lock(mutex_);
-    ++version_;
-    schema_ = std::move(schema);
-  }
-  Result<registry::SubjectVersion> fetch_version(std::string_view, int, std::stop_token) override {
-    const std::lock_guard lock(mutex_);
-    if (version_ == 0) return Error{ErrorCode::kUnavailable, "the registry is away"};
-    return registry::SubjectVersion{SchemaId(100 + version_), version_, {schema_}};
-  }
-
- private:
-  std::mutex mutex_;
-  int version_ = 0;
-  std::string schema_;
-};
-
 class ReaderTest : public ApplierTest {
  protected:
   static constexpr const char* kUserAgeText =
@@ -378,7 +359,7 @@ class ReaderTest : public ApplierTest {
     return applier.totals().bad[static_cast<std::size_t>(BadCause::kUnresolvable)];
   }
 
-  FakeSubjects subjects_;
+  registry::FakeSubjects subjects_;
   registry::ReaderSchemas readers_{
       subjects_,
       {.retry = {.first = std::chrono::milliseconds(1), .max = std::chrono::milliseconds(5)},

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "base/log.h"
 
@@ -19,7 +18,6 @@ constexpr milliseconds kRateInterval{500};
 // Between two questions for the partitions' ends, and how long one may take.
 constexpr milliseconds kWatchInterval{1'000};
 constexpr milliseconds kWatchTimeout{2'000};
-constexpr Offset kEnd{std::numeric_limits<std::int64_t>::max()};
 // One broker's connection is one thread of librdkafka's: more lanes than this it cannot feed.
 constexpr unsigned kLanesMax = 8;
 
@@ -114,6 +112,8 @@ void Feed::discovery_loop() {
     if (steady_clock::now() >= next_look) {
       complete = discover() && complete;
       next_look = steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
+    } else {
+      (void)check_incarnations();
     }
     watch();
     const auto now = steady_clock::now();
@@ -172,7 +172,7 @@ bool Feed::discover() {
   for (const kafka::PartitionWatermarks& one : found) {
     // While it is open whether a snapshot is good nothing of the topic is read.
     if (!one.marks.ok() || resume_open_.contains(one.at.topic)) continue;
-    log("ingest").info("{}: offsets {} to {}", name_of(one.at), one.marks->low.value,
+    log("ingest").info("{}: offsets {} to {}", consumer_->name_of(one.at), one.marks->low.value,
                        one.marks->high.value);
     good.push_back(one);
   }
@@ -208,7 +208,7 @@ bool Feed::list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartitio
       fresh.push_back(at);
     } else {
       complete = false;
-      set_problem(topic, name_of(at) + " has no leader");
+      set_problem(topic, consumer_->name_of(at) + " has no leader");
     }
   }
   return complete;
@@ -282,16 +282,14 @@ bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWa
         good.error().public_text);
     empty(topic);
     const std::lock_guard lock(mutex_);
-    resume_status_.refusals.push_back(good.error().public_text);
+    resume_refusals_.push_back(now.name + ": " + good.error().public_text);
     return true;
   }
   for (const ResumePoint::Position& one : resume_->partitions) {
     if (one.at.topic != topic) continue;
     const kafka::Watermarks& marks = now.marks.at(one.at.partition);
     // Retention has taken these from the topic since: a replay would not find them either.
-    if (marks.low > one.log_start) erase(one.at, marks.low);
-    const std::lock_guard lock(mutex_);
-    ++resume_status_.partitions;
+    if (marks.low > one.log_start) around_->erase(one.at, marks.low);
   }
   return true;
 }
@@ -300,17 +298,9 @@ bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWa
 void Feed::empty(std::uint32_t topic) {
   std::erase_if(resume_->partitions, [&](const ResumePoint::Position& one) {
     if (one.at.topic != topic) return false;
-    erase(one.at, kEnd);
+    around_->erase(one.at);
     return true;
   });
-}
-
-void Feed::erase(kafka::TopicPartition at, Offset below) {
-  for (store::Store* store : around_->stores) {
-    if (const auto erased = store->erase_partition(at.topic, at.partition, below); !erased.ok()) {
-      log("ingest").error("{} could not be emptied: {}", name_of(at), erased.error().public_text);
-    }
-  }
 }
 
 void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
@@ -383,7 +373,6 @@ bool Feed::answer_reloads() {
 // Asks where the partitions end now: the moment of a question that we have caught up with is the
 // moment of which our records are.
 void Feed::watch() {
-  (void)check_incarnations();
   std::vector<kafka::TopicPartition> asked;
   for (const auto& [at, known] : known_) {
     if (has(at)) asked.push_back(at);
@@ -460,10 +449,6 @@ void Feed::set_connection(const Status& status) {
 
 // --- any thread ---
 
-std::string Feed::name_of(kafka::TopicPartition at) const {
-  return options_.consumer.topics[at.topic] + "/" + std::to_string(at.partition.value);
-}
-
 PartitionStatus Feed::status_of(const PartitionState& partition) const {
   PartitionStatus status;
   status.topic = options_.consumer.topics[partition.at.topic];
@@ -504,6 +489,7 @@ FeedStatus Feed::status() const {
   for (const PartitionState* one : board_.partitions()) out.partitions.push_back(status_of(*one));
   const std::lock_guard lock(mutex_);
   out.topic_ids = topic_ids_;
+  out.resume_refusals = resume_refusals_;
   if (dead_letters_) out.dead_letters = dead_letters_->status();
   out.connected = connected_;
   out.error = connection_error_;
@@ -566,11 +552,6 @@ FeedStatus Feed::status() const {
   }
   if (out.reasons.empty()) out.reasons.push_back("the topics' partitions are not known yet");
   return out;
-}
-
-ResumeStatus Feed::resume_status() const {
-  const std::lock_guard lock(mutex_);
-  return resume_status_;
 }
 
 std::optional<ResumePoint> Feed::resume_point() const {

@@ -51,16 +51,12 @@ struct FeedStatus {
   std::vector<std::string> reasons;  // why not ready, for people; empty when ready
   std::vector<PartitionStatus> partitions;
   std::vector<std::string> topic_ids;  // in the order of the topics; "" = not known
+  // Why topics are read from their beginning although a snapshot of them was there.
+  std::vector<std::string> resume_refusals;
   std::optional<DeadLetterStatus> dead_letters;
   double records_per_second = 0;              // lately
   std::optional<double> first_ready_seconds;  // from the start of the feed; nothing before
   std::optional<double> eta_seconds;          // until caught up; nothing when unknown or ready
-};
-
-// What became of the snapshot that the feed was to go on from.
-struct ResumeStatus {
-  std::size_t partitions = 0;         // that went on from its positions
-  std::vector<std::string> refusals;  // why topics are replayed from their beginning all the same
 };
 
 struct FeedOptions {
@@ -101,7 +97,6 @@ class Feed {
   // open whether a snapshot is good.
   bool trusted() const { return trusted_; }
   FeedStatus status() const;
-  ResumeStatus resume_status() const;
   // Where a snapshot begun now would end; nothing while not all is loaded. `taken_ms` is now.
   std::optional<ResumePoint> resume_point() const;
   // How often a partition was begun anew. What is read of the stores after `resume_point` belongs
@@ -137,7 +132,6 @@ class Feed {
   bool settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found);
   std::optional<Offset> resumed_position(kafka::TopicPartition at) const;
   void empty(std::uint32_t topic);
-  void erase(kafka::TopicPartition at, Offset below);
   bool list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartition>& fresh);
   void begin(std::span<const kafka::PartitionWatermarks> found);
   bool has(kafka::TopicPartition at) const;
@@ -145,7 +139,6 @@ class Feed {
   void update_rate();
   void set_connection(const Status& status);
   bool set_problem(std::uint32_t topic, const std::string& problem);
-  std::string name_of(kafka::TopicPartition at) const;
   PartitionStatus status_of(const PartitionState& partition) const;
 
   FeedOptions options_;
@@ -174,7 +167,7 @@ class Feed {
   std::vector<kafka::TopicPartition> reload_wanted_;
   bool look_signal_ = false;
   std::vector<std::string> topic_ids_;
-  ResumeStatus resume_status_;
+  std::vector<std::string> resume_refusals_;
   std::map<std::uint32_t, std::string> topic_problems_;
   bool connected_ = false;
   std::string connection_error_;

@@ -49,6 +49,15 @@ PartitionStage stage_of(Outcome outcome) {
 
 }  // namespace
 
+void LaneSurroundings::erase(kafka::TopicPartition at, Offset below) const {
+  for (store::Store* store : stores) {
+    if (const auto erased = store->erase_partition(at.topic, at.partition, below); !erased.ok()) {
+      log("ingest").error("{} could not be emptied: {}", consumer.name_of(at),
+                          erased.error().public_text);
+    }
+  }
+}
+
 Lane::Lane(LaneSurroundings& around, std::size_t queue)
     : around_(around), queue_(queue), apply_(around.applier) {
   answers_->lane = this;
@@ -116,7 +125,7 @@ void Lane::take_orders() {
     if (own == nullptr || own->state->stage == PartitionStage::kReloading) continue;
     std::erase_if(waiting_, [own](const Waiting& waiting) { return waiting.partition == own; });
     if (const Status stopped = around_.consumer.unassign(one->at); !stopped.ok()) {
-      log("ingest").debug("{}: {}", name_of(one->at), stopped.error().public_text);
+      log("ingest").debug("{}: {}", around_.consumer.name_of(one->at), stopped.error().public_text);
     }
     reload(*own);
   }
@@ -126,7 +135,8 @@ void Lane::assign(const std::vector<kafka::TopicPartitionOffset>& partitions) {
   const Status done = around_.consumer.assign(queue_, partitions);
   if (done.ok()) return;
   for (const kafka::TopicPartitionOffset& one : partitions) {
-    log("ingest").error("{} could not be assigned: {}", name_of(one.at), done.error().public_text);
+    log("ingest").error("{} could not be assigned: {}", around_.consumer.name_of(one.at),
+                        done.error().public_text);
   }
 }
 
@@ -228,7 +238,7 @@ std::optional<PartitionStage> Lane::settle_bad(Own& partition, const kafka::Mess
     case OnBadRecord::kStop:
       log("ingest").error(
           "{} stops at offset {}, which is bad ({}: {}), since kafka.on_bad_record is stop",
-          name_of(message.at), message.offset.value, to_string(apply_.bad().cause),
+          around_.consumer.name_of(message.at), message.offset.value, to_string(apply_.bad().cause),
           apply_.bad().detail);
       return PartitionStage::kStopped;
     case OnBadRecord::kDeadLetter: {
@@ -298,12 +308,12 @@ void Lane::event(Own& partition, std::size_t index) {
       advance(partition, message.offset);
       break;
     case kafka::MessageKind::kOutOfRange:
-      log("ingest").warn("{}: {}; it is emptied and read anew", name_of(at),
+      log("ingest").warn("{}: {}; it is emptied and read anew", around_.consumer.name_of(at),
                          batch_.error_text(index));
       reload(partition);
       break;
     case kafka::MessageKind::kError:
-      log("ingest").warn("{}: {}", name_of(at), batch_.error_text(index));
+      log("ingest").warn("{}: {}", around_.consumer.name_of(at), batch_.error_text(index));
       around_.look_again();
       break;
   }
@@ -326,7 +336,7 @@ bool Lane::comes_soon(SchemaId schema) {
 void Lane::hold(Own& partition, PartitionStage why, std::size_t index) {
   const kafka::TopicPartition at = partition.state->at;
   if (why == PartitionStage::kWaitingForStore) {
-    log("ingest").warn("{} waits, a store does not take a record: {}", name_of(at),
+    log("ingest").warn("{} waits, a store does not take a record: {}", around_.consumer.name_of(at),
                        apply_.store_error().describe());
   }
   around_.board.wait(*partition.state, why);
@@ -335,7 +345,7 @@ void Lane::hold(Own& partition, PartitionStage why, std::size_t index) {
                       .counted = why == PartitionStage::kStopped,
                       .retry_at = steady_clock::now() + kStoreRetry});
   if (const Status stopped = around_.consumer.unassign(at); !stopped.ok()) {
-    log("ingest").warn("{} goes on being fetched while it waits: {}", name_of(at),
+    log("ingest").warn("{} goes on being fetched while it waits: {}", around_.consumer.name_of(at),
                        stopped.error().public_text);
   }
 }
@@ -389,23 +399,13 @@ void Lane::reload(Own& partition) {
     if (letter.partition == &partition) letter.partition = nullptr;
   }
   partition.letters.clear();
-  for (store::Store* store : around_.stores) {
-    if (const auto erased = store->erase_partition(state.at.topic, state.at.partition);
-        !erased.ok()) {
-      log("ingest").error("{} could not be emptied: {}", name_of(state.at),
-                          erased.error().public_text);
-    }
-  }
+  around_.erase(state.at);
   around_.ask_anew(state);
 }
 
 Lane::Own* Lane::find(kafka::TopicPartition at) {
   const auto found = partitions_.find(at);
   return found == partitions_.end() ? nullptr : &found->second;
-}
-
-std::string Lane::name_of(kafka::TopicPartition at) const {
-  return around_.consumer.topics()[at.topic] + "/" + std::to_string(at.partition.value);
 }
 
 }  // namespace push_cache::ingest

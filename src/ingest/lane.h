@@ -44,6 +44,9 @@ struct LaneSurroundings {
   std::function<void(PartitionState&)> ask_anew;
   // Says, from a lane's thread, that the brokers complain of a partition: topics may have changed.
   std::function<void()> look_again;
+
+  // Takes what came from a partition, below an offset, out of all stores.
+  void erase(kafka::TopicPartition at, Offset below = store::Store::kAllOffsets) const;
 };
 
 // Reads one queue of the consumer and applies what comes, in order. A record that has to wait (for
@@ -122,7 +125,6 @@ class Lane {
   void reload(Own& partition);
   void assign(const std::vector<kafka::TopicPartitionOffset>& partitions);
   Own* find(kafka::TopicPartition at);
-  std::string name_of(kafka::TopicPartition at) const;
 
   LaneSurroundings& around_;
   const std::size_t queue_;

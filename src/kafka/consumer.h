@@ -166,6 +166,10 @@ class Consumer {
   std::optional<Offset> cached_end(TopicPartition partition) const;
 
   const std::vector<std::string>& topics() const { return topics_; }
+  // "topic/partition", for people.
+  std::string name_of(TopicPartition at) const {
+    return topics_[at.topic] + "/" + std::to_string(at.partition.value);
+  }
   // What librdkafka last complained of, "" when nothing since the last `clear_last_error`.
   std::string last_error() const;
   void clear_last_error();

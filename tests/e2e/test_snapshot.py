@@ -135,7 +135,7 @@ def test_damaged_snapshot_is_refused(left, folder, watched, kind):
 
 
 def check_refused(watched, settings, history, made, seed, pattern):
-    """The whole topic is read, the log says why, and what is served is the truth."""
+    """The whole topic is read, log and status say why, and what is served is the truth."""
     running, watcher = watched(settings, history, seed)
     with watcher:
         running.wait_ready()
@@ -144,6 +144,8 @@ def check_refused(watched, settings, history, made, seed, pattern):
         assert applied(running) == total, (running.status()["load"], total)
     lines = [line.lower() for line in running.logged().splitlines() if "snapshot" in line.lower()]
     assert any(word in line for line in lines for word in pattern.split("|")), lines
+    refused = running.status()["snapshot"]["refused"]
+    assert refused and any(word in refused.lower() for word in pattern.split("|")), refused
 
 
 def test_snapshot_of_another_incarnation_is_refused(kafka, left, watched):
