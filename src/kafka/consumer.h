@@ -155,7 +155,8 @@ class Consumer {
   // one of the partitions does not answer, and before `partitions` has found one.
   Result<std::vector<std::string>> topic_ids(std::chrono::milliseconds timeout);
   // From the topic's configuration as the brokers have it now. Blocks up to `timeout`.
-  // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic).
+  // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic), or
+  // the brokers cannot say (before Kafka 0.11).
   Result<TombstoneRetention> tombstone_retention(std::uint32_t topic,
                                                  std::chrono::milliseconds timeout);
   // The watermarks as the leaders give them now, in the order of `partitions`; all are asked for at

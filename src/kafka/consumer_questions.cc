@@ -52,12 +52,17 @@ void take_offsets(rd_kafka_event_t* event, std::span<const TopicPartition> parti
   }
 }
 
+// Any broker can answer what is asked here; librdkafka would wait for the controller, which may be
+// the one that is away. `broker`: below 0 for the controller.
 AdminOptionsPtr options_for(rd_kafka_t* handle, rd_kafka_admin_op_t operation,
-                            std::chrono::milliseconds timeout) {
+                            std::chrono::milliseconds timeout, std::int32_t broker = -1) {
   AdminOptionsPtr options(rd_kafka_AdminOptions_new(handle, operation));
   std::array<char, 256> why{};
   rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(timeout.count()),
                                             why.data(), why.size());
+  if (broker >= 0) {
+    rd_kafka_AdminOptions_set_broker(options.get(), broker, why.data(), why.size());
+  }
   return options;
 }
 
@@ -190,11 +195,8 @@ Result<std::vector<std::string>> Consumer::topic_ids(std::chrono::milliseconds t
   const CollectionPtr collection(
       rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
   const QueuePtr answers(rd_kafka_queue_new(handle_));
-  const AdminOptionsPtr options = options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
-  // Any broker can say it; librdkafka would wait for the controller, which may be the one that is
-  // away.
-  std::array<char, 256> why{};
-  rd_kafka_AdminOptions_set_broker(options.get(), broker, why.data(), why.size());
+  const AdminOptionsPtr options =
+      options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, broker);
   const auto deadline = Clock::now() + timeout;
   rd_kafka_DescribeTopics(handle_, collection.get(), options.get(), answers.get());
   const EventPtr event = answer(answers.get(), deadline);
@@ -223,11 +225,17 @@ Result<TombstoneRetention> Consumer::tombstone_retention(std::uint32_t topic,
   const std::string& name = topics_[topic];
   const ResourcePtr resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
   const QueuePtr answers(rd_kafka_queue_new(handle_));
-  const AdminOptionsPtr options = options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
+  const AdminOptionsPtr options =
+      options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout, known_leader_);
   const auto deadline = Clock::now() + timeout;
   rd_kafka_ConfigResource_t* one = resource.get();
   rd_kafka_DescribeConfigs(handle_, &one, 1, options.get(), answers.get());
   const EventPtr event = answer(answers.get(), deadline);
+  if (event && rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+    return Error{ErrorCode::kMethodNotAllowed,
+                 "the configuration of topic '" + name +
+                     "' cannot be seen: the brokers know no DescribeConfigs"};
+  }
   if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return no_answer(event.get());
   }

@@ -181,6 +181,13 @@ TEST_F(ConsumerTest, TellsATopicFromTheNextOneOfItsName) {
   EXPECT_EQ(*again, *ids);
 }
 
+TEST_F(ConsumerTest, BrokersWithoutDescribeConfigsSayNoRetentionForEver) {
+  ASSERT_TRUE(consumer_->partitions(0, 30s).ok());
+  const auto retention = consumer_->tombstone_retention(0, 30s);
+  ASSERT_FALSE(retention.ok());
+  EXPECT_EQ(retention.error().code, ErrorCode::kMethodNotAllowed) << retention.error().describe();
+}
+
 TEST_F(ConsumerTest, QuestionsOfNoBrokerEndInTime) {
   auto lost = Consumer::create(
       {.brokers = "127.0.0.1:1", .group_id = "test", .topics = {"t"}, .properties = {}});
