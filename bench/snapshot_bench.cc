@@ -1,10 +1,12 @@
-// Snapshots of a million customers: how long one takes to write, and a start from it against
-// putting the same records one by one.
+// Snapshots of a million customers: how long one takes to write, what it costs the ingest beside
+// it, and a start from it against putting the same records one by one.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 #include "bench/store_subjects.h"
 #include "snapshot/snapshot.h"
@@ -42,6 +44,39 @@ struct CountRecords final : store::RecordSink {
   }
 };
 
+// Every record put once more, each core its part; ns a record of the whole.
+double put_on_all_cores(store::Store& store, const Datums& datums) {
+  const unsigned cores = std::max(std::thread::hardware_concurrency(), 1U);
+  const double start = now_seconds();
+  {
+    std::vector<std::jthread> writers;
+    for (unsigned core = 0; core < cores; ++core) {
+      writers.emplace_back([&, core] {
+        for (std::uint64_t i = core; i < kRecords; i += cores) put(store, i, datums.at(i + 1));
+      });
+    }
+  }
+  return ns_a_record(now_seconds() - start);
+}
+
+// The same while snapshots are taken, one behind the other.
+double put_beside_snapshots(store::Store& store, const Datums& datums,
+                            const snapshot::Description& description,
+                            const std::filesystem::path& folder) {
+  std::atomic<bool> ended = false;
+  const std::jthread taker([&] {
+    store::Store* const stores[] = {&store};
+    while (!ended) {
+      const auto written = snapshot::write(description, stores,
+                                           {.dir = folder, .stop = [&] { return ended.load(); }});
+      if (!written.ok() && !ended) fail(written.error().describe());
+    }
+  });
+  const double ns = put_on_all_cores(store, datums);
+  ended = true;
+  return ns;
+}
+
 int run(int argc, char** argv) {
   Suite suite("snapshot", argc, argv);
   const Datums datums;
@@ -54,11 +89,13 @@ int run(int argc, char** argv) {
     const Row write{sized("write/" + how, kRecords), "ns"};
     const Row load_1{sized("load_1_thread/" + how, kRecords), "ns", true,
                      "the same records put one by one by one thread", 2.0};
+    const Row beside{sized("ingest_beside_a_snapshot/" + how, kRecords), "ns", true,
+                     "the same without a snapshot", 0.9};
     Row load_2 = load_1;
     load_2.name = sized("load_2_threads/" + how, kRecords);
     load_2.goal = 3.0;
     if (!suite.wants(scan.name) && !suite.wants(write.name) && !suite.wants(load_1.name) &&
-        !suite.wants(load_2.name)) {
+        !suite.wants(load_2.name) && !suite.wants(beside.name)) {
       continue;
     }
     const store::MemoryStoreOptions options{.ordered = ordered};
@@ -83,6 +120,10 @@ int run(int argc, char** argv) {
       return static_cast<double>(std::filesystem::file_size(folder.path() / snapshot::kFileName)) /
              static_cast<double>(kRecords);
     });
+    const Folder aside;  // the loads below have the file of every record's first value
+    suite.pair(
+        beside, [&] { return put_beside_snapshots(*store, datums, description, aside.path()); },
+        [&] { return put_on_all_cores(*store, datums); });
     // With the check of every byte that goes before.
     const auto load = [&](unsigned threads) {
       const auto into = store::make_memory_store(options);
