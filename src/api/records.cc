@@ -63,23 +63,42 @@ Error reader_cannot(const Error& why) {
 
 }  // namespace
 
-// What becomes of one look-up: the sink of a store's get or take, and the response it writes. Taken
-// from a pool of its thread, since a remote store answers after `handle` has returned.
-class Records::Reply final : public store::GetSink {
+// A record that is being added: what its answer is made of.
+struct Records::Addition {
+  std::string key;
+  Buffer datum;
+  store::RecordView record;  // its views are the above
+  Way way;
+};
+
+// What becomes of one call of the store: its sink, and the response it writes. Taken from a pool of
+// its thread, since a remote store answers after `handle` has returned.
+class Records::Reply final : public store::GetSink, public store::InsertSink {
  public:
-  enum class Kind { kRead, kRemove };
+  enum class Kind { kRead, kRemove, kAdd };
 
   static Reply& take(Records& owner, http::Exchange& exchange, Kind kind) {
-    auto& pool = free_replies();
-    if (pool.empty()) pool.push_back(std::make_unique<Reply>());
-    Reply* reply = pool.back().release();
-    pool.pop_back();
+    Pool& pool = this_pool();
+    if (pool.free.empty()) {
+      pool.all.push_back(std::make_unique<Reply>());
+      pool.free.reserve(pool.all.size());
+      pool.free.push_back(pool.all.back().get());
+    }
+    Reply* reply = pool.free.back();
+    pool.free.pop_back();
     reply->owner_ = &owner;
     reply->exchange_ = &exchange;
     reply->kind_ = kind;
     reply->status_ = 0;
     reply->inside_call_ = true;
     return *reply;
+  }
+
+  const Addition& keep(Addition addition) {
+    addition_ = std::make_unique<Addition>(std::move(addition));
+    addition_->record.key = addition_->key;
+    addition_->record.datum = addition_->datum.bytes();
+    return *addition_;
   }
 
   // After the store's call: sends what has come by then, outside the store's locks.
@@ -105,6 +124,13 @@ class Records::Reply final : public store::GetSink {
     fail(Error{ErrorCode::kNotFound, "no record has this key"});
   }
 
+  void inserted() override {
+    status_ = render_added();
+    if (!inside_call_) send();
+  }
+
+  void exists() override { fail(Error{ErrorCode::kConflict, "a record with this key exists"}); }
+
   void failed(const Error& error) override {
     if (may_log()) {
       log("api").warn("{}: the store does not answer: {}", owner_->options_.path, error.describe());
@@ -113,8 +139,13 @@ class Records::Reply final : public store::GetSink {
   }
 
  private:
-  static std::vector<std::unique_ptr<Reply>>& free_replies() {
-    thread_local std::vector<std::unique_ptr<Reply>> pool;
+  // Owns also what is in use: a loop may end with answers outstanding.
+  struct Pool {
+    std::vector<std::unique_ptr<Reply>> all;
+    std::vector<Reply*> free;
+  };
+  static Pool& this_pool() {
+    thread_local Pool pool;
     return pool;
   }
 
@@ -152,6 +183,20 @@ class Records::Reply final : public store::GetSink {
           record, way->reader ? reader_cannot(rendered.error()) : std::move(rendered).error());
     }
     return 200;
+  }
+
+  unsigned render_added() {
+    const store::RecordView& record = addition_->record;
+    const Way& way = addition_->way;
+    const EntityTag tag(record, way.plan->version(record.datum), way.tag());
+    const std::string location = owner_->options_.path + "/" + percent_encode(record.key);
+    Buffer& body = exchange_->begin(201, {.etag = tag.view(), .location = location});
+    if (const Status rendered = way.plan->to_json(record.datum, body); !rendered.ok()) {
+      exchange_->abandon();
+      error_ = rendered.error();
+      return static_cast<unsigned>(http_status(error_.code));
+    }
+    return 201;
   }
 
   unsigned fail_render(const store::RecordView& record, const Error& error) {
@@ -192,7 +237,8 @@ class Records::Reply final : public store::GetSink {
     const unsigned status = status_;
     const Error error = status >= 400 ? std::move(error_) : Error{};
     error_ = Error{};
-    free_replies().emplace_back(this);  // before finish: the next request may want it at once
+    addition_.reset();
+    this_pool().free.push_back(this);  // before finish: the next request may want it at once
     if (status >= 400) return owner.fail(exchange, error);
     owner.count(exchange, status);
     exchange.finish();
@@ -204,6 +250,7 @@ class Records::Reply final : public store::GetSink {
   bool inside_call_ = false;
   unsigned status_ = 0;  // of the response that is ready to go; 0 = none yet
   Error error_;
+  std::unique_ptr<Addition> addition_;  // of kAdd
 };
 
 Records::Records(RecordsOptions options)
@@ -380,20 +427,11 @@ void Records::insert(http::Exchange& exchange) {
                 "the route's reader schema (cache.routes[].schema) cannot show this: " +
                     fits.error().public_text);
   }
-  const auto outcome = options_.store->insert(record);
-  if (!outcome.ok()) return fail(exchange, outcome.error());
-  if (*outcome == store::InsertOutcome::kExists) {
-    return fail(exchange, Error{ErrorCode::kConflict, "a record with this key exists"});
-  }
-  const EntityTag tag(record, way->plan->version(record.datum), way->tag());
-  const std::string location = options_.path + "/" + percent_encode(*key);
-  Buffer& body = exchange.begin(201, {.etag = tag.view(), .location = location});
-  if (const Status rendered = way->plan->to_json(record.datum, body); !rendered.ok()) {
-    exchange.abandon();
-    return fail(exchange, rendered.error());
-  }
-  count(exchange, 201);
-  exchange.finish();
+  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kAdd);
+  const Addition& added = reply.keep(
+      {.key = std::string(*key), .datum = std::move(datum), .record = record, .way = *way});
+  options_.store->insert(added.record, reply);
+  reply.returned();
 }
 
 void Records::fail(http::Exchange& exchange, const Error& error) {

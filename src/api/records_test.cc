@@ -68,9 +68,9 @@ class TestStore final : public store::Store {
   Result<store::PutOutcome> put(const store::RecordView& record) override {
     return inner->put(record);
   }
-  Result<store::InsertOutcome> insert(const store::RecordView& record) override {
-    if (error) return *error;
-    return inner->insert(record);
+  void insert(const store::RecordView& record, store::InsertSink& sink) override {
+    if (error) return sink.failed(*error);
+    inner->insert(record, sink);
   }
   Result<bool> erase(const store::RecordView& tombstone) override {
     return inner->erase(tombstone);

@@ -43,9 +43,9 @@ class MapStore final : public store::Store {
     const bool is_new = datums_.insert_or_assign(std::string(record.key), copy(record)).second;
     return is_new ? store::PutOutcome::kInserted : store::PutOutcome::kReplaced;
   }
-  Result<store::InsertOutcome> insert(const store::RecordView& record) override {
+  void insert(const store::RecordView& record, store::InsertSink& sink) override {
     const bool is_new = datums_.emplace(record.key, copy(record)).second;
-    return is_new ? store::InsertOutcome::kInserted : store::InsertOutcome::kExists;
+    is_new ? sink.inserted() : sink.exists();
   }
   Result<bool> erase(const store::RecordView& gone) override {
     return datums_.erase(std::string(gone.key)) != 0;

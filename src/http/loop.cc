@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/loop.h"
 
 namespace push_cache::http {
 namespace {
@@ -96,6 +97,7 @@ void Loop::start() {
 }
 
 void Loop::run() {
+  const net::LoopScope scope(io_);
   wait_accept();
   wait_tick();
   io_.run();

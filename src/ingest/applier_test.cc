@@ -248,8 +248,8 @@ class SickStore final : public store::Store {
     if (full) return Error{ErrorCode::kFull, "the store has reached its cap of memory"};
     return inner->put(record);
   }
-  Result<store::InsertOutcome> insert(const store::RecordView& record) override {
-    return inner->insert(record);
+  void insert(const store::RecordView& record, store::InsertSink& sink) override {
+    inner->insert(record, sink);
   }
   Result<bool> erase(const store::RecordView& key) override {
     if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};

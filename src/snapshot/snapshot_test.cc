@@ -320,9 +320,7 @@ TEST(Snapshot, AStoreThatCannotBeScannedIsAnError) {
     Result<store::PutOutcome> put(const store::RecordView&) override {
       return store::PutOutcome::kInserted;
     }
-    Result<store::InsertOutcome> insert(const store::RecordView&) override {
-      return store::InsertOutcome::kInserted;
-    }
+    void insert(const store::RecordView&, store::InsertSink& sink) override { sink.inserted(); }
     Result<bool> erase(const store::RecordView&) override { return false; }
     void take(std::string_view, store::GetSink& sink) override { sink.absent(); }
     void get(std::string_view, store::GetSink& sink) override { sink.absent(); }

@@ -123,8 +123,8 @@ TEST_P(StoreContract, TakeGivesWhatItRemoved) {
 }
 
 TEST_P(StoreContract, InsertKeepsWhatIsThere) {
-  EXPECT_EQ(*store_->insert(record("a", "one")), InsertOutcome::kInserted);
-  EXPECT_EQ(*store_->insert(record("a", "two")), InsertOutcome::kExists);
+  EXPECT_TRUE(*insert(*store_, record("a", "one")));
+  EXPECT_FALSE(*insert(*store_, record("a", "two")));
   EXPECT_EQ(get(*store_, "a"), "one");
 }
 
@@ -432,8 +432,8 @@ TEST_P(StoreContract, TheDigestTellsWhichRecordsAreKept) {
   EXPECT_EQ(digest(0, -1), 0u);
   put("b", 2, 0, std::int64_t{1} << 40);
   EXPECT_EQ(digest(2, 0), sum(2, 0, {std::int64_t{1} << 40}));
-  ASSERT_EQ(*store_->insert(record("b", "v")), InsertOutcome::kExists);
-  ASSERT_EQ(*store_->insert(record("d", "v", 77)), InsertOutcome::kInserted);
+  ASSERT_FALSE(*insert(*store_, record("b", "v")));
+  ASSERT_TRUE(*insert(*store_, record("d", "v", 77)));
   EXPECT_EQ(digest(1, 3), sum(1, 3, {77}));
   ASSERT_TRUE(*store_->erase("d"));
   EXPECT_EQ(digest(1, 3), 0u);
@@ -562,8 +562,7 @@ TEST_P(StoreContract, AgreesWithAMapOverRandomSteps) {
         model[key] = datum;
         break;
       case 2:
-        ASSERT_EQ(*store_->insert(record(key, datum)) == InsertOutcome::kInserted,
-                  model.try_emplace(key, datum).second);
+        ASSERT_EQ(*insert(*store_, record(key, datum)), model.try_emplace(key, datum).second);
         break;
       case 3:
         ASSERT_EQ(*store_->erase(key), model.erase(key) == 1);
@@ -628,9 +627,8 @@ TEST_P(StoreContract, OneOfManyInsertsWinsAndOneOfManyTakes) {
     std::atomic<int> inserted = 0, taken = 0;
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([this, &inserted] {
-        inserted += *store_->insert(record("one", "v")) == InsertOutcome::kInserted ? 1 : 0;
-      });
+      threads.emplace_back(
+          [this, &inserted] { inserted += *insert(*store_, record("one", "v")) ? 1 : 0; });
     }
     for (std::thread& thread : threads) thread.join();
     threads.clear();

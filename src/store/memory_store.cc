@@ -126,14 +126,10 @@ class MemoryStore final : public Store, public KeySource {
     return PutOutcome::kReplaced;
   }
 
-  Result<InsertOutcome> insert(const RecordView& record) override {
-    if (Status fits = check_size(record); !fits) return std::move(fits).error();
-    const std::uint64_t hash = hash_of(record.key);
-    Shard& shard = shard_of(hash);
-    const std::lock_guard lock(shard.mutex);
-    if (shard.index.locate(hash, KeyIs{record.key})) return InsertOutcome::kExists;
-    if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
-    return InsertOutcome::kInserted;
+  void insert(const RecordView& record, InsertSink& sink) override {
+    const auto outcome = insert_now(record);
+    if (!outcome.ok()) return sink.failed(outcome.error());
+    *outcome == PutOutcome::kInserted ? sink.inserted() : sink.exists();
   }
 
   Result<bool> erase(const RecordView& tombstone) override {
@@ -385,6 +381,17 @@ class MemoryStore final : public Store, public KeySource {
   const Block* make_block(const Source& source, const RecordView& record, Slabs::Grow grow) {
     void* place = slabs_.allocate(Block::bytes_for(record, source.number), grow);
     return place == nullptr ? nullptr : Block::write(place, record, source.number);
+  }
+
+  // kInserted, or kOutdated when the key is there.
+  Result<PutOutcome> insert_now(const RecordView& record) {
+    if (Status fits = check_size(record); !fits) return std::move(fits).error();
+    const std::uint64_t hash = hash_of(record.key);
+    Shard& shard = shard_of(hash);
+    const std::lock_guard lock(shard.mutex);
+    if (shard.index.locate(hash, KeyIs{record.key})) return PutOutcome::kOutdated;
+    if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
+    return PutOutcome::kInserted;
   }
 
   Status add_new(Shard& shard, std::uint64_t hash, const RecordView& record) {

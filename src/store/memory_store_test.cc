@@ -128,7 +128,7 @@ TEST(MemoryStore, AgreesWithAMapForTenMillionSteps) {
                 added ? PutOutcome::kInserted : PutOutcome::kReplaced);
     } else if (what < 7) {
       const auto [at, added] = model.try_emplace(key, 3, 'i');
-      ASSERT_EQ(*store->insert(record(key, "iii", step)) == InsertOutcome::kInserted, added);
+      ASSERT_EQ(*insert(*store, record(key, "iii", step)), added);
     } else if (what < (shrinking ? 12u : 9u)) {
       ASSERT_EQ(*store->erase(key), model.erase(key) == 1);
     } else if (what < 13 && step % 64 == 0) {
@@ -296,7 +296,7 @@ TEST(MemoryStore, RefusesNewKeysBeyondItsCapOnly) {
   ASSERT_FALSE(health.ok());
   EXPECT_EQ(health.error().code, ErrorCode::kFull);
   EXPECT_EQ(store->memory().refused, 1u);
-  const auto inserted = store->insert(record(key_of(taken), std::string(100, 'd')));
+  const auto inserted = insert(*store, record(key_of(taken), std::string(100, 'd')));
   ASSERT_FALSE(inserted.ok());
   EXPECT_EQ(inserted.error().code, ErrorCode::kFull);
   EXPECT_EQ(get(*store, key_of(taken)), std::nullopt);

@@ -37,6 +37,15 @@ class GetSink {
   virtual void failed(const Error& error) = 0;
 };
 
+// Takes the outcome of an `insert`. Exactly one of the three is called, once.
+class InsertSink {
+ public:
+  virtual ~InsertSink() = default;
+  virtual void inserted() = 0;
+  virtual void exists() = 0;
+  virtual void failed(const Error& error) = 0;
+};
+
 // Takes the keys of a page.
 class KeySink {
  public:
@@ -71,7 +80,39 @@ constexpr bool is_outdated(const RecordView& came, const RecordView& kept) {
 
 // What a write has done.
 enum class PutOutcome { kInserted, kReplaced, kOutdated };
-enum class InsertOutcome { kInserted, kExists };
+
+// One write of a batch: a record as for `put`, or a tombstone as for `erase`.
+struct Write {
+  RecordView record;
+  bool tombstone = false;
+};
+// What became of it. kFailed: not done, or, of a remote store, perhaps done; it can be done again.
+enum class WriteOutcome : std::uint8_t {
+  kInserted,
+  kReplaced,
+  kErased,    // a tombstone, and there was a record
+  kAbsent,    // a tombstone, and there was none
+  kOutdated,  // not done: a later record of the key, or its tombstone, was there
+  kFailed,
+};
+
+// Goes through the keys of a remote store.
+class KeyScan {
+ public:
+  // Takes one step's keys, then its end.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    virtual void key(std::string_view key) = 0;  // lives only during the call
+    virtual void end(bool more) = 0;             // `more`: another step may bring more
+    virtual void failed(const Error& error) = 0;
+  };
+  // Ends a step under way: its sink is not called any more.
+  virtual ~KeyScan() = default;
+  // Hands the next keys (some hundred; perhaps none although more come) to `sink`, then calls `end`
+  // or `failed`, before it returns or later on the calling thread's event loop. One step at a time.
+  virtual void next(Sink& sink) = 0;
+};
 
 struct Counts {
   std::uint64_t records = 0;
@@ -89,9 +130,14 @@ struct MemoryUse {
   std::uint64_t total() const { return index + order + records + slack; }
 };
 
-// Thread safety: everything may be called from any thread at any time, but of `put`, `load` and
-// `erase` two for one key are applied in an unspecified order, so one key has one ingest thread.
-// Each call sees every write that had returned before it began.
+// Thread safety: everything may be called from any thread at any time, but of `put`, `load`,
+// `erase` and `write` two for one key are applied in an unspecified order, so one key has one
+// ingest thread. Each call sees every write that had returned before it began.
+//
+// What hands its outcome to a sink does it before it returns (a store in memory) or later on the
+// calling thread's event loop (a remote one on a thread of net::this_loop); a remote store on any
+// other thread waits. A sink must live until it was called, what is passed only during the call. A
+// sink is called exactly once, but never again when its loop has ended.
 class Store {
  public:
   virtual ~Store() = default;
@@ -101,18 +147,21 @@ class Store {
   // the store's cap of memory is reached.
   virtual Result<PutOutcome> put(const RecordView& record) = 0;
   // The same only if the key is absent; atomic, so of several at once one inserts.
-  virtual Result<InsertOutcome> insert(const RecordView& record) = 0;
+  virtual void insert(const RecordView& record, InsertSink& sink) = 0;
   // Removes the key of `tombstone`, a record without a datum, unless that is outdated. True when
   // there was a record and it has gone.
   virtual Result<bool> erase(const RecordView& tombstone) = 0;
   // Removes the key wherever its record came from.
   Result<bool> erase(std::string_view key) { return erase(RecordView{.key = key}); }
   // Removes the key and gives `sink` the record that was there, atomically: of several at once one
-  // gets it.
+  // gets it. As with `insert`, a remote store that fails may have done it all the same.
   virtual void take(std::string_view key, GetSink& sink) = 0;
 
-  // Hands the last record of `key` to `sink`, before it returns (a store in memory) or later on the
-  // calling thread's event loop (a remote one): `sink` must live until it was called.
+  // Writes in their order, `outcomes[i]` of the i-th; both spans have the same size. A remote store
+  // has them all under way at once. Waits for all; the error is the one of the first that failed.
+  virtual Status write(std::span<const Write> writes, std::span<WriteOutcome> outcomes);
+
+  // Hands the last record of `key` to `sink`.
   virtual void get(std::string_view key, GetSink& sink) = 0;
   // As one `get` for each key, with the i-th outcome to `sinks[i]`, in any order: several at once
   // wait for memory (or the network) together. Both spans have the same size.
@@ -125,13 +174,16 @@ class Store {
   // `from_start`) but for the first `skip` of them, at most `keys_max`, each at most once and each
   // key that was there throughout exactly once. True when there may be more. Other calls are never
   // blocked for more than some hundred keys' time. kUnsupported when the store was made without an
-  // order.
+  // order, and for a remote one, which has `scan_keys`.
   struct PageStart {
     std::string_view after = {};
     bool from_start = true;
     std::uint64_t skip = 0;
   };
   virtual Result<bool> page(PageStart start, std::size_t keys_max, KeySink& sink) = 0;
+  // Of a remote store: all keys in its own order. A key that was there throughout comes at least
+  // once. For one event loop, and gone before it; null for a store that has `page`.
+  virtual std::unique_ptr<KeyScan> scan_keys() { return nullptr; }
 
   // Removes every record that came from this partition and has an offset less than `below`; how
   // many there were. May take as long as reading all records does; other calls go on meanwhile.
@@ -169,6 +221,31 @@ class Store {
   // to refuse a key stays kFull: from then on it can't know what is missing.
   virtual Status health() const = 0;
 };
+
+inline Status Store::write(std::span<const Write> writes, std::span<WriteOutcome> outcomes) {
+  Status first;
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    outcomes[i] = WriteOutcome::kFailed;
+    if (writes[i].tombstone) {
+      auto erased = erase(writes[i].record);
+      if (erased.ok()) {
+        outcomes[i] = *erased ? WriteOutcome::kErased : WriteOutcome::kAbsent;
+      } else if (first.ok()) {
+        first = std::move(erased).error();
+      }
+      continue;
+    }
+    auto put_ = put(writes[i].record);
+    if (put_.ok()) {
+      outcomes[i] = *put_ == PutOutcome::kInserted   ? WriteOutcome::kInserted
+                    : *put_ == PutOutcome::kReplaced ? WriteOutcome::kReplaced
+                                                     : WriteOutcome::kOutdated;
+    } else if (first.ok()) {
+      first = std::move(put_).error();
+    }
+  }
+  return first;
+}
 
 inline void Store::get_batch(std::span<const std::string_view> keys,
                              std::span<GetSink* const> sinks) {

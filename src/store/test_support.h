@@ -52,6 +52,20 @@ inline std::optional<std::string> get(Store& store, std::string_view key) {
   return sink.datum;
 }
 
+// True when an insert found no record of its key.
+inline Result<bool> insert(Store& store, const RecordView& record) {
+  struct Sink final : InsertSink {
+    Result<bool> outcome = Error{ErrorCode::kInternal, "no outcome"};
+    int calls = 0;
+    void inserted() override { ++calls, outcome = true; }
+    void exists() override { ++calls, outcome = false; }
+    void failed(const Error& error) override { ++calls, outcome = error; }
+  } sink;
+  store.insert(record, sink);
+  EXPECT_EQ(sink.calls, 1);
+  return sink.outcome;
+}
+
 struct ListSink final : KeySink {
   std::vector<std::string> keys;
   std::size_t stop_after = SIZE_MAX;
