@@ -56,3 +56,6 @@ if(archives AND PUSH_CACHE_SANITIZE MATCHES "thread")
   add_library(push_cache_tsan_threads STATIC ${CMAKE_SOURCE_DIR}/cmake/tsan_threads.c)
   target_link_libraries(push_cache_rdkafka INTERFACE push_cache_tsan_threads)
 endif()
+
+# The RESP reader and the command formatter; connections are ours.
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
