@@ -14,11 +14,26 @@ namespace {
 constexpr std::size_t kKeysPerTurn = 4096;
 constexpr std::size_t kBytesPerTurn = 64 * 1024;
 
+// Appends a key that the query wants, and moves the query on. False when it wants no more.
+bool append_key(Buffer& out, ListQuery& query, bool& any, std::string_view key) {
+  if (!query.filter.empty() && key.find(query.filter) == std::string_view::npos) return true;
+  if (query.offset > 0) {
+    --query.offset;
+    return true;
+  }
+  if (std::exchange(any, true)) out.append(',');
+  append_json_string(out, key);
+  return --query.limit > 0;
+}
+
 class KeyList final : public http::BodySource {
  public:
-  KeyList(store::Store& store, ListQuery query) : store_(store), query_(std::move(query)) {}
+  KeyList(store::Store& store, ListQuery query, ListBegins begins)
+      : store_(store), query_(std::move(query)), begins_(std::move(begins)) {}
 
-  bool append_next(Buffer& out) override {
+  void begins(unsigned status) override { begins_(status); }
+
+  Result<Next> append_next(Buffer& out) override {
     if (first_turn_) out.append('[');
     first_turn_ = false;
     bool more = query_.limit > 0;
@@ -29,14 +44,13 @@ class KeyList final : public http::BodySource {
       const auto result = store_.page({.after = after_, .from_start = from_start_, .skip = skip},
                                       kKeysPerTurn, page);
       if (!result.ok()) {
-        // The status line has gone: an array that does not close tells the client.
         log("api").warn("a list ended early: {}", result.error().describe());
-        return false;
+        return result.error();
       }
       more = *result && query_.limit > 0;
     }
     if (!more) out.append(']');
-    return more;
+    return more ? Next::kMore : Next::kEnd;
   }
 
  private:
@@ -49,25 +63,79 @@ class KeyList final : public http::BodySource {
     bool key(std::string_view key) override {
       list.after_.assign(key);
       list.from_start_ = false;
-      ListQuery& query = list.query_;
-      if (!query.filter.empty() && key.find(query.filter) == std::string_view::npos) return true;
-      if (query.offset > 0) {
-        --query.offset;
-        return true;
-      }
-      if (list.any_) out.append(',');
-      list.any_ = true;
-      append_json_string(out, key);
-      return --query.limit > 0 && out.size() - start < kBytesPerTurn;
+      return append_key(out, list.query_, list.any_, key) && out.size() - start < kBytesPerTurn;
     }
   };
 
   store::Store& store_;
   ListQuery query_;
+  const ListBegins begins_;
   std::string after_;
   bool from_start_ = true;
   bool first_turn_ = true;
   bool any_ = false;
+};
+
+// The keys of a remote store, in its own order.
+class ScannedKeyList final : public http::BodySource, private store::KeyScan::Sink {
+ public:
+  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, ListBegins begins)
+      : scan_(std::move(scan)), query_(std::move(query)), begins_(std::move(begins)) {
+    keys_.append('[');
+    more_ = query_.limit > 0;
+  }
+
+  void begins(unsigned status) override { begins_(status); }
+
+  Result<Next> append_next(Buffer& out) override {
+    // Until there is something to show: a filter may leave out all keys of many steps.
+    if (more_ && error_.ok() && !stepped_) {
+      under_way_ = true;
+      inside_call_ = true;
+      scan_->next(*this);
+      inside_call_ = false;
+      if (under_way_) return Next::kLater;
+    }
+    stepped_ = false;
+    if (!error_.ok()) {
+      log("api").warn("a list ended early: {}", error_.error().describe());
+      return error_.error();
+    }
+    if (!more_) keys_.append(']');
+    out.append(keys_.view());
+    keys_.clear();
+    return more_ ? Next::kMore : Next::kEnd;
+  }
+
+ private:
+  void key(std::string_view key) override {
+    if (query_.limit > 0) (void)append_key(keys_, query_, any_, key);
+  }
+  void end(bool more) override {
+    more_ = more && query_.limit > 0;
+    step_ended();
+  }
+  void failed(const Error& error) override {
+    error_ = error;
+    step_ended();
+  }
+  void step_ended() {
+    under_way_ = false;
+    if (inside_call_) return;
+    stepped_ = true;
+    wake();
+  }
+
+  const std::unique_ptr<store::KeyScan> scan_;
+  ListQuery query_;
+  const ListBegins begins_;
+  Buffer keys_;           // of the step that has ended
+  bool more_ = true;      // steps to come
+  bool any_ = false;      // a key was shown
+  bool stepped_ = false;  // a step has ended since `append_next`
+  bool under_way_ = false;
+  bool inside_call_ = false;
+  Status error_;
 };
 
 Result<std::uint64_t> parse_count(std::string_view name, std::string_view text) {
@@ -109,8 +177,12 @@ Result<ListQuery> ListQuery::parse(std::string_view query) {
   return out;
 }
 
-std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query) {
-  return std::make_unique<KeyList>(store, std::move(query));
+std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
+                                                ListBegins begins) {
+  if (auto scan = store.scan_keys()) {
+    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), std::move(begins));
+  }
+  return std::make_unique<KeyList>(store, std::move(query), std::move(begins));
 }
 
 }  // namespace push_cache::api

@@ -358,9 +358,9 @@ void Records::remove(http::Exchange& exchange, std::string_view key) {
 void Records::list(http::Exchange& exchange) {
   auto query = ListQuery::parse(exchange.request().query);
   if (!query.ok()) return fail(exchange, query.error());
-  count(exchange, 200);
   exchange.stream(200, {.cache_control = "no-cache"},
-                  make_key_list(*options_.store, *std::move(query)));
+                  make_key_list(*options_.store, *std::move(query),
+                                [this, &exchange](unsigned status) { count(exchange, status); }));
 }
 
 void Records::insert(http::Exchange& exchange) {
@@ -435,9 +435,8 @@ void Records::insert(http::Exchange& exchange) {
 }
 
 void Records::fail(http::Exchange& exchange, const Error& error) {
-  http::Head head;
-  if (error.code == ErrorCode::kUnavailable) head.retry_after = "1";
-  fail(exchange, static_cast<unsigned>(http_status(error.code)), error.public_text, head);
+  count(exchange, static_cast<unsigned>(http_status(error.code)));
+  http::send_error(exchange, error, {.cache_control = "no-store"});
 }
 
 void Records::fail(http::Exchange& exchange, unsigned status, std::string_view message,

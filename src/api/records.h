@@ -61,8 +61,9 @@ struct RecordsCounts {
 //   DELETE P/{id}      removes it and answers it; 404
 //   GET, HEAD P        the keys as a JSON array: limit, offset, filter
 //   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
-// A read that hits a store in memory allocates nothing. Until the gate is open everything answers 503. A store that
-// had to refuse keys (Store::health) answers those it has; others are 503, since they may exist.
+// A read that hits a store in memory allocates nothing. Until the gate is open everything answers
+// 503. A store that had to refuse keys (Store::health) answers those it has; others are 503, since
+// they may exist.
 class Records final : public http::Handler {
  public:
   explicit Records(RecordsOptions options);

@@ -4,20 +4,13 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <map>
-#include <memory>
 #include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "avro/encoder.h"
+#include "api/records_fixture.h"
 #include "base/limits.h"
-#include "http/router.h"
-#include "http/server.h"
-#include "http/test_client.h"
-#include "registry/test_sources.h"
-#include "store/memory_store.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PUSH_CACHE_SANITIZED 1
@@ -42,158 +35,6 @@ std::atomic<std::uint64_t> allocations{0};
 
 namespace push_cache::api {
 namespace {
-
-using http::test::Client;
-using http::test::Response;
-
-constexpr SchemaId kUser{1};     // with updatedAt
-constexpr SchemaId kReading{2};  // without
-constexpr SchemaId kUnknown{99};
-
-constexpr std::string_view kUserSchema = R"({"type":"record","name":"User","fields":[
-  {"name":"accountId","type":"string"},{"name":"age","type":"int","default":0},
-  {"name":"updatedAt","type":"long","default":7}]})";
-constexpr std::string_view kReadingSchema = R"({"type":"record","name":"Reading","fields":[
-  {"name":"sensor","type":"long"},{"name":"value","type":"double"}]})";
-
-class TestGate final : public Gate {
- public:
-  bool ready() const override { return open; }
-  std::atomic<bool> open{true};
-};
-
-// A store that does what it is told to: an error for everything, or the memory store's answers.
-class TestStore final : public store::Store {
- public:
-  Result<store::PutOutcome> put(const store::RecordView& record) override {
-    return inner->put(record);
-  }
-  void insert(const store::RecordView& record, store::InsertSink& sink) override {
-    if (error) return sink.failed(*error);
-    inner->insert(record, sink);
-  }
-  Result<bool> erase(const store::RecordView& tombstone) override {
-    return inner->erase(tombstone);
-  }
-  using Store::erase;
-  void take(std::string_view key, store::GetSink& sink) override {
-    if (error) return sink.failed(*error);
-    inner->take(key, sink);
-  }
-  void get(std::string_view key, store::GetSink& sink) override {
-    if (error) return sink.failed(*error);
-    inner->get(key, sink);
-  }
-  Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {
-    return inner->page(start, keys_max, sink);
-  }
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
-                                        Offset below = kAllOffsets) override {
-    return inner->erase_partition(topic, partition, below);
-  }
-  store::Counts counts() const override { return inner->counts(); }
-  Status health() const override { return inner->health(); }
-
-  std::unique_ptr<store::Store> inner = store::make_memory_store();
-  std::optional<Error> error;  // set while nothing is under way
-};
-
-class ByBody final : public http::Handler {
- public:
-  explicit ByBody(Records& records) : records_(records) {}
-  void handle(http::Exchange& exchange) override { records_.handle_by_body(exchange); }
-
- private:
-  Records& records_;
-};
-
-class RecordsTest : public testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(schemas_.insert(kUser, {std::string(kUserSchema)}).ok());
-    ASSERT_TRUE(schemas_.insert(kReading, {std::string(kReadingSchema)}).ok());
-    options_.path = "/api/users";
-    options_.store = &store_;
-    options_.schemas = &schemas_;
-    options_.gate = &gate_;
-    options_.max_age_seconds = 60;
-    options_.writable = [this] { return writable_; };
-    options_.key_field = [this](SchemaId) { return key_field_; };
-    options_.loops = 2;
-  }
-
-  void TearDown() override {
-    server_.reset();  // before the handlers
-  }
-
-  Client& client() {
-    if (!server_) {
-      records_ = std::make_unique<Records>(options_);
-      by_body_ = std::make_unique<ByBody>(*records_);
-      router_.add("/api/users", *records_);
-      router_.add("/api/users_by_body", *by_body_);
-      http::ServerOptions options;
-      options.threads = options_.loops;
-      auto started = http::Server::start(options, router_);
-      if (!started.ok()) throw std::runtime_error(started.error().describe());
-      server_ = std::move(*started);
-    }
-    if (!client_) client_ = std::make_unique<Client>(server_->port());
-    return *client_;
-  }
-
-  Response ask(const std::string& method, const std::string& target, const std::string& body = "",
-               const std::string& headers = "") {
-    std::string text = method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + headers;
-    if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-    const auto response = client().ask(text + "\r\n" + body, method == "HEAD");
-    EXPECT_TRUE(response.has_value()) << method << " " << target;
-    if (!response) return {};
-    if (response->status >= 400 && method != "HEAD") {
-      EXPECT_TRUE(response->body.starts_with("{\"message\":\"")) << response->body;
-      EXPECT_EQ(response->header("Content-Type"), "application/json");
-    }
-    return *response;
-  }
-  Response get(const std::string& target, const std::string& headers = "") {
-    return ask("GET", target, "", headers);
-  }
-
-  void put(std::string_view key, SchemaId schema, std::string_view json, int partition = 0,
-           std::int64_t offset = 0) {
-    Buffer datum;
-    const registry::SchemaEntry* entry = schemas_.find(schema);
-    ASSERT_NE(entry, nullptr);
-    const Status encoded = avro::Encoder(entry->schema).from_json(json, datum);
-    ASSERT_TRUE(encoded.ok()) << encoded.error().describe();
-    put_bytes(key, schema, datum.bytes(), partition, offset);
-  }
-  void put_bytes(std::string_view key, SchemaId schema, Bytes datum, int partition = 0,
-                 std::int64_t offset = 0) {
-    ASSERT_TRUE(store_
-                    .put({.key = key,
-                          .datum = datum,
-                          .schema = schema,
-                          .partition = Partition(partition),
-                          .offset = Offset(offset)})
-                    .ok());
-  }
-
-  void expect_no_allocations();
-
-  registry::NoSource source_;
-  registry::SchemaCache schemas_{source_};
-  TestGate gate_;
-  TestStore store_;
-  std::vector<SchemaId> writable_{kUser};
-  std::optional<std::string> key_field_ = "accountId";
-  RecordsOptions options_;
-  std::unique_ptr<Records> records_;
-  std::unique_ptr<ByBody> by_body_;
-  http::Router router_;
-  std::unique_ptr<http::Server> server_;
-  std::unique_ptr<Client> client_;
-};
 
 TEST_F(RecordsTest, GetAnswersTheRecord) {
   put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":1700000000123})");
@@ -720,7 +561,12 @@ TEST_F(ReaderTest, AReaderSchemaThatIsNotKnownYetIs503) {
   EXPECT_EQ(get("/api/users/a1").status, 200u);
 }
 
-void RecordsTest::expect_no_allocations() {
+class HitTest : public RecordsTest {
+ protected:
+  void expect_no_allocations();
+};
+
+void HitTest::expect_no_allocations() {
   put("a b", kUser, R"({"accountId":"a b","updatedAt":4})");
   const Response hit = get("/api/users/a%20b");
   ASSERT_EQ(hit.status, 200u);
@@ -751,12 +597,12 @@ void RecordsTest::expect_no_allocations() {
   EXPECT_LE(allocations.load() - before, 20u);  // of the loops' timers, not of 20,000 requests
 }
 
-TEST_F(RecordsTest, AHitAllocatesNothing) {
+TEST_F(HitTest, AHitAllocatesNothing) {
   if (PUSH_CACHE_SANITIZED) GTEST_SKIP() << "a sanitizer has the allocator";
   expect_no_allocations();
 }
 
-TEST_F(RecordsTest, AHitByAReaderSchemaAllocatesNothing) {
+TEST_F(HitTest, AHitByAReaderSchemaAllocatesNothing) {
   if (PUSH_CACHE_SANITIZED) GTEST_SKIP() << "a sanitizer has the allocator";
   registry::FakeSubjects subjects;
   registry::ReaderSchemas readers(subjects);

@@ -64,7 +64,9 @@ struct Connection::PostedTask {
     Connection& to = *connection;
     if (to.phase_ == Phase::kGone || !to.open_ || to.generation_ != generation) return;
     to.loop_.refresh_clock();
+    to.driven_ = true;
     task();
+    to.driven_ = false;
     task = nullptr;  // what it holds must not outlive the exchange
     if (!to.open_ || to.source_ != nullptr) to.run();
   }
@@ -148,7 +150,7 @@ void Connection::on_writable() {
   if (lost_) return;
   loop_.refresh_clock();
   if (!flush()) return;
-  if (source_ != nullptr) append_piece();
+  if (source_ != nullptr && !source_waits_) append_piece();
   if (!open_ || source_ != nullptr) {
     run();
   } else {
@@ -301,7 +303,9 @@ bool Connection::answer_batch() {
   while (!open_ && !closing_) {
     if (out_.size() - out_sent_ >= kOutputBatchBytes) return true;
     if (!open_next()) return false;
+    driven_ = true;
     loop_.shared().handler.handle(*this);
+    driven_ = false;
   }
   return false;
 }
@@ -316,6 +320,10 @@ void Connection::run() {
     }
     const bool more = answer_batch();
     if (!flush()) return;
+    if (source_waits_) {
+      loop_.wheel().set(*this, kNoDeadline);
+      return;
+    }
     if (source_ != nullptr) {
       // The next piece when the loop comes round, so that other connections get their turn.
       loop_.wheel().set(*this, loop_.now_ms() + loop_.options().write_timeout.count());
@@ -391,21 +399,36 @@ void Connection::finish() {
   if (length_place_ != 0) patch_length(out_, length_place_, out_.size() - body_at_);
   if (bodiless_) out_.truncate(body_at_);
   end_exchange();
+  if (!driven_) run();
 }
 
 void Connection::stream(unsigned status, const Head& head, std::unique_ptr<BodySource> source) {
   if (begun_) abandon();
   if (out_.capacity() == 0) out_ = loop_.take_output();
+  response_at_ = out_.size();
   chunked_out_ = parsed_.http11;
   if (!chunked_out_) parsed_.keep_alive = false;
   append_head(out_, status, head, loop_.date_line(),
               chunked_out_ ? BodyFraming::kChunked : BodyFraming::kUntilClose, connection_line());
+  stream_status_ = status;
   if (lost_ || parsed_.request.method == Method::kHead) {
+    source->begins(status);
     end_exchange();
+    if (!driven_) run();
     return;
   }
+  begun_ = true;  // until the first piece: it may be an error instead
   source_ = std::move(source);
+  source_->on_wake([this] {
+    Connection& self = *this;  // the piece may be the last one, and this function goes with it
+    self.loop_.refresh_clock();
+    self.source_waits_ = false;
+    if (self.write_waits_) return;  // which goes on by itself
+    self.append_piece();
+    self.run();
+  });
   append_piece();
+  if (!driven_) run();
 }
 
 void Connection::append_piece() {
@@ -415,20 +438,41 @@ void Connection::append_piece() {
     out_.reserve(kChunkHeadBytes);
     out_.commit(kChunkHeadBytes);
   }
-  const bool more = source_->append_next(out_);
-  if (chunked_out_) {
-    std::size_t bytes = out_.size() - at - kChunkHeadBytes;
-    if (bytes == 0) {
-      out_.truncate(at);  // a chunk of no bytes would be the end
-    } else {
-      char* digit = out_.data() + at + 8;
-      std::memcpy(digit, "\r\n", 2);
-      for (int i = 0; i < 8; ++i, bytes >>= 4) *--digit = kHexDigits[bytes & 15];
-      out_.append("\r\n");
-    }
-    if (!more) out_.append("0\r\n\r\n");
+  const Result<BodySource::Next> next = source_->append_next(out_);
+  if (!next.ok()) {
+    out_.truncate(at);
+    return fail_source(next.error());
   }
-  if (!more) end_exchange();
+  source_waits_ = *next == BodySource::Next::kLater;
+  if (source_waits_) return out_.truncate(at);
+  if (std::exchange(begun_, false)) source_->begins(stream_status_);
+  if (chunked_out_) close_piece(at);
+  if (*next == BodySource::Next::kMore) return;
+  if (chunked_out_) out_.append("0\r\n\r\n");
+  end_exchange();
+}
+
+// Makes a chunk of what was appended since `at`, where its head has its place.
+void Connection::close_piece(std::size_t at) {
+  std::size_t bytes = out_.size() - at - kChunkHeadBytes;
+  if (bytes == 0) return out_.truncate(at);  // a chunk of no bytes would be the end
+  char* digit = out_.data() + at + 8;
+  std::memcpy(digit, "\r\n", 2);
+  for (int i = 0; i < 8; ++i, bytes >>= 4) *--digit = kHexDigits[bytes & 15];
+  out_.append("\r\n");
+}
+
+void Connection::fail_source(const Error& error) {
+  if (begun_) {  // nothing of the response was sent
+    source_->begins(static_cast<unsigned>(http_status(error.code)));
+    source_.reset();
+    const bool driven = std::exchange(driven_, true);  // whoever wants a piece runs on by itself
+    send_error(*this, error, {.cache_control = "no-store"});
+    driven_ = driven;
+    return;
+  }
+  closing_ = true;
+  end_exchange();
 }
 
 void Connection::end_exchange() {
@@ -436,6 +480,7 @@ void Connection::end_exchange() {
   begun_ = false;
   ++generation_;
   source_.reset();
+  source_waits_ = false;
   chunks_.reset();
   joined_.reset();
   in_at_ += header_bytes_ + body_bytes_;
@@ -495,6 +540,7 @@ void Connection::give_back_output() {
 void Connection::lost() {
   if (source_ != nullptr) {
     source_.reset();
+    source_waits_ = false;
     open_ = false;
     ++generation_;
   }

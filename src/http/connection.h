@@ -116,6 +116,8 @@ class Connection final : public Exchange, public WheelEntry {
   void refuse(Fault fault);
   void write_fault(const Fault& fault, std::string_view retry_after);
   void append_piece();
+  void close_piece(std::size_t at);
+  void fail_source(const Error& error);
   void end_exchange();
   bool flush();
   void give_back_output();
@@ -140,6 +142,7 @@ class Connection final : public Exchange, public WheelEntry {
   bool closing_ = false;   // after what is written
   bool open_ = false;      // an exchange
   bool begun_ = false;     // a response of it
+  bool driven_ = false;    // within a call of the handler or a task: what called it goes on itself
   bool bodiless_ = false;  // the response's body is dropped
   bool chunked_out_ = false;
   bool continued_ = false;  // "100 Continue" was sent for this request
@@ -162,6 +165,8 @@ class Connection final : public Exchange, public WheelEntry {
   std::size_t body_at_ = 0;
   std::size_t length_place_ = 0;
   std::unique_ptr<BodySource> source_;
+  unsigned stream_status_ = 0;
+  bool source_waits_ = false;  // for its `wake`
 
   OperationMemory read_memory_;
   OperationMemory write_memory_;

@@ -14,6 +14,7 @@ void send_error(Exchange& exchange, unsigned status, std::string_view message, H
 }
 
 void send_error(Exchange& exchange, const Error& error, Head head) {
+  if (error.code == ErrorCode::kUnavailable && head.retry_after.empty()) head.retry_after = "1";
   send_error(exchange, static_cast<unsigned>(http_status(error.code)), error.public_text, head);
 }
 

@@ -45,14 +45,35 @@ struct Head {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // Appends the next piece (some tens of KiB) to `out`; false after the last one. Called on the
-  // connection's loop, each time the socket has taken the piece before; other connections of the
-  // loop get their turn between two calls.
-  virtual bool append_next(Buffer& out) = 0;
+
+  enum class Next : std::uint8_t {
+    kMore,   // more pieces come
+    kEnd,    // this was the last one
+    kLater,  // nothing was appended: call again after `wake`
+  };
+  // Appends the next piece (some tens of KiB) to `out`. Called on the connection's loop, each time
+  // the socket has taken the piece before; other connections of the loop get their turn between two
+  // calls. An error before the first byte is answered instead of the response; after it the
+  // connection ends in the middle of the body, which tells the client.
+  virtual Result<Next> append_next(Buffer& out) = 0;
+  // The status of the response: before its first byte is sent.
+  virtual void begins(unsigned /*status*/) {}
+
+  // For the connection, before the first piece: what `wake` calls.
+  void on_wake(std::function<void()> task) { wake_ = std::move(task); }
+
+ protected:
+  // After kLater, on the connection's loop, and not within `append_next`. The source may be gone
+  // when it returns.
+  void wake() { wake_(); }
+
+ private:
+  std::function<void()> wake_;
 };
 
 // One request and its response. Made by the server, used by exactly one handler. A handler either
-// finishes it before `handle` returns or later, from a function it posts on the connection's loop.
+// finishes it before `handle` returns or later, on the connection's loop: from a function that it
+// posts there, or from whatever else the loop runs (net::this_loop).
 // One exchange a connection is open at a time, so answers keep the order of the requests.
 class Exchange {
  public:
@@ -71,7 +92,8 @@ class Exchange {
   virtual void finish() = 0;
 
   // Sends a whole response whose body is made by `source`, chunked (HTTP/1.0: until the connection
-  // closes). The exchange owns `source` until the last piece is sent or the client has gone.
+  // closes). The exchange owns `source` until the last piece is sent, the client has gone or the
+  // server has ended.
   virtual void stream(unsigned status, const Head& head, std::unique_ptr<BodySource> source) = 0;
 
   // Runs `task` later on this connection's loop; safe from any thread while the exchange is open.
@@ -92,7 +114,8 @@ class Handler {
   virtual void handle(Exchange& exchange) = 0;
 };
 
-// Sends {"message": text} with the status of the error's code; Error::detail stays out of it.
+// Sends {"message": text} with the status of the error's code; Error::detail stays out of it. With
+// Retry-After when the code is kUnavailable.
 void send_error(Exchange& exchange, const Error& error, Head head = {});
 // The same for a status of one's own.
 void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head = {});

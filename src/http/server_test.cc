@@ -18,15 +18,11 @@ namespace {
 
 using test::Client;
 using test::FunctionHandler;
+using test::get_text;
 using test::Response;
+using test::serve;
 using test::wait_for;
 using namespace std::chrono_literals;
-
-std::unique_ptr<Server> serve(Handler& handler, ServerOptions options = {}) {
-  auto started = Server::start(options, handler);
-  EXPECT_TRUE(started.ok()) << (started.ok() ? "" : started.error().describe());
-  return std::move(*started);
-}
 
 void answer(Exchange& exchange, std::string_view body, unsigned status = 200) {
   exchange.begin(status, {}).append(body);
@@ -41,10 +37,6 @@ FunctionHandler& echo() {
     exchange.finish();
   });
   return handler;
-}
-
-std::string get_text(const std::string& target, const std::string& headers = "") {
-  return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n";
 }
 
 // Threads that run what they are given, as a remote store would.
@@ -519,13 +511,13 @@ class Pieces final : public BodySource {
     ++*alive_;
   }
   ~Pieces() override { --*alive_; }
-  bool append_next(Buffer& out) override {
-    if (pieces_ == 0) return false;
+  Result<Next> append_next(Buffer& out) override {
+    if (pieces_ == 0) return Next::kEnd;
     --pieces_;
     ++*made_;
     // One of them is empty, and the last comes with its end or alone.
     if (pieces_ % 7 != 3) out.append(std::string(bytes_, static_cast<char>('a' + pieces_ % 26)));
-    return pieces_ != 0 || bytes_ % 2 == 0;
+    return pieces_ != 0 || bytes_ % 2 == 0 ? Next::kMore : Next::kEnd;
   }
 
  private:

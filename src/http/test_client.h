@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "http/http.h"
+#include "http/server.h"
 
 namespace push_cache::http::test {
 
@@ -223,5 +224,15 @@ class Client {
   bool timed_out_ = false;
   std::string input_;
 };
+
+inline std::unique_ptr<Server> serve(Handler& handler, ServerOptions options = {}) {
+  auto started = Server::start(options, handler);
+  EXPECT_TRUE(started.ok()) << (started.ok() ? "" : started.error().describe());
+  return std::move(*started);
+}
+
+inline std::string get_text(const std::string& target, const std::string& headers = "") {
+  return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n";
+}
 
 }  // namespace push_cache::http::test
