@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "config/options.h"
+#include "config/url.h"
 #include "config/value.h"
 
 namespace push_cache::config {
@@ -64,18 +66,55 @@ class Checker {
                             where(fmt::format("cache.stores[{}].name", other->second))));
         }
       }
-      if (!good(path + ".type")) continue;
-      if (store.type == StoreType::kRedis && !given(path + ".url")) {
+      if (good(path + ".type") && store.type == StoreType::kInMemory) note_redis(store, path);
+      if (good(path + ".type") && store.type == StoreType::kRedis && !given(path + ".url")) {
         fault(path + ".url", where(path + ".type"),
               fmt::format("required for redis, and set nowhere; it can also be given as {}",
                           environment_name(path + ".url")));
       }
-      for (const char* key : {".url", ".prefix"}) {
-        if (store.type != StoreType::kInMemory || !given(path + key)) continue;
-        config_.notes.push_back(fmt::format("{}: {} has no effect for a store in memory",
-                                            where(path + key), path + key));
-      }
+      if (good(path + ".url")) check_redis(store, path);
     }
+  }
+
+  // What only a store in Redis has, set for one in memory.
+  void note_redis(const Store& store, const std::string& path) {
+    const Store unset;
+    const std::pair<const char*, bool> keys[] = {
+        {".url", !store.url.empty()},
+        {".prefix", !store.prefix.empty()},
+        {".cluster", store.cluster},
+        {".ca_file", !store.ca_file.empty()},
+        {".certificate_file", !store.certificate_file.empty()},
+        {".key_file", !store.key_file.empty()},
+        {".timeout", store.timeout != unset.timeout}};
+    for (const auto& [key, set] : keys) {
+      if (!set) continue;
+      config_.notes.push_back(
+          fmt::format("{}: {} has no effect for a store in memory", where(path + key), path + key));
+    }
+  }
+
+  void check_redis(const Store& store, const std::string& path) {
+    using enum RedisTopology;
+    Result<RedisUrl> url = parse_redis_url(store.url, store.cluster ? kCluster : kSingle);
+    // With `cluster` at fault either may be meant.
+    if (!url && given(path + ".cluster") && !good(path + ".cluster")) {
+      url = parse_redis_url(store.url, kCluster);
+    }
+    if (!url) return fault(path + ".url", where(path + ".url"), url.error().public_text);
+    const std::pair<const char*, const std::string*> files[] = {
+        {".ca_file", &store.ca_file},
+        {".certificate_file", &store.certificate_file},
+        {".key_file", &store.key_file}};
+    for (const auto& [key, file] : files) {
+      if (url->tls || file->empty()) continue;
+      fault(path + key, where(path + key), "needs TLS: a URL that begins with rediss");
+    }
+    if (store.certificate_file.empty() == store.key_file.empty()) return;
+    const bool has_key = store.certificate_file.empty();
+    const std::string there = path + (has_key ? ".key_file" : ".certificate_file");
+    const std::string missing = path + (has_key ? ".certificate_file" : ".key_file");
+    if (!given(missing) || good(missing)) fault(there, where(there), "needs " + missing + " too");
   }
 
   void check_routes() {

@@ -68,8 +68,15 @@ struct Store {
   StoreType type = StoreType::kInMemory;
   std::vector<std::string> schemas = {};  // for `schema_matches`; empty = all
   std::uint64_t memory_max_bytes = 0;     // in memory only; 0 = no cap
-  std::string url = {};     // Redis only, checked; may hold a password: log it only by `redact_url`
-  std::string prefix = {};  // Redis only; "" = none
+  // All below: Redis only.
+  // `parse_redis_url` takes it, with `cluster`; may hold a password: log it only by `redact_url`.
+  std::string url = {};
+  std::string prefix = {};            // "" = none
+  bool cluster = false;               // redis:// is a Cluster too
+  std::string ca_file = {};           // PEM file of the authorities to trust; "" = the system's
+  std::string certificate_file = {};  // PEM file of the client's certificate, with `key_file`
+  std::string key_file = {};
+  std::chrono::milliseconds timeout{1'000};  // of one command
   bool operator==(const Store&) const = default;
 };
 

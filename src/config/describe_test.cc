@@ -31,9 +31,14 @@ cache:
   stores:
     - {name: r, type: redis, url: "rediss://:hunter10@host:1/2", prefix: p}
     - {name: m, type: in_memory, schemas: [customer]}
+    - {name: c, type: redis, url: "redis://u:hunter11@h1,h2:7001", cluster: true}
+    - {name: t, type: redis, url: "rediss+sentinel://u:hunter12@s1,s2/m/3", ca_file: /ca.pem,
+       certificate_file: /c.pem, key_file: /k.pem, timeout: 250ms}
   routes:
     - {path: /r, store: r, key_from_body: id}
     - {path: /m, store: m, schema: "file:m.avsc"}
+    - {path: /c, store: c}
+    - {path: /t, store: t}
 startup_checks: {timeout: 1500ms}
 )";
 
@@ -44,7 +49,9 @@ TEST(Describe, HidesSecretsAndShowsTheRest) {
   const std::string text = describe(*config);
   EXPECT_THAT(text, Not(HasSubstr("hunter")));
   for (const char* part :
-       {"url: rediss://***@host:1/2", "sasl.username: visible", "ssl.key.location: /visible.key",
+       {"url: rediss://***@host:1/2", "url: redis://***@h1,h2:7001", "cluster: true",
+        "url: rediss+sentinel://***@s1,s2/m/3", "key_file: /k.pem", "timeout: 250ms",
+        "sasl.username: visible", "ssl.key.location: /visible.key",
         "schema_registry_url: http://registry:8081", "timeout: 1500ms", "prefix: /api",
         "sasl.oauthbearer.token.endpoint.url: https://***@idp/token"}) {
     EXPECT_THAT(text, HasSubstr(part));
@@ -63,7 +70,9 @@ TEST(Describe, LoadsAgain) {
   again->kafka.registry.username = config->kafka.registry.username;
   again->kafka.registry.password = config->kafka.registry.password;
   again->kafka.properties = config->kafka.properties;
-  again->cache.stores[0].url = config->cache.stores[0].url;
+  for (std::size_t i = 0; i < config->cache.stores.size(); ++i) {
+    again->cache.stores[i].url = config->cache.stores[i].url;
+  }
   EXPECT_EQ(*again, *config);
 }
 
@@ -90,6 +99,9 @@ TEST(Report, HoldsNoSecret) {
       "cache: {stores: [{name: a, type: redis, url: 'redis://u:hun@ter2'}]}",
       "cache: {stores: [{name: a, type: redis, url: 'http://u:hunter2@x'}]}",
       "cache: {stores: [{name: a, type: redis, url: hunter2}]}",
+      "cache: {stores: [{name: a, type: redis, url: 'redis://u:hunter2@h1,h2'}]}",
+      "cache: {stores: [{name: a, type: redis, url: 'redis://h1,u:hunter2@h2', cluster: x}]}",
+      "cache: {stores: [{name: a, type: redis, url: 'redis+sentinel://u:hunter2@h'}]}",
       "cache: {stores: [{name: a, type: 'redis://u:hunter2@x'}]}",
       "cache: {stores: [{name: a, type: redis, url: *hunter2 }]}",
   };

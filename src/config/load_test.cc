@@ -153,7 +153,8 @@ TEST(Load, Examples) {
     std::string_view name;
     std::size_t stores;
   };
-  for (const Case& c : {Case{"local", 4}, Case{"mixed", 2}, Case{"sasl_ssl", 1}}) {
+  for (const Case& c :
+       {Case{"local", 4}, Case{"mixed", 2}, Case{"redis", 3}, Case{"sasl_ssl", 1}}) {
     Sources sources;
     sources.file = std::string(PUSH_CACHE_SOURCE_DIR "/examples/") + std::string(c.name) + ".yaml";
     sources.hostname = "test-host";

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -28,16 +29,33 @@ struct Url {
 // secret.
 Result<Url> parse_url(std::string_view text);
 
-// A redis:// or rediss:// URL: redis://user:password@host:port/database.
-struct RedisUrl {
-  bool tls = false;
-  std::string username;
-  std::string password;
-  std::string host;
-  std::uint16_t port = 6379;
-  std::uint32_t database = 0;
+enum class RedisTopology : std::uint8_t { kSingle, kCluster, kSentinel };
+
+struct HostPort {
+  std::string host;  // without brackets
+  std::uint16_t port = 0;
+  bool operator==(const HostPort&) const = default;
 };
-Result<RedisUrl> parse_redis_url(std::string_view text);
+
+// Where a Redis is; [] is what may be left out, rediss stands for redis with TLS everywhere:
+//   redis://[user[:password]@]host[:port][/database]
+//   redis+cluster://[user[:password]@]host[:port][,host[:port]...]
+//   redis+sentinel://[user[:password]@]sentinel[:port][,sentinel[:port]...]/master[/database]
+struct RedisUrl {
+  RedisTopology topology = RedisTopology::kSingle;
+  bool tls = false;
+  std::string username;  // "" = the default user
+  std::string password;  // "" = none
+  // At least one, and only one with kSingle; some of a Cluster's nodes, or the sentinels. Without
+  // port: 6379, of a sentinel 26379.
+  std::vector<HostPort> hosts;
+  std::string master_name;  // with kSentinel, as the sentinels know it
+  int database = 0;         // 0 with kCluster, which has no other
+};
+// `plain` is what redis:// and rediss:// mean, kSingle or kCluster: what Store::cluster says. The
+// error repeats nothing of `text`; with kCluster sentinels are one.
+Result<RedisUrl> parse_redis_url(std::string_view text,
+                                 RedisTopology plain = RedisTopology::kSingle);
 
 // `text` with what stands between "://" and the last '@' replaced by "***", and the query too, for
 // logs and reports. Also right for text that is no valid URL, and for several URLs in one text.

@@ -9,7 +9,7 @@ import pytest
 from e2e.checking import Watcher
 from e2e.producing import Kafka
 from e2e.pushcache import PushCache, make_config
-from services import KafkaCluster, Registry, RegistryGate
+from services import KafkaCluster, RedisCluster, RedisSentinel, RedisServer, Registry, RegistryGate
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +55,38 @@ def own_cluster(work, request):
         cluster.end()
 
 
+def starts(kind, work, request):
+    """A function that makes and starts services of the kind, which end with the test."""
+    made = []
+    show_when_failed(request, lambda: [log for one in made for log in one.logs()])
+    folder = f"{kind.__name__}-{plain_name(request)}"
+
+    def start(**options):
+        made.append(kind(work / f"{folder}-{len(made)}", **options))
+        return made[-1].start()
+    yield start
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def redis_server(work, request):
+    """Starts Redis servers of the test's own: redis_server(aof=True)."""
+    yield from starts(RedisServer, work, request)
+
+
+@pytest.fixture
+def redis_cluster(work, request):
+    """Starts a Redis Cluster of the test's own: redis_cluster(masters=3, replicas=1)."""
+    yield from starts(RedisCluster, work, request)
+
+
+@pytest.fixture
+def redis_sentinel(work, request):
+    """Starts a Redis master of the test's own with replicas and sentinels: redis_sentinel(replicas=2)."""
+    yield from starts(RedisSentinel, work, request)
+
+
 @pytest.fixture
 def gate(registry):
     """A way to the registry that the test can shut and open. Open at first."""
@@ -63,14 +95,19 @@ def gate(registry):
     gate.shut()
 
 
+def plain_name(request):
+    """Of the test: letters and digits, and - for the rest."""
+    plain = "".join(c if c.isalnum() else "-" for c in request.node.name).strip("-")
+    return plain[:60].rstrip("-")
+
+
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
 def name(request):
     """A name that no other test has, for topics and subjects."""
-    plain = "".join(c if c.isalnum() else "-" for c in request.node.name).strip("-")
-    return f"{plain[:60].rstrip('-')}-{next(_numbers)}"
+    return f"{plain_name(request)}-{next(_numbers)}"
 
 
 @pytest.fixture

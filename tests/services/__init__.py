@@ -2,7 +2,10 @@
 from .broker import KafkaCluster, ZooKeeper
 from .processes import Process, ServiceError, free_port, wait_for
 from .proxy import Network, Proxy
+from .redis import RedisServer
+from .redis_cluster import RedisCluster
+from .redis_sentinel import RedisSentinel
 from .registry import Registry, RegistryGate
 
-__all__ = ["KafkaCluster", "Network", "Process", "Proxy", "Registry", "RegistryGate", "ServiceError", "ZooKeeper",
-           "free_port", "wait_for"]
+__all__ = ["KafkaCluster", "Network", "Process", "Proxy", "RedisCluster", "RedisSentinel", "RedisServer", "Registry",
+           "RegistryGate", "ServiceError", "ZooKeeper", "free_port", "wait_for"]
