@@ -1,0 +1,194 @@
+// The part of the dispatcher that follows the masters: what servers refuse because of where and
+// when, and what is found of the topology.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "redis/dispatcher.h"
+
+namespace push_cache::redis {
+namespace {
+
+using std::chrono::milliseconds;
+
+// For a command that its server wants again "soon": a key on its move takes milliseconds.
+constexpr std::array kWaitTimes{milliseconds(5),  milliseconds(10), milliseconds(20),
+                                milliseconds(40), milliseconds(80), milliseconds(160)};
+// As many nodes may disagree for a moment; then their gossip gets time.
+constexpr unsigned kRedirectsAtOnce = 5;
+
+void add(std::vector<Endpoint>& list, const Endpoint& endpoint) {
+  if (std::find(list.begin(), list.end(), endpoint) == list.end()) list.push_back(endpoint);
+}
+
+}  // namespace
+
+// Whether the refusal was a matter of where or when, so that the request is on its way again.
+bool Dispatcher::settle(Connection& connection, Request& request, std::string_view text) {
+  using Kind = Refusal::Kind;
+  static_assert(kWaitTimes.size() == kWaits);
+  const Refusal refusal = read_refusal(text, connection.endpoint());
+  switch (refusal.kind) {
+    case Kind::kNone:
+      return false;
+    case Kind::kMoved:
+    case Kind::kAsk: {
+      if (options_.topology != Topology::kCluster) return false;
+      Peer& peer = routes_.get(refusal.endpoint);
+      line(peer, Line::kPoint);  // each master has one: it says whether the master is well
+      if (refusal.kind == Kind::kMoved) {
+        routes_.set(refusal.slot, peer);
+        moved_ = true;
+        refresh();
+      }
+      request.asking = refusal.kind == Kind::kAsk;
+      redirect(request, peer);
+      return true;
+    }
+    case Kind::kTryAgain:
+      try_later(request);
+      return true;
+    case Kind::kServerAway:
+    case Kind::kReadOnly:
+      // All of this server waits, so that nothing overtakes: the present master, when it is found,
+      // gets it in this order.
+      connection.send_again(request);
+      connection.pause(refusal.kind == Kind::kReadOnly && options_.topology == Topology::kSingle);
+      refresh();
+      return true;
+    case Kind::kNoScript:
+      if (request.script == nullptr || request.whole_script) return false;
+      connection.forget(*request.script);
+      connection.send_again(request);
+      return true;
+  }
+  return false;
+}
+
+void Dispatcher::redirect(Request& request, Peer& peer) {
+  if (request.pinned) {
+    return fail(request, {ErrorCode::kUnavailable, "this node of Redis has the key no more"});
+  }
+  if (request.redirects >= kRedirectsAtOnce) {
+    request.asking = false;
+    return try_later(request);
+  }
+  ++request.redirects;
+  line(peer, request.line).send(request);
+}
+
+void Dispatcher::try_later(Request& request) {
+  const std::size_t level = std::min<std::size_t>(request.retries, kWaits - 1);
+  request.retries = static_cast<std::uint8_t>(level + 1);
+  request.wake_at = Clock::now() + kWaitTimes[level];
+  waiting_[level].push_back(request);
+  arm(request.wake_at);
+}
+
+// Sends what a peer has not sent yet to where it belongs now: that may be the peer itself.
+void Dispatcher::reroute(Peer& peer) {
+  for (const auto& connection : peer.lines) {
+    if (connection == nullptr) continue;
+    RequestList unsent;
+    connection->take_unsent(unsent);
+    while (Request* const request = unsent.first()) {
+      unsent.remove(*request);
+      if (request->asking && connection->ready()) {
+        connection->send(*request);
+        continue;
+      }
+      request->asking = false;
+      dispatch(*request);
+    }
+  }
+}
+
+// ---- What connections tell
+
+void Dispatcher::on_connected(Connection& connection) {
+  Peer* const peer = routes_.find(connection.endpoint());
+  if (peer == nullptr || peer->line(Line::kPoint) != &connection) return;
+  log("redis").info("connected to {}", to_text(peer->endpoint));
+  peer->reported.clear();
+}
+
+void Dispatcher::on_down(Connection& connection) {
+  Peer* const peer = routes_.find(connection.endpoint());
+  if (peer == nullptr) return;
+  std::string text = connection.error().describe();
+  if (text != peer->reported) {
+    log("redis").warn("{}", text);
+    peer->reported = std::move(text);
+  }
+  if (peer->master) return refresh();
+  reroute(*peer);
+}
+
+// ---- What is found
+
+std::vector<Endpoint> Dispatcher::candidates() {
+  if (options_.topology == Topology::kSentinel) return options_.seeds;
+  std::vector<Endpoint> list;
+  // Another one each time, so that one with an old map is not asked for ever.
+  const auto& peers = routes_.peers();
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    const Peer& peer = *peers[(i + rounds_) % peers.size()];
+    if (peer.ready()) add(list, peer.endpoint);
+  }
+  ++rounds_;
+  for (const SlotRange& range : map_) {
+    for (const Endpoint& replica : range.replicas) add(list, replica);
+  }
+  for (const Endpoint& seed : options_.seeds) add(list, seed);
+  for (const auto& peer : peers) add(list, peer->endpoint);
+  return list;
+}
+
+bool Dispatcher::settled() const {
+  return std::all_of(routes_.peers().begin(), routes_.peers().end(),
+                     [](const auto& peer) { return !peer->master || peer->ready(); });
+}
+
+void Dispatcher::on_found(std::vector<SlotRange> ranges) {
+  if (ranges != map_ || moved_) {
+    map_ = std::move(ranges);
+    moved_ = false;
+    routes_.apply(map_);
+    for (std::size_t i = 0; i < routes_.peers().size(); ++i) {
+      Peer& peer = *routes_.peers()[i];
+      if (peer.master) line(peer, Line::kPoint);
+      reroute(peer);
+    }
+  }
+  RequestList parked;
+  parked.take_all(parked_);
+  while (Request* const request = parked.first()) {
+    parked.remove(*request);
+    dispatch(*request);
+  }
+  routes_.sweep();
+}
+
+std::vector<Node> Dispatcher::masters() const {
+  std::vector<Node> nodes;
+  for (const auto& peer : routes_.peers()) {
+    if (peer->master) nodes.push_back({peer->endpoint});
+  }
+  return nodes;
+}
+
+Status Dispatcher::health() const {
+  bool any = false;
+  for (const auto& peer : routes_.peers()) {
+    if (!peer->master) continue;
+    any = true;
+    if (!peer->ready()) return peer->line(Line::kPoint)->error();
+  }
+  if (any) return {};
+  if (discovery_.has_value() && !discovery_->status().ok()) return discovery_->status();
+  return Error{ErrorCode::kUnavailable, "Redis is not connected yet"};
+}
+
+}  // namespace push_cache::redis
