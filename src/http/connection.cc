@@ -347,6 +347,13 @@ void Connection::run() {
   wait_read();
 }
 
+// After a response that was finished by nobody who goes on by himself.
+void Connection::go_on() {
+  if (driven_) return;
+  loop_.refresh_clock();
+  run();
+}
+
 void Connection::write_fault(const Fault& fault, std::string_view retry_after) {
   if (out_.capacity() == 0) out_ = loop_.take_output();
   Head head;
@@ -399,7 +406,7 @@ void Connection::finish() {
   if (length_place_ != 0) patch_length(out_, length_place_, out_.size() - body_at_);
   if (bodiless_) out_.truncate(body_at_);
   end_exchange();
-  if (!driven_) run();
+  go_on();
 }
 
 void Connection::stream(unsigned status, const Head& head, std::unique_ptr<BodySource> source) {
@@ -414,7 +421,7 @@ void Connection::stream(unsigned status, const Head& head, std::unique_ptr<BodyS
   if (lost_ || parsed_.request.method == Method::kHead) {
     source->begins(status);
     end_exchange();
-    if (!driven_) run();
+    go_on();
     return;
   }
   begun_ = true;  // until the first piece: it may be an error instead
@@ -428,7 +435,7 @@ void Connection::stream(unsigned status, const Head& head, std::unique_ptr<BodyS
     self.run();
   });
   append_piece();
-  if (!driven_) run();
+  go_on();
 }
 
 void Connection::append_piece() {

@@ -108,6 +108,7 @@ class Connection final : public Exchange, public WheelEntry {
   void wait_write();
   bool receive();
   void run();
+  void go_on();
   bool answer_batch();
   bool open_next();
   bool parse_head(std::string_view bytes);

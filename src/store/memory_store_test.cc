@@ -18,6 +18,9 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                          ::testing::Values([] { return make_memory_store(); }),
                          [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Memory, LocalStoreContract,
+                         ::testing::Values([] { return make_memory_store(); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
 
 // Without an order: scans go by the index.
 class UnorderedScans : public ::testing::TestWithParam<unsigned> {};
@@ -65,6 +68,9 @@ INSTANTIATE_TEST_SUITE_P(HashBits, UnorderedScans, ::testing::Values(64u, 30u, 8
 
 // Keys whose hashes are alike as a whole, which happens by chance to next to nobody.
 INSTANTIATE_TEST_SUITE_P(Twins, StoreContract,
+                         ::testing::Values([] { return make_memory_store({.hash_bits = 5}); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Twins, LocalStoreContract,
                          ::testing::Values([] { return make_memory_store({.hash_bits = 5}); }),
                          [](const auto&) { return std::string("MemoryStore"); });
 

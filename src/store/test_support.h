@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,7 +20,14 @@ inline Bytes as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-inline RecordView record(std::string_view key, std::string_view datum, std::int64_t offset = 0) {
+// Later than all before.
+inline std::int64_t next_offset() {
+  static std::atomic<std::int64_t> last{0};
+  return ++last;
+}
+
+inline RecordView record(std::string_view key, std::string_view datum,
+                         std::int64_t offset = next_offset()) {
   return {.key = key,
           .datum = as_bytes(datum),
           .schema = SchemaId(7),

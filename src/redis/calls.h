@@ -1,0 +1,87 @@
+// What becomes of single calls of the store: the sinks of their commands. Only for redis_store.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "redis/client.h"
+#include "store/store.h"
+
+namespace push_cache::redis {
+
+// By the topic's XXH32: its number, UINT32_MAX when it is none of the configured ones.
+using TopicOf = std::function<std::uint32_t(std::uint32_t name)>;
+
+// What an error answer of Redis means to the caller of the store.
+Error error_of(const Reply& reply);
+
+// The answer of GET or of Scripts::take, for a GetSink. From a pool of its thread, which owns also
+// what is under way when its loop ends.
+class LookUp final : public ReplySink {
+ public:
+  static LookUp& take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of);
+
+  void reply(const Reply& reply) override;
+  void failed(const Error& error) override;
+
+ private:
+  store::GetSink& done();
+
+  std::string key_;
+  store::GetSink* sink_ = nullptr;
+  const TopicOf* topic_of_ = nullptr;
+};
+
+// The answer of Scripts::insert.
+class Insert final : public ReplySink {
+ public:
+  static Insert& take(store::InsertSink& sink);
+
+  void reply(const Reply& reply) override;
+  void failed(const Error& error) override;
+
+ private:
+  store::InsertSink& done();
+
+  store::InsertSink* sink_ = nullptr;
+};
+
+// The answers of many writes, of which one thread waits for all.
+class Batch {
+ public:
+  Batch(std::span<const store::Write> writes, std::span<store::WriteOutcome> outcomes);
+
+  std::size_t size() const { return writes_.size(); }
+  const store::Write& write(std::size_t i) const { return writes_[i]; }
+  ReplySink& sink(std::size_t i) { return parts_[i]; }
+  // Until every sink was called: the first error by the writes' order.
+  Status wait();
+
+ private:
+  struct Part final : ReplySink {
+    Batch* batch = nullptr;
+    std::size_t number = 0;
+    void reply(const Reply& reply) override;
+    void failed(const Error& error) override { batch->fail(number, error); }
+  };
+  void settle(std::size_t number, store::WriteOutcome outcome);
+  void fail(std::size_t number, const Error& error);
+
+  std::span<const store::Write> writes_;
+  std::span<store::WriteOutcome> outcomes_;
+  std::vector<Part> parts_;
+  std::size_t left_;  // the loop's
+  std::size_t first_failed_ = SIZE_MAX;
+  Status status_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;  // under mutex_
+};
+
+}  // namespace push_cache::redis

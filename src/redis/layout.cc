@@ -1,0 +1,93 @@
+#include "redis/layout.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace push_cache::redis {
+namespace {
+
+template <typename T>
+void write_big_endian(char* at, T value) {
+  auto bits = static_cast<std::uint64_t>(value);
+  for (std::size_t i = sizeof(T); i > 0; --i, bits >>= 8) at[i - 1] = static_cast<char>(bits & 255);
+}
+
+std::uint64_t read_big_endian(std::string_view bytes) {
+  std::uint64_t out = 0;
+  for (const char byte : bytes) out = out << 8 | static_cast<unsigned char>(byte);
+  return out;
+}
+
+std::int64_t read_long(std::string_view position, std::size_t at) {
+  return static_cast<std::int64_t>(read_big_endian(position.substr(at, 8)));
+}
+
+std::uint32_t read_int(std::string_view position, std::size_t at) {
+  return static_cast<std::uint32_t>(read_big_endian(position.substr(at, 4)));
+}
+
+}  // namespace
+
+TopicMark topic_mark(std::string_view name, std::string_view id) {
+  return {XXH32(name.data(), name.size(), 0), id.empty() ? 0 : XXH32(id.data(), id.size(), 0)};
+}
+
+std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic) {
+  const bool local = record.partition.value < 0;
+  std::array<char, kPositionBytes> out{};
+  write_big_endian(out.data(), local ? std::int64_t{0} : record.offset.value);
+  write_big_endian(out.data() + 8, record.timestamp_ms);
+  write_big_endian(out.data() + 16, local ? record.offset.value : std::int64_t{0});
+  write_big_endian(out.data() + 24, local ? -1 : record.partition.value);
+  write_big_endian(out.data() + 28, local ? 0 : topic.name);
+  write_big_endian(out.data() + 32, local ? 0 : topic.incarnation);
+  std::copy(kLayoutMark.begin(), kLayoutMark.end(), out.data() + 36);
+  return out;
+}
+
+std::string_view partition_part(std::string_view position) { return position.substr(24, 8); }
+
+void append_value(std::string& out, const store::RecordView& record, TopicMark topic) {
+  out += '\0';
+  std::array<char, 4> schema{};
+  write_big_endian(schema.data(), record.schema.value);
+  out.append(schema.data(), schema.size());
+  out.append(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
+  const auto position = position_of(record, topic);
+  out.append(position.data(), position.size());
+}
+
+std::optional<Value> parse_value(std::string_view value) {
+  if (value.size() < kWireHeaderBytes + kPositionBytes || value[0] != '\0') return std::nullopt;
+  const std::string_view position = value.substr(value.size() - kPositionBytes);
+  if (position.substr(36) != kLayoutMark) return std::nullopt;
+  const std::string_view datum =
+      value.substr(kWireHeaderBytes, value.size() - kWireHeaderBytes - kPositionBytes);
+  Value out{.topic_name = read_int(position, 28)};
+  out.record.datum = {reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size()};
+  out.record.schema = SchemaId(static_cast<std::int32_t>(read_int(value, 1)));
+  const std::int64_t local = read_long(position, 16);
+  if (local != 0) {
+    out.record.partition = Partition(-1);
+    out.record.offset = Offset(local);
+    out.record.timestamp_ms = local / 1000;
+    return out;
+  }
+  out.record.partition = Partition(static_cast<std::int32_t>(read_int(position, 24)));
+  out.record.offset = Offset(read_long(position, 0));
+  out.record.timestamp_ms = read_long(position, 8);
+  return out;
+}
+
+std::string key_pattern(std::string_view prefix) {
+  std::string out;
+  for (const char byte : prefix) {
+    if (std::string_view("*?[]^\\").find(byte) != std::string_view::npos) out += '\\';
+    out += byte;
+  }
+  return out + (prefix.empty() ? "*" : ":*");
+}
+
+}  // namespace push_cache::redis

@@ -1,0 +1,67 @@
+// How a record stands in Redis; docs/reference/redis-layout.md says it to other clients.
+//
+// A record is a string: the Confluent wire payload (byte 0, schema id as 4 bytes big-endian, datum)
+// and behind it 40 bytes that say where it came from. Decoders of Avro stop at the datum's end, so
+// most clients can take the value as it is. All numbers are big-endian:
+//
+//   0  8  offset                          } of the last record of Kafka that this key had
+//   8  8  its timestamp, ms since 1970    }
+//  16  8  0, or the number of a record that came by HTTP (us since 1970)
+//  24  4  partition; -1 = no record of Kafka yet
+//  28  4  XXH32 (seed 0) of the topic's name
+//  32  4  XXH32 of the topic's id as text, 0 when that is not known: another topic of the same name
+//  36  4  "PC\0\1": the layout's version
+//
+// A deleted key is, for some time, a hash with one field, `position`: these 40 bytes of what
+// deleted it. It keeps older records, which may be delivered again, from coming back.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/types.h"
+#include "store/store.h"
+
+namespace push_cache::redis {
+
+inline constexpr std::size_t kPositionBytes = 40;
+inline constexpr std::size_t kWireHeaderBytes = 5;
+inline constexpr std::string_view kLayoutMark{"PC\0\1", 4};
+
+// How long a deleted key stays so: longer than a replica that hung can hold a record before it
+// writes it, and as long as Kafka keeps tombstones by default (delete.retention.ms).
+inline constexpr std::chrono::hours kFenceLife{24};
+
+// What a topic is called in a position.
+struct TopicMark {
+  std::uint32_t name = 0;
+  std::uint32_t incarnation = 0;
+  bool operator==(const TopicMark&) const = default;
+};
+TopicMark topic_mark(std::string_view name, std::string_view id);
+
+// The 40 bytes of a record. One of HTTP (partition -1) has no position: its offset is its number.
+std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic);
+// Partition and topic, bytes 24 to 31 of a position: what its records are found by.
+std::string_view partition_part(std::string_view position);
+
+// Appends the whole value.
+void append_value(std::string& out, const store::RecordView& record, TopicMark topic);
+
+// A value as it was read; its views are of the value. `topic` is for the caller to find out, by
+// `topic_name`. Nothing when it is none of ours.
+struct Value {
+  store::RecordView record;
+  std::uint32_t topic_name;
+};
+std::optional<Value> parse_value(std::string_view value);
+
+// The pattern of SCAN that all keys with this prefix match, and no others.
+std::string key_pattern(std::string_view prefix);
+
+}  // namespace push_cache::redis

@@ -1,0 +1,53 @@
+// The store in Redis (or Valkey): one server, a Cluster, or what Sentinels name. Shared: any number
+// of processes write and read it. Keys are prefix:key, values as redis/layout.h has them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "redis/client.h"
+#include "store/store.h"
+
+namespace push_cache::redis {
+
+struct RedisStoreOptions {
+  std::string name;  // for log lines
+  ClientOptions client;
+  std::string prefix;               // "" = none
+  std::vector<std::string> topics;  // by the number that RecordView::topic is
+};
+
+// What each of the store's calls is, beside what store/store.h says:
+//
+// A write is fenced in Redis by the partition and offset of the last record or tombstone that its
+// key had: one of the same partition that is not later is kOutdated, so that nothing that is
+// delivered again makes a key older. Of two partitions the timestamps decide (store::is_outdated).
+// A tombstone is remembered for kFenceLife.
+//
+// On a thread of net::this_loop each loop has connections of its own, made at its first call. All
+// other threads share those of a thread of the store's, and wait. While Redis does not answer,
+// calls fail with kUnavailable within ClientOptions::timeout. A write that Redis refuses for want
+// of memory is kUnavailable too: it may pass.
+//
+// `page` and `scan` are kUnsupported. `counts` are the records at the last count, made in the
+// background by SCAN at a small part of the server's time; bytes are not known (0).
+class RedisStore : public store::Store {
+ public:
+  // Connects in the background: a server that is away is no error. kInvalidArgument when the TLS
+  // files cannot be read.
+  static Result<std::unique_ptr<RedisStore>> create(RedisStoreOptions options);
+
+  // Which topic of its name it is that records come from: Kafka's topic id as text. Before the
+  // first record of it is written; "" (as at first) = not known.
+  virtual void set_topic_id(std::uint32_t topic, std::string_view id) = 0;
+
+ protected:
+  RedisStore() = default;
+};
+
+}  // namespace push_cache::redis

@@ -1,0 +1,364 @@
+// The store against a real redis-server.
+#include "redis/redis_store.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "net/loop.h"
+#include "redis/layout.h"
+#include "redis/test_server.h"
+#include "store/contract_test.h"
+
+namespace push_cache::redis {
+namespace {
+
+using store::record;
+using store::WriteOutcome;
+
+RedisStoreOptions options_for(const TestServer& server, std::string prefix) {
+  RedisStoreOptions out{.name = "test",
+                        .client = {.seeds = {server.endpoint()}},
+                        .prefix = std::move(prefix),
+                        .topics = {"zero", "one", "two"}};
+  out.client.timeout = std::chrono::seconds(30);
+  return out;
+}
+
+std::unique_ptr<RedisStore> make(const TestServer& server, std::string prefix = "") {
+  auto made = RedisStore::create(options_for(server, std::move(prefix)));
+  EXPECT_TRUE(made.ok());
+  return *std::move(made);
+}
+
+// A store with a server of its own.
+class Whole final : public store::Store {
+ public:
+  Whole() : server_(), inner_(make(server_, "p*")) {}
+  Result<store::PutOutcome> put(const store::RecordView& r) override { return inner_->put(r); }
+  void insert(const store::RecordView& r, store::InsertSink& sink) override {
+    inner_->insert(r, sink);
+  }
+  Result<bool> erase(const store::RecordView& r) override { return inner_->erase(r); }
+  using Store::erase;
+  void take(std::string_view key, store::GetSink& sink) override { inner_->take(key, sink); }
+  Status write(std::span<const store::Write> writes, std::span<WriteOutcome> outcomes) override {
+    return inner_->write(writes, outcomes);
+  }
+  void get(std::string_view key, store::GetSink& sink) override { inner_->get(key, sink); }
+  Result<bool> page(PageStart start, std::size_t most, store::KeySink& sink) override {
+    return inner_->page(start, most, sink);
+  }
+  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
+                                        Offset below) override {
+    return inner_->erase_partition(topic, partition, below);
+  }
+  store::Counts counts() const override { return inner_->counts(); }
+  Status health() const override { return inner_->health(); }
+
+ private:
+  TestServer server_;
+  std::unique_ptr<RedisStore> inner_;
+};
+
+}  // namespace
+}  // namespace push_cache::redis
+
+namespace push_cache::store {
+
+INSTANTIATE_TEST_SUITE_P(Redis, StoreContract,
+                         ::testing::Values([] { return std::make_unique<redis::Whole>(); }),
+                         [](const auto&) { return std::string("RedisStore"); });
+
+}  // namespace push_cache::store
+
+namespace push_cache::redis {
+namespace {
+
+class RedisStoreTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(server_.ok()) << server_.log(); }
+
+  store::PutOutcome put(std::string_view key, std::string_view datum, int partition,
+                        std::int64_t offset) {
+    store::RecordView one = record(key, datum, offset);
+    one.partition = Partition(partition);
+    const auto done = store_->put(one);
+    EXPECT_TRUE(done.ok());
+    return done.ok() ? *done : store::PutOutcome::kOutdated;
+  }
+  WriteOutcome erase(std::string_view key, int partition, std::int64_t offset) {
+    store::RecordView one = record(key, "", offset);
+    one.partition = Partition(partition);
+    const store::Write write{one, true};
+    WriteOutcome outcome{};
+    EXPECT_TRUE(store_->write({&write, 1}, {&outcome, 1}).ok());
+    return outcome;
+  }
+  store::RecordView local(std::string_view key, std::string_view datum, std::int64_t number) {
+    store::RecordView one = record(key, datum, number);
+    one.partition = Partition(-1);
+    return one;
+  }
+
+  TestServer server_;
+  std::unique_ptr<RedisStore> store_ = make(server_, "pc");
+};
+
+TEST_F(RedisStoreTest, ADeliveryOnceMoreMakesNoKeyOlder) {
+  using enum store::PutOutcome;
+  EXPECT_EQ(put("a", "one", 1, 10), kInserted);
+  EXPECT_EQ(put("a", "two", 1, 12), kReplaced);
+  EXPECT_EQ(put("a", "one", 1, 10), kOutdated);
+  EXPECT_EQ(put("a", "two", 1, 12), kOutdated) << "it is there";
+  EXPECT_EQ(store::get(*store_, "a"), "two");
+  EXPECT_EQ(erase("a", 1, 11), WriteOutcome::kOutdated);
+  EXPECT_EQ(store::get(*store_, "a"), "two");
+  EXPECT_EQ(erase("a", 1, 13), WriteOutcome::kErased);
+  EXPECT_EQ(put("a", "two", 1, 12), kOutdated) << "the tombstone is remembered";
+  EXPECT_EQ(erase("a", 1, 13), WriteOutcome::kOutdated);
+  EXPECT_EQ(store::get(*store_, "a"), std::nullopt);
+  EXPECT_EQ(put("a", "three", 1, 14), kInserted);
+  EXPECT_EQ(erase("never", 1, 20), WriteOutcome::kAbsent);
+  EXPECT_EQ(put("never", "older", 1, 19), kOutdated);
+}
+
+TEST_F(RedisStoreTest, OffsetsBeyondWhatLuaCountsAreTold) {
+  constexpr std::int64_t kFar = (std::int64_t{1} << 62) + 1;
+  EXPECT_EQ(put("a", "one", 1, kFar), store::PutOutcome::kInserted);
+  EXPECT_EQ(put("a", "older", 1, kFar - 1), store::PutOutcome::kOutdated);
+  EXPECT_EQ(put("a", "newer", 1, kFar + 1), store::PutOutcome::kReplaced);
+  EXPECT_EQ(put("a", "older", 1, 0x80000000), store::PutOutcome::kOutdated);
+}
+
+TEST_F(RedisStoreTest, AnotherTopicOfTheNameStartsAnew) {
+  store_->set_topic_id(1, "first");
+  EXPECT_EQ(put("a", "old", 3, 1000), store::PutOutcome::kInserted);
+  EXPECT_EQ(erase("b", 3, 1001), WriteOutcome::kAbsent);
+  store_->set_topic_id(1, "second");
+  EXPECT_EQ(put("a", "new", 3, 0), store::PutOutcome::kReplaced);
+  EXPECT_EQ(put("b", "new", 3, 1), store::PutOutcome::kInserted);
+  EXPECT_EQ(store::get(*store_, "a"), "new");
+}
+
+TEST_F(RedisStoreTest, ADeletedKeyIsKeptForSomeTimeAndNoRecord) {
+  put("a", "one", 1, 10);
+  erase("a", 1, 11);
+  EXPECT_EQ(server_.ask({"TYPE", "pc:a"}), "+hash");
+  EXPECT_EQ(server_.ask({"HLEN", "pc:a"}), "1");
+  const std::string ttl = server_.ask({"PTTL", "pc:a"});
+  EXPECT_GT(std::stoll(ttl), 23LL * 3600 * 1000);
+  EXPECT_LE(std::stoll(ttl), 24LL * 3600 * 1000);
+  put("a", "two", 1, 12);
+  EXPECT_EQ(server_.ask({"PTTL", "pc:a"}), "-1") << "nothing but a tombstone removes a record";
+}
+
+TEST_F(RedisStoreTest, WhatHttpRemovedIsNotDeliveredAgain) {
+  put("a", "one", 1, 10);
+  store::CopySink taken;
+  store_->take("a", taken);
+  EXPECT_EQ(taken.datum, "one");
+  EXPECT_EQ(put("a", "one", 1, 10), store::PutOutcome::kOutdated);
+  EXPECT_EQ(store::get(*store_, "a"), std::nullopt);
+  EXPECT_TRUE(*store::insert(*store_, local("a", "by HTTP", 77)));
+  EXPECT_EQ(put("a", "one", 1, 10), store::PutOutcome::kOutdated);
+  store::CopySink sink;
+  store_->get("a", sink);
+  EXPECT_EQ(sink.datum, "by HTTP");
+  EXPECT_EQ(sink.last.partition, Partition(-1));
+  EXPECT_EQ(sink.last.offset, Offset(77));
+  EXPECT_EQ(put("a", "two", 1, 11), store::PutOutcome::kReplaced);
+}
+
+TEST_F(RedisStoreTest, AnInsertThatIsSentTwiceIsOne) {
+  EXPECT_TRUE(*store::insert(*store_, local("a", "v", 78)));
+  EXPECT_TRUE(*store::insert(*store_, local("a", "v", 78)));
+  EXPECT_FALSE(*store::insert(*store_, local("a", "v", 79)));
+}
+
+TEST_F(RedisStoreTest, KeepsTheTopicOfARecord) {
+  store::RecordView one = record("a", "v");
+  one.topic = 2;
+  ASSERT_TRUE(store_->put(one).ok());
+  store::CopySink sink;
+  store_->get("a", sink);
+  EXPECT_EQ(sink.last.topic, 2u);
+}
+
+TEST_F(RedisStoreTest, WhatOthersWroteUnderAKeyIsAnErrorUntilItIsReplaced) {
+  struct Sink final : store::GetSink {
+    std::optional<Error> error;
+    void found(const store::RecordView&) override { ADD_FAILURE(); }
+    void absent() override { ADD_FAILURE(); }
+    void failed(const Error& why) override { error = why; }
+  } sink;
+  EXPECT_EQ(server_.ask({"SET", "pc:a", "something"}), "+OK");
+  store_->get("a", sink);
+  ASSERT_TRUE(sink.error.has_value());
+  EXPECT_EQ(sink.error->code, ErrorCode::kMalformed);
+  EXPECT_EQ(put("a", "one", 1, 1), store::PutOutcome::kReplaced);
+  EXPECT_EQ(store::get(*store_, "a"), "one");
+  EXPECT_EQ(server_.ask({"RPUSH", "pc:list", "x"}), "1");
+  EXPECT_FALSE(store_->put(record("list", "v")).ok());
+  EXPECT_EQ(server_.ask({"TYPE", "pc:list"}), "+list");
+}
+
+TEST_F(RedisStoreTest, AFullServerTakesNoWritesUntilThereIsRoom) {
+  EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "1"}), "+OK");
+  const auto refused = store_->put(record("a", "v"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(refused.error().public_text.find("maxmemory"), std::string::npos);
+  EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "0"}), "+OK");
+  EXPECT_TRUE(store_->put(record("a", "v")).ok());
+}
+
+TEST_F(RedisStoreTest, SurvivesItsServersEndAndForgottenScripts) {
+  put("a", "one", 1, 1);
+  EXPECT_EQ(server_.ask({"SCRIPT", "FLUSH"}), "+OK");
+  EXPECT_EQ(put("a", "two", 1, 2), store::PutOutcome::kReplaced);
+  ASSERT_TRUE(server_.restart());
+  EXPECT_EQ(put("a", "three", 1, 3), store::PutOutcome::kInserted) << "it kept nothing";
+}
+
+TEST_F(RedisStoreTest, ErasesWhatCameFromAPartition) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 3000; ++i) keys.push_back("k" + std::to_string(i));
+  std::vector<store::Write> writes;
+  for (int i = 0; i < 3000; ++i) {
+    store::RecordView one = record(keys[static_cast<std::size_t>(i)], "v", i);
+    one.partition = Partition(i % 3);
+    writes.push_back({one, i % 10 == 9});
+  }
+  std::vector<WriteOutcome> outcomes(writes.size());
+  ASSERT_TRUE(store_->write(writes, outcomes).ok());
+  EXPECT_EQ(*store_->erase_partition(1, Partition(1), Offset(1500)), 450u);
+  EXPECT_EQ(*store_->erase_partition(1, Partition(1)), 450u);
+  EXPECT_EQ(*store_->erase_partition(2, Partition(0)), 0u);
+  EXPECT_EQ(server_.ask({"DBSIZE"}), "2000");
+}
+
+// Runs a loop with the store's calls on it.
+class RedisLoopTest : public RedisStoreTest {
+ protected:
+  RedisLoopTest()
+      : work_(loop_.get_executor()), thread_([this] {
+          const net::LoopScope scope(loop_);
+          loop_.run();
+        }) {}
+  ~RedisLoopTest() override {
+    work_.reset();
+    loop_.stop();
+    thread_.join();
+  }
+
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::thread thread_;
+};
+
+TEST_F(RedisLoopTest, ManyLookUpsAreUnderWayAtOnce) {
+  for (int i = 0; i < 100; ++i) put("k" + std::to_string(i), std::to_string(i), 1, i);
+  constexpr int kMany = 5000;
+  std::vector<store::CopySink> sinks(kMany);
+  std::atomic<bool> all = false;
+  struct Last final : store::GetSink {
+    std::atomic<bool>* done;
+    void found(const store::RecordView&) override { *done = true; }
+    void absent() override { *done = true; }
+    void failed(const Error& error) override { ADD_FAILURE() << error.describe(), *done = true; }
+  } last;
+  last.done = &all;
+  boost::asio::post(loop_, [&] {
+    for (int i = 0; i < kMany; ++i) store_->get("k" + std::to_string(i % 120), sinks[i]);
+    store_->get("k0", last);
+  });
+  while (!all) std::this_thread::yield();
+  for (int i = 0; i < kMany; ++i) {
+    const auto& sink = sinks[static_cast<std::size_t>(i)];
+    EXPECT_EQ(sink.calls, 1);
+    EXPECT_EQ(sink.datum, i % 120 < 100 ? std::optional(std::to_string(i % 120)) : std::nullopt);
+  }
+}
+
+TEST_F(RedisLoopTest, AScanGivesTheRecordsKeys) {
+  std::set<std::string> expected;
+  for (int i = 0; i < 2500; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    put(key, "v", 1, i);
+    if (i % 5 == 0) {
+      erase(key, 1, i + 10'000);
+    } else {
+      expected.insert(key);
+    }
+  }
+  EXPECT_EQ(server_.ask({"SET", "other:key", "x"}), "+OK");
+  struct Sink final : store::KeyScan::Sink {
+    std::set<std::string> keys;
+    int steps = 0;
+    std::unique_ptr<store::KeyScan> scan;
+    std::atomic<bool> done = false;
+    void key(std::string_view key) override { keys.emplace(key); }
+    void end(bool more) override {
+      ++steps;
+      if (more) return scan->next(*this);
+      done = true;
+    }
+    void failed(const Error& error) override { ADD_FAILURE() << error.describe(), done = true; }
+  } sink;
+  boost::asio::post(loop_, [&] {
+    // The masters are known once something was answered.
+    struct First final : store::GetSink {
+      Sink* to;
+      RedisStore* store;
+      void go() {
+        to->scan = store->scan_keys();
+        to->scan->next(*to);
+      }
+      void found(const store::RecordView&) override { go(); }
+      void absent() override { go(); }
+      void failed(const Error& error) override { ADD_FAILURE() << error.describe(); }
+    };
+    static First first;
+    first.to = &sink;
+    first.store = store_.get();
+    store_->get("none", first);
+  });
+  while (!sink.done) std::this_thread::yield();
+  EXPECT_EQ(sink.keys, expected);
+  EXPECT_GT(sink.steps, 1);
+  boost::asio::post(loop_, [&] { sink.scan.reset(), sink.done = false; });
+  while (sink.done) std::this_thread::yield();
+}
+
+TEST_F(RedisLoopTest, CountsItsRecordsInTheBackground) {
+  for (int i = 0; i < 50; ++i) put("k" + std::to_string(i), "v", 1, i);
+  erase("k0", 1, 1000);
+  const auto counted = make(server_, "pc");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (counted->counts().records != 49) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end) << counted->counts().records;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // then look again
+  }
+}
+
+TEST(RedisStoreAway, SaysSoInTime) {
+  RedisStoreOptions options{.name = "away", .client = {.seeds = {{"127.0.0.1", 1}}}};
+  options.client.timeout = std::chrono::milliseconds(100);
+  const auto made = RedisStore::create(options);
+  ASSERT_TRUE(made.ok());
+  const auto refused = (*made)->put(record("a", "v"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE((*made)->health().ok());
+}
+
+}  // namespace
+}  // namespace push_cache::redis
