@@ -58,6 +58,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   void fail(Request& request, Error error);
 
   bool settle(Connection& connection, Request& request, std::string_view text);
+  void again(Connection& connection, Request& request);
   void redirect(Request& request, Peer& peer);
   void try_later(Request& request);
   void reroute(Peer& peer);

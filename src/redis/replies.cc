@@ -226,7 +226,7 @@ bool ReplyReader::check_pending() {
   if (reader.ridx < 0 || reader.pos >= reader.len) return true;
   const std::string_view pending(reader.buf + reader.pos, reader.len - reader.pos);
   if (current_task(reader).type != REDIS_REPLY_STRING) {
-    return pending.size() <= caps_.line_bytes || refuse("a line is too long");
+    return pending.size() <= caps_.line_bytes + 1 || refuse("a line is too long");  // its CR
   }
   const std::size_t digits = pending.substr(0, kLengthDigitsMax + 2).find('\r');
   if (digits == std::string_view::npos) {
