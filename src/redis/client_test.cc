@@ -265,6 +265,18 @@ TEST_F(ClientTest, TooManyBytesWaiting) {
   EXPECT_EQ(large.calls, 0) << "a large one goes alone";
 }
 
+TEST_F(ClientTest, WhatIsTriedAgainCountsAsWaiting) {
+  FakeServer server(loop_, [](const Words&, FakeServer::Session&) { return "-TRYAGAIN\r\n"; });
+  ClientOptions options = options_for(server);
+  options.waiting_max = 10;
+  connect(options);
+  for (int i = 0; i < 10; ++i) send({"GET", "k"});
+  ASSERT_TRUE(run_until([&] { return server.commands.size() > 10; }));
+  const TestSink& sink = send({"GET", "k"});
+  ASSERT_TRUE(run_until([&] { return sink.calls == 1; }));
+  EXPECT_EQ(sink.failures, 1);
+}
+
 TEST_F(ClientTest, DestructionWithCommandsUnderWay) {
   FakeServer server(loop_, [](const Words&, FakeServer::Session&) { return std::string(); });
   connect(options_for(server));

@@ -119,7 +119,13 @@ struct ReplyReader::Callbacks {
     return add(self(task), task, reply);
   }
 
-  static void* create_nil(const redisReadTask* task) { return add(self(task), task, Reply()); }
+  static void* create_nil(const redisReadTask* task) {
+    // RESP3's own nil; RESP2's are a string or an array.
+    if (task->type == REDIS_REPLY_NIL) {
+      return result(self(task).refuse("an answer that is not RESP2"));
+    }
+    return add(self(task), task, Reply());
+  }
 
   // `Count` is int or size_t, as the version has it.
   template <typename Count>
