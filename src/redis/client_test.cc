@@ -1,17 +1,10 @@
-// The client against servers that answer what the test wants: one server.
-#include "redis/client.h"
+// The client against servers that answer what the test wants: commands and connections.
+#include <boost/asio/steady_timer.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
-#include <deque>
-#include <functional>
-
-#include "redis/fake_server.h"
-#include "redis/test_support.h"
+#include "redis/client_fixture.h"
 
 namespace push_cache::redis {
 namespace {
@@ -19,51 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string bulk(std::string_view text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
-}
-
-// Answers ECHO with its argument.
-std::string echo(const Words& words, FakeServer::Session& /*session*/) {
-  return bulk(words.back());
-}
-
-class ClientTest : public testing::Test {
- protected:
-  // Busy machines take their time: only tests of the time-out itself make it short.
-  static ClientOptions options_for(const FakeServer& server,
-                                   std::chrono::milliseconds timeout = 60s) {
-    ClientOptions options;
-    options.seeds = {server.endpoint()};
-    options.timeout = timeout;
-    return options;
-  }
-  void connect(const ClientOptions& options) {
-    auto made = Client::create(loop_, options);
-    ASSERT_TRUE(made.ok()) << made.error().describe();
-    client_ = std::move(*made);
-  }
-  TestSink& send(std::vector<std::string> words, SendOptions options = {}) {
-    const std::vector<std::string_view> args(words.begin(), words.end());
-    TestSink& sink = sinks_.emplace_back();
-    client_->send(args.size() > 1 ? args[1] : "", args, sink, options);
-    return sink;
-  }
-  bool run_until(const std::function<bool()>& holds) { return redis::run_until(loop_, holds); }
-  bool all_done() {
-    return run_until([this] {
-      return std::all_of(sinks_.begin(), sinks_.end(), [](const auto& s) { return s.calls > 0; });
-    });
-  }
-  bool healthy() {
-    return run_until([this] { return client_->health().ok(); });
-  }
-
-  boost::asio::io_context loop_;
-  std::deque<TestSink> sinks_;
-  std::unique_ptr<Client> client_;
-};
 
 TEST_F(ClientTest, AnswersInTheirOrderThroughFewWrites) {
   FakeServer server(loop_, echo);
@@ -317,6 +265,18 @@ TEST_F(ClientTest, TooManyBytesWaiting) {
   EXPECT_EQ(large.calls, 0) << "a large one goes alone";
 }
 
+TEST_F(ClientTest, WhatIsTriedAgainCountsAsWaiting) {
+  FakeServer server(loop_, [](const Words&, FakeServer::Session&) { return "-TRYAGAIN\r\n"; });
+  ClientOptions options = options_for(server);
+  options.waiting_max = 10;
+  connect(options);
+  for (int i = 0; i < 10; ++i) send({"GET", "k"});
+  ASSERT_TRUE(run_until([&] { return server.commands.size() > 10; }));
+  const TestSink& sink = send({"GET", "k"});
+  ASSERT_TRUE(run_until([&] { return sink.calls == 1; }));
+  EXPECT_EQ(sink.failures, 1);
+}
+
 TEST_F(ClientTest, DestructionWithCommandsUnderWay) {
   FakeServer server(loop_, [](const Words&, FakeServer::Session&) { return std::string(); });
   connect(options_for(server));
@@ -417,87 +377,6 @@ TEST_F(ClientTest, ScriptsAreSentOnceALineAndAgainWhenForgotten) {
   ASSERT_TRUE(all_done());
   EXPECT_EQ(sinks_.back().shown, "\"e\"");
   EXPECT_EQ(server.commands.back()[0], "EVAL") << "a new line may lead to a new server";
-}
-
-TEST_F(ClientTest, SetUpWithUserAndDatabase) {
-  FakeServer server(loop_, echo);
-  ClientOptions options = options_for(server);
-  options.username = "cache";
-  options.password = "s3cret";
-  options.database = 3;
-  connect(options);
-  ASSERT_TRUE(healthy());
-  EXPECT_THAT(server.setups,
-              testing::ElementsAre(Words{"AUTH", "cache", "s3cret"}, Words{"SELECT", "3"},
-                                   Words{"CLIENT", "SETNAME", "push-cache"}));
-}
-
-TEST_F(ClientTest, RefusedSetUpsAreSaidWithoutThePassword) {
-  struct Case {
-    std::string command;
-    std::string answer;
-    std::string text;
-  };
-  for (const Case& c : {
-           Case{"AUTH", "-WRONGPASS invalid username-password pair or user is disabled.",
-                "WRONGPASS"},
-           Case{"AUTH", "-ERR what is s3cret supposed to be", "what is * supposed"},
-           Case{"SELECT", "-ERR DB index is out of range", "out of range"},
-           Case{"CLIENT", "-NOAUTH Authentication required.", "NOAUTH"},
-       }) {
-    FakeServer server(loop_, [&](const Words& words, FakeServer::Session&) {
-      return (words[0] == c.command ? c.answer : "+OK") + "\r\n";
-    });
-    server.answers_setup = false;
-    ClientOptions options = options_for(server);
-    options.password = "s3cret";
-    options.database = 1;
-    connect(options);
-    ASSERT_TRUE(run_until([&] { return server.accepted >= 3; }));
-    const std::string text = client_->health().error().describe();
-    EXPECT_THAT(text, HasSubstr(c.text));
-    EXPECT_THAT(text, Not(HasSubstr("s3cret")));
-    client_ = nullptr;
-  }
-}
-
-TEST_F(ClientTest, ANameMayBeForbidden) {
-  FakeServer server(loop_, [&](const Words& words, FakeServer::Session&) -> std::string {
-    return words[0] == "CLIENT" ? "-NOPERM this user has no permissions\r\n" : "+OK\r\n";
-  });
-  server.answers_setup = false;
-  connect(options_for(server));
-  EXPECT_TRUE(healthy());
-}
-
-TEST_F(ClientTest, NonsenseEndsTheConnection) {
-  for (const std::string nonsense : {"HTTP/1.1 400 Bad Request\r\n", "+OK\r\n+and more\r\n",
-                                     "$9999999999\r\n", "*9999999\r\n"}) {
-    bool once = true;
-    FakeServer server(loop_, [&](const Words& words, FakeServer::Session&) {
-      return std::exchange(once, false) ? nonsense : bulk(words.back());
-    });
-    connect(options_for(server));
-    const TestSink& sink = send({"ECHO", "x"});
-    ASSERT_TRUE(run_until([&] { return server.accepted >= 2 && sink.calls == 1; })) << nonsense;
-    EXPECT_TRUE(healthy());
-    EXPECT_THAT(sink.shown, testing::AnyOf("\"x\"", "+OK"));
-    client_ = nullptr;
-  }
-}
-
-TEST_F(ClientTest, AnAnswerBeforeAllOfALargeCommandIsSentEndsTheConnection) {
-  FakeServer server(loop_, echo);
-  server.deaf = true;
-  connect(options_for(server));
-  server.deaf = false;
-  ASSERT_TRUE(healthy());
-  server.deaf = true;  // the socket's buffers fill up
-  const TestSink& sink = send({"ECHO", std::string(64 << 20, 'x')}, {.repeatable = false});
-  ASSERT_TRUE(run_until([&] { return !server.sessions().front()->in.empty(); }));
-  server.sessions().front()->answer("-ERR too big\r\n");
-  ASSERT_TRUE(run_until([&] { return sink.calls == 1; }));
-  EXPECT_EQ(sink.failures, 1);
 }
 
 TEST(Client, WantsASeedAndFilesThatCanBeRead) {

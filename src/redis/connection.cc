@@ -61,6 +61,7 @@ void Connection::on_alarm() {
 void Connection::on_ready() {
   ready_ = true;
   ready_at_ = Clock::now();
+  renew_ = false;
   known_.clear();
   write();
   owner_.on_connected(*this);
@@ -165,8 +166,10 @@ Request* Connection::next_unsent() const {
 // The first use of a script on a link sends all of it, so that nothing behind it can overtake it
 // for want of the script; the server keeps it under its digest.
 void Connection::prepare(Request& request) {
-  if (request.script == nullptr || request.whole_script) return;
+  if (request.script == nullptr) return;
   if (std::find(known_.begin(), known_.end(), request.script) != known_.end()) return;
+  known_.push_back(request.script);
+  if (request.whole_script) return;
   std::vector<std::string_view> args = request.command.args();
   args[0] = "EVAL";
   args[1] = request.script->text();
@@ -174,7 +177,6 @@ void Connection::prepare(Request& request) {
   load_.bytes += whole.size() - request.size();
   request.command = std::move(whole);
   request.whole_script = true;
-  known_.push_back(request.script);
 }
 
 void Connection::mark_sent(Request& request, Clock::time_point now) {

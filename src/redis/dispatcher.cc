@@ -108,7 +108,10 @@ Request* Dispatcher::start(std::span<const std::string_view> args, const Peer* p
   request.repeatable = options.repeatable;
   std::size_t bytes = 0;
   for (const std::string_view arg : args) bytes += arg.size();
-  const Load& load = peer == nullptr ? parked_load_ : peer->load;
+  // What waits for another try was sent to this node or may go there.
+  Load load = peer == nullptr ? parked_load_ : peer->load;
+  load.count += waiting_load_.count;
+  load.bytes += waiting_load_.bytes;
   if (bytes > limits::kRedisCommandBytesMax) {
     fail(request, {ErrorCode::kTooLarge, "too large for Redis"});
     return nullptr;

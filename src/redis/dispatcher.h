@@ -58,6 +58,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   void fail(Request& request, Error error);
 
   bool settle(Connection& connection, Request& request, std::string_view text);
+  void again(Connection& connection, Request& request);
   void redirect(Request& request, Peer& peer);
   void try_later(Request& request);
   void reroute(Peer& peer);
@@ -74,9 +75,13 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   RequestPool pool_;
   DeadlineList deadlines_;
   Load parked_load_;
-  RequestList parked_{parked_load_};         // no node is known for them
-  std::array<RequestList, kWaits> waiting_;  // for another try, by how long they wait
-  RequestList failed_;                       // their sinks will be told
+  RequestList parked_{parked_load_};  // no node is known for them
+  Load waiting_load_;
+  // For another try, by how long they wait.
+  std::array<RequestList, kWaits> waiting_{RequestList(waiting_load_), RequestList(waiting_load_),
+                                           RequestList(waiting_load_), RequestList(waiting_load_),
+                                           RequestList(waiting_load_), RequestList(waiting_load_)};
+  RequestList failed_;  // their sinks will be told
   std::vector<std::unique_ptr<Script>> scripts_;
   std::vector<std::string_view> args_;  // of the present call
   Routes routes_;

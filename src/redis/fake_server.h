@@ -38,7 +38,11 @@ class FakeServer {
     void read() {
       socket.async_read_some(boost::asio::buffer(buffer),
                              [self = shared_from_this()](const auto& error, std::size_t size) {
-                               if (error || self->server == nullptr) return;
+                               if (self->server == nullptr) return;
+                               if (error) {
+                                 ++self->server->lost;
+                                 return;
+                               }
                                self->in.append(self->buffer, size);
                                if (self->server->deaf) return;
                                while (self->server != nullptr) {
@@ -137,6 +141,7 @@ class FakeServer {
   // The set-up's commands.
   std::vector<Words> setups;
   std::size_t accepted = 0;
+  std::size_t lost = 0;       // connections that the client has closed
   bool deaf = false;          // reads nothing more of what was not read yet
   bool answers_setup = true;  // CLIENT and ROLE, as a master does; else they go to the script
 

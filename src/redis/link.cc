@@ -2,7 +2,6 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 
 #include <netinet/tcp.h>
@@ -56,7 +55,7 @@ Link::Link(asio::io_context& loop, const LinkOptions& options, const Endpoint& e
       tls_context_(options.tls),
       socket_(loop),
       resolver_(loop),
-      set_up_late_(loop, [this] { fail("Redis does not answer", "the connection took too long"); }),
+      set_up_late_(loop, [this] { fail("Redis does not answer", waits_for_ + " took too long"); }),
       setup_(options.setup),
       reader_(*this) {
   set_up_late_.set(Clock::now() + options.timeout);
@@ -94,14 +93,17 @@ void Link::connect(std::vector<Tcp::endpoint> addresses) {
 void Link::shake_hands() {
   if (tls_context_ == nullptr) return set_up();
   tls_.emplace(socket_, *tls_context_);
+  waits_for_ = "the TLS handshake";
+  SSL* const ssl = tls_->native_handle();
   error_code ec;
   asio::ip::make_address(endpoint_.host, ec);
-  // A name only: addresses are not allowed there (RFC 6066, 3).
   if (ec) {
-    SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-             endpoint_.host.data());
+    SSL_set1_host(ssl, endpoint_.host.c_str());
+    // A name only: addresses are not allowed there (RFC 6066, 3).
+    SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, endpoint_.host.data());
+  } else {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), endpoint_.host.c_str());
   }
-  tls_->set_verify_callback(asio::ssl::host_name_verification(endpoint_.host), ec);
   tls_->async_handshake(asio::ssl::stream_base::client,
                         [self = shared_from_this()](const error_code& error) {
                           if (self->owner_ == nullptr) return;
@@ -112,16 +114,12 @@ void Link::shake_hands() {
 
 std::string Link::tls_failure(const error_code& error) {
   const long verified = SSL_get_verify_result(tls_->native_handle());
-  std::string text = error.message();
-  // The host's name is compared outside OpenSSL, so that a wrong one leaves no reason behind.
-  if (error.message().find("certificate verify failed") != std::string::npos) {
-    text += verified == X509_V_OK ? ": it is not for this host's name"
-                                  : std::string(": ") + X509_verify_cert_error_string(verified);
-  }
-  return text;
+  if (verified == X509_V_OK) return error.message();
+  return error.message() + ": " + X509_verify_cert_error_string(verified);
 }
 
 void Link::set_up() {
+  waits_for_ = "the answers to AUTH and what else a connection begins with";
   read();
   if (setup_.done()) return become_ready();
   out_.append(setup_.bytes());

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -97,6 +98,7 @@ class Link final : public std::enable_shared_from_this<Link>, ReplyReader::Handl
   std::optional<boost::asio::ssl::stream<Socket&>> tls_;
   Resolver resolver_;
   std::vector<Tcp::endpoint> addresses_;
+  std::string waits_for_ = "the connection";  // while it is not ready
   Alarm set_up_late_;
   Setup setup_;
   bool ready_ = false;

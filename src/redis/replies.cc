@@ -119,7 +119,13 @@ struct ReplyReader::Callbacks {
     return add(self(task), task, reply);
   }
 
-  static void* create_nil(const redisReadTask* task) { return add(self(task), task, Reply()); }
+  static void* create_nil(const redisReadTask* task) {
+    // RESP3's own nil; RESP2's are a string or an array.
+    if (task->type == REDIS_REPLY_NIL) {
+      return result(self(task).refuse("an answer that is not RESP2"));
+    }
+    return add(self(task), task, Reply());
+  }
 
   // `Count` is int or size_t, as the version has it.
   template <typename Count>
@@ -226,7 +232,7 @@ bool ReplyReader::check_pending() {
   if (reader.ridx < 0 || reader.pos >= reader.len) return true;
   const std::string_view pending(reader.buf + reader.pos, reader.len - reader.pos);
   if (current_task(reader).type != REDIS_REPLY_STRING) {
-    return pending.size() <= caps_.line_bytes || refuse("a line is too long");
+    return pending.size() <= caps_.line_bytes + 1 || refuse("a line is too long");  // its CR
   }
   const std::size_t digits = pending.substr(0, kLengthDigitsMax + 2).find('\r');
   if (digits == std::string_view::npos) {

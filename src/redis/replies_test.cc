@@ -116,8 +116,9 @@ TEST(Replies, Caps) {
   EXPECT_NE(read("*5\r\n", caps).error, "");
   EXPECT_NE(read("*2\r\n*3\r\n", caps).error, "");
   EXPECT_NE(read("*1\r\n*1\r\n*1\r\n", caps).error, "");
-  EXPECT_NE(read("+12345678901234567", caps).error, "") << "before the line's end";
-  EXPECT_NE(read(":00000000000000001", caps).error, "");
+  EXPECT_EQ(read("+1234567890123456\r\n", caps).error, "");
+  EXPECT_NE(read("+123456789012345678", caps).error, "") << "before the line's end";
+  EXPECT_NE(read(":000000000000000001", caps).error, "");
 }
 
 TEST(Replies, CapsOfTheRealSize) {

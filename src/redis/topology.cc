@@ -54,17 +54,25 @@ bool Dispatcher::settle(Connection& connection, Request& request, std::string_vi
     case Kind::kReadOnly:
       // All of this server waits, so that nothing overtakes: the present master, when it is found,
       // gets it in this order.
-      connection.send_again(request);
+      again(connection, request);
       connection.pause(refusal.kind == Kind::kReadOnly && options_.topology == Topology::kSingle);
       refresh();
       return true;
     case Kind::kNoScript:
       if (request.script == nullptr || request.whole_script) return false;
       connection.forget(*request.script);
-      connection.send_again(request);
+      again(connection, request);
       return true;
   }
   return false;
+}
+
+// To the same server, unless the slot is elsewhere by now.
+void Dispatcher::again(Connection& connection, Request& request) {
+  const Peer* const peer = routes_.find(connection.endpoint());
+  const bool stays =
+      peer != nullptr && peer->master && (request.pinned || routes_.at(request.slot) == peer);
+  stays ? connection.send_again(request) : dispatch(request);
 }
 
 void Dispatcher::redirect(Request& request, Peer& peer) {

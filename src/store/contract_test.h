@@ -37,6 +37,7 @@ class StoreContract : public ::testing::TestWithParam<std::function<std::unique_
 };
 
 class LocalStoreContract : public StoreContract {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LocalStoreContract);
 
 TEST_P(StoreContract, GetGivesTheLastPut) {
   EXPECT_EQ(get(*store_, "a"), std::nullopt);
