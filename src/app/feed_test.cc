@@ -5,17 +5,13 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "embedded/mock_broker.h"
-#include "embedded/registry_server.h"
-#include "kafka/producer.h"
-#include "registry/client.h"
+#include "app/feed_test_support.h"
+#include "kafka/consumer.h"
 #include "store/memory_store.h"
 
 namespace push_cache::ingest {
@@ -23,52 +19,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kSchema =
-    R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"}]})";
-constexpr const char* kNewSchema =
-    R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"},)"
-    R"({"name":"n","type":"int","default":0}]})";
-
 constexpr std::int16_t kFetch = 1;  // the request's number in Kafka's protocol
 
-bool wait_for(const std::function<bool()>& condition, std::chrono::seconds limit = 60s) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
 // Each with one lane and with several.
-class FeedTest : public ::testing::TestWithParam<std::size_t> {
+class FeedTest : public FeedTestBase, public ::testing::WithParamInterface<std::size_t> {
  protected:
-  void SetUp() override {
-    auto registry = embedded::RegistryServer::start();
-    ASSERT_TRUE(registry.ok()) << registry.error().describe();
-    registry_ = *std::move(registry);
-    auto id = registry_->add("users-value", kSchema);
-    ASSERT_TRUE(id.ok());
-    schema_ = *id;
-    auto client = registry::Client::create({.url = registry_->url(), .total_timeout = 2s});
-    ASSERT_TRUE(client.ok());
-    client_ = *std::move(client);
-    schemas_ = std::make_unique<registry::SchemaCache>(
-        *client_,
-        registry::SchemaCacheOptions{
-            .retry = {.first = 5ms, .max = 20ms, .not_found_first = 5ms, .not_found_max = 20ms}});
-  }
-
-  void start_broker(int partitions, int brokers = 1) {
-    auto broker =
-        embedded::MockBroker::start({.brokers = brokers, .topics = {{"users", partitions}}});
-    ASSERT_TRUE(broker.ok()) << broker.error().describe();
-    broker_ = *std::move(broker);
-    auto producer = kafka::Producer::create({.brokers = broker_->bootstrap(), .properties = {}});
-    ASSERT_TRUE(producer.ok());
-    producer_ = *std::move(producer);
-  }
-
   void start_feed(const std::string& brokers, FeedOptions options = {}) {
     const std::string topic = "users";
     applier_ = std::make_unique<Applier>(
@@ -85,21 +40,6 @@ class FeedTest : public ::testing::TestWithParam<std::size_t> {
     feed_ = *std::move(feed);
   }
 
-  std::string value(SchemaId id, const std::string& text, const std::string& more = "") const {
-    std::string out(1, '\0');
-    for (int shift = 24; shift >= 0; shift -= 8) {
-      out.push_back(static_cast<char>(static_cast<std::uint32_t>(id.value) >> shift));
-    }
-    out.push_back(static_cast<char>(text.size() * 2));
-    return out + text + more;
-  }
-
-  void produce(const std::string& key, const std::optional<std::string>& text) {
-    std::optional<Bytes> bytes;
-    if (text) bytes = Bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
-    ASSERT_TRUE(producer_->produce("users", key, bytes).ok());
-  }
-
   PartitionStatus partition() const {
     const FeedStatus status = feed_->status();
     return status.partitions.empty() ? PartitionStatus{} : status.partitions[0];
@@ -107,26 +47,6 @@ class FeedTest : public ::testing::TestWithParam<std::size_t> {
 
   std::uint64_t records() const { return store_->counts().records; }
 
-  // The text that was given to `value`, or nothing when the key is absent.
-  std::optional<std::string> text_of(const std::string& key) const {
-    struct Sink final : store::GetSink {
-      std::optional<std::string> text;
-      void found(const store::RecordView& record) override {
-        text.emplace(record.datum.begin() + 1, record.datum.end());
-      }
-      void absent() override {}
-      void failed(const Error&) override {}
-    } sink;
-    store_->get(key, sink);
-    return sink.text;
-  }
-
-  std::unique_ptr<embedded::RegistryServer> registry_;
-  SchemaId schema_;
-  std::unique_ptr<registry::Client> client_;
-  std::unique_ptr<registry::SchemaCache> schemas_;
-  std::unique_ptr<embedded::MockBroker> broker_;
-  std::unique_ptr<kafka::Producer> producer_;
   std::unique_ptr<store::Store> store_ = store::make_memory_store();
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<Feed> feed_;
@@ -237,7 +157,7 @@ TEST_P(FeedTest, EveryKeyEndsWithItsLastRecord) {
       << applier_->totals().records;
   for (int key = 0; key < kKeys; ++key) {
     const bool removed = (key + kRounds - 1) % 5 == 0;
-    const auto text = text_of("k" + std::to_string(key));
+    const auto text = text_of(*store_, "k" + std::to_string(key));
     EXPECT_EQ(text.has_value(), !removed) << key;
     if (text) {
       EXPECT_EQ(*text, "round" + std::to_string(kRounds - 1)) << key;
@@ -265,8 +185,8 @@ TEST_P(FeedTest, APartitionWhoseOffsetsHaveGoneIsReadAnewWhileOthersGoOn) {
   ASSERT_TRUE(wait_for([this] { return feed_->ready() && applier_->totals().records > 6000; }));
   EXPECT_TRUE(wait_for([this] { return records() == 6000; })) << records();
   for (int i = 0; i < 3000; ++i) {
-    ASSERT_EQ(text_of("k" + std::to_string(i)), "x") << i;
-    ASSERT_EQ(text_of("more" + std::to_string(i)), "y") << i;
+    ASSERT_EQ(text_of(*store_, "k" + std::to_string(i)), "x") << i;
+    ASSERT_EQ(text_of(*store_, "more" + std::to_string(i)), "y") << i;
   }
   for (const PartitionStatus& one : feed_->status().partitions) {
     EXPECT_EQ(one.stage, PartitionStage::kCaughtUp) << one.partition.value;

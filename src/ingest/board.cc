@@ -74,9 +74,9 @@ void Board::restart(PartitionState& partition) {
   judge();
 }
 
-void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks) {
+void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks, Offset from) {
   const std::lock_guard lock(mutex_);
-  begin(partition, marks, marks.low);
+  begin(partition, marks, from);
 }
 
 void Board::wait(PartitionState& partition, PartitionStage why) {

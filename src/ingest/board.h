@@ -136,8 +136,8 @@ class Board {
   }
   // Its offsets have gone. By the time this returns `ready` is false.
   void restart(PartitionState& partition);
-  // It is read anew, from `marks.low`.
-  void begin_anew(PartitionState& partition, const kafka::Watermarks& marks);
+  // It is read anew, from `from`.
+  void begin_anew(PartitionState& partition, const kafka::Watermarks& marks, Offset from);
   // It waits (or is stopped), or goes on after that.
   void wait(PartitionState& partition, PartitionStage why);
   void go_on(PartitionState& partition);

@@ -41,7 +41,7 @@ TEST(Board, IsNotReadyWhileAPartitionIsStopped) {
   board.wait(partition, PartitionStage::kStopped);
   board.restart(partition);
   EXPECT_FALSE(board.ready());
-  board.begin_anew(partition, marks(0, 0));
+  board.begin_anew(partition, marks(0, 0), Offset(0));
   EXPECT_TRUE(board.ready());
 }
 
@@ -59,7 +59,7 @@ TEST(Board, ACondemnedPartitionIsNotReadyUntilItIsBegunAnew) {
   board.advance(first, Offset(1'000'000));  // its lane still applies what it had fetched
   EXPECT_FALSE(board.ready());
   board.restart(first);
-  board.begin_anew(first, marks(0, 3));
+  board.begin_anew(first, marks(0, 3), Offset(0));
   board.advance(first, Offset(3));
   EXPECT_FALSE(board.ready()) << "the other one";
   board.remove(second);

@@ -1,7 +1,6 @@
 // The way from Kafka's topics into stores in memory: every partition, from its beginning.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -21,43 +20,14 @@
 #include "ingest/applier.h"
 #include "ingest/board.h"
 #include "ingest/dead_letters.h"
-#include "ingest/freshness.h"
+#include "ingest/feed_status.h"
 #include "ingest/lane.h"
 #include "ingest/resume.h"
+#include "ingest/topic_watch.h"
 #include "kafka/consumer.h"
 #include "store/store.h"
 
 namespace push_cache::ingest {
-
-struct PartitionStatus {
-  std::string topic;
-  Partition partition{0};
-  Offset position{0};  // of the next record to apply
-  Offset target{0};    // to be reached before this partition is caught up
-  Offset end{0};       // as its leader said last
-  Offset log_start{0};
-  double lag_seconds = 0;  // the age of the latest moment of which all that was in the log then is
-                           // applied; grows while Kafka is not heard
-  PartitionStage stage = PartitionStage::kLoading;
-  Digest digest;
-  Digest mark;  // position 0 before there is one
-  std::int64_t lag_records() const { return std::max<std::int64_t>(end.value - position.value, 0); }
-};
-
-struct FeedStatus {
-  bool ready = false;
-  bool connected = false;
-  std::string error;                 // why not connected, "" otherwise; holds no secret
-  std::vector<std::string> reasons;  // why not ready, for people; empty when ready
-  std::vector<PartitionStatus> partitions;
-  std::vector<std::string> topic_ids;  // in the order of the topics; "" = not known
-  // Why topics are read from their beginning although a snapshot of them was there.
-  std::vector<std::string> resume_refusals;
-  std::optional<DeadLetterStatus> dead_letters;
-  double records_per_second = 0;              // lately
-  std::optional<double> first_ready_seconds;  // from the start of the feed; nothing before
-  std::optional<double> eta_seconds;          // until caught up; nothing when unknown or ready
-};
 
 struct FeedOptions {
   kafka::ConsumerOptions consumer;
@@ -119,27 +89,15 @@ class Feed {
   void look_again();
   void discovery_loop();
   bool discover();
-  void watch();
-  void judge_age();
   void watch_moves();
   bool check_incarnations();
-  std::string topic_id(std::uint32_t topic) const;
-  void set_topic_id(std::uint32_t topic, const std::string& id);
-  std::chrono::milliseconds watch_interval() const;
-  std::chrono::milliseconds watch_timeout() const;
   // Decides whether a topic goes on from the snapshot, and makes the stores fit. False when that
   // can't be known yet.
   bool settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found);
   std::optional<Offset> resumed_position(kafka::TopicPartition at) const;
   void empty(std::uint32_t topic);
-  bool list_partitions(std::uint32_t topic, std::vector<kafka::TopicPartition>& fresh);
   void begin(std::span<const kafka::PartitionWatermarks> found);
-  bool has(kafka::TopicPartition at) const;
   bool answer_reloads();
-  void update_rate();
-  void set_connection(const Status& status);
-  bool set_problem(std::uint32_t topic, const std::string& problem);
-  PartitionStatus status_of(const PartitionState& partition) const;
 
   FeedOptions options_;
   Applier& applier_;
@@ -147,31 +105,19 @@ class Feed {
   std::unique_ptr<DeadLetters> dead_letters_;
   Board board_;
   std::atomic<bool> stopping_ = false;
+  std::unique_ptr<TopicWatch> watch_;
   std::atomic<bool> trusted_ = false;
 
   // The discovery thread's own.
-  struct Known {
-    PartitionState* state;
-    std::size_t lane;
-    Freshness freshness;
-  };
-  std::map<kafka::TopicPartition, Known> known_;
-  std::vector<std::vector<Partition>> present_;  // of each topic, as the brokers said last
+  std::map<kafka::TopicPartition, std::size_t> lane_of_;
   std::optional<ResumePoint> resume_;
   std::set<std::uint32_t> resume_open_;  // topics of which it is not decided
-  std::uint64_t rate_records_ = 0;
-  std::chrono::steady_clock::time_point rate_time_ = std::chrono::steady_clock::now();
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_discovery_;
   std::vector<kafka::TopicPartition> reload_wanted_;
   bool look_signal_ = false;
-  std::vector<std::string> topic_ids_;
   std::vector<std::string> resume_refusals_;
-  std::map<std::uint32_t, std::string> topic_problems_;
-  bool connected_ = false;
-  std::string connection_error_;
-  double records_per_second_ = 0;
 
   std::unique_ptr<LaneSurroundings> around_;
   std::vector<std::unique_ptr<Lane>> lanes_;

@@ -23,24 +23,9 @@ constexpr milliseconds kPollTimeoutWaiting{10};
 constexpr milliseconds kStoreRetry{200};
 // A registry may be repaired, a schema become good: then a stopped partition goes on.
 constexpr milliseconds kBadRetry{1'000};
-constexpr milliseconds kLetterRetry{1'000};
-// Each keeps the memory that its record was fetched with.
-constexpr std::size_t kLettersMax = 1'000;
-// A registry that is there answers sooner. Then the fetched records behind the first one of a
-// schema need not be thrown away, to be fetched again.
-constexpr milliseconds kSchemaPatience{100};
 // librdkafka's name for "from the first record there is" (RD_KAFKA_OFFSET_BEGINNING). The low
 // watermark itself may have moved on by the time the fetch starts.
 constexpr Offset kBeginning{-2};
-
-Incoming incoming(const kafka::Message& message) {
-  return {.topic = message.at.topic,
-          .partition = message.at.partition,
-          .offset = message.offset,
-          .timestamp_ms = message.timestamp_ms,
-          .key = message.key,
-          .value = message.value};
-}
 
 PartitionStage stage_of(Outcome outcome) {
   return outcome == Outcome::kWaitsForSchema ? PartitionStage::kWaitingForSchema
@@ -59,8 +44,10 @@ void LaneSurroundings::erase(kafka::TopicPartition at, Offset below) const {
 }
 
 Lane::Lane(LaneSurroundings& around, std::size_t queue)
-    : around_(around), queue_(queue), apply_(around.applier) {
-  answers_->lane = this;
+    : around_(around),
+      queue_(queue),
+      apply_(around.applier),
+      bad_(around.on_bad_record, around.dead_letters, around.consumer, queue) {
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), ("ingest-" + std::to_string(queue)).c_str());
 }
@@ -69,8 +56,6 @@ Lane::~Lane() {
   stopping_ = true;
   around_.consumer.wake(queue_);
   thread_.join();
-  const std::lock_guard lock(answers_->mutex);
-  answers_->lane = nullptr;
 }
 
 void Lane::begin(const std::vector<Beginning>& partitions) {
@@ -93,10 +78,7 @@ void Lane::run() {
   while (!stopping_) {
     take_orders();
     if (!waiting_.empty()) retry_waiting();
-    if (!letters_.empty()) {
-      take_answers();
-      send_letters_again();
-    }
+    look_at_letters();
     around_.consumer.poll(queue_, waiting_.empty() ? kPollTimeout : kPollTimeoutWaiting, kBatchMax,
                           batch_);
     apply_batch();
@@ -114,7 +96,7 @@ void Lane::take_orders() {
   // In this order: a partition is given before it is restarted.
   std::vector<kafka::TopicPartitionOffset> from;
   for (const Beginning& one : beginnings) {
-    if (one.anew) around_.board.begin_anew(*one.partition, one.marks);
+    if (one.anew) around_.board.begin_anew(*one.partition, one.marks, one.marks.low);
     Own& own = partitions_[one.partition->at];
     own = {.state = one.partition, .applied = one.from.value_or(one.marks.low)};
     from.push_back({one.partition->at, one.from.value_or(kBeginning)});
@@ -177,13 +159,13 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
     }
     if (message.offset.value >= partition.next_mark) mark(partition, message.offset);
     Outcome outcome = apply(message);
-    if (outcome == Outcome::kWaitsForSchema && comes_soon(apply_.missing_schema())) {
+    if (outcome == Outcome::kWaitsForSchema && apply_.comes_soon(stopping_)) {
       outcome = apply(message);
     }
     if (outcome != Outcome::kDone) {
       const std::optional<PartitionStage> wait =
           outcome == Outcome::kBad
-              ? settle_bad(partition, message, [this, i] { return batch_.keep(i); })
+              ? bad_.settle(apply_, message, [this, i] { return batch_.keep(i); })
               : stage_of(outcome);
       if (wait) {
         advance(partition, position);
@@ -201,7 +183,7 @@ Outcome Lane::apply(const kafka::Message& message) { return apply_.apply(incomin
 void Lane::advance(Own& partition, Offset position) {
   partition.applied = std::max(partition.applied, position);
   // Not past a record that is neither applied nor kept elsewhere.
-  const Offset settled = partition.letters.empty() ? partition.applied : *partition.letters.begin();
+  const Offset settled = bad_.first_waiting(partition.state->at).value_or(partition.applied);
   around_.board.advance(*partition.state, settled);
   partition.state->digest.set({partition.applied, digest_of(partition)});
 }
@@ -226,75 +208,12 @@ void Lane::mark(Own& partition, Offset next) {
   partition.next_mark = passed + kStep;
 }
 
-std::optional<PartitionStage> Lane::settle_bad(Own& partition, const kafka::Message& message,
-                                               const std::function<kafka::KeptMessage()>& record) {
-  if (around_.on_bad_record == OnBadRecord::kDeadLetter && letters_.size() >= kLettersMax) {
-    return PartitionStage::kWaitingForDeadLetters;  // and is looked at again
-  }
-  apply_.count_bad(incoming(message));
-  switch (around_.on_bad_record) {
-    case OnBadRecord::kSkip:
-      break;
-    case OnBadRecord::kStop:
-      log("ingest").error(
-          "{} stops at offset {}, which is bad ({}: {}), since kafka.on_bad_record is stop",
-          around_.consumer.name_of(message.at), message.offset.value, to_string(apply_.bad().cause),
-          apply_.bad().detail);
-      return PartitionStage::kStopped;
-    case OnBadRecord::kDeadLetter: {
-      partition.letters.insert(message.offset);
-      around_.dead_letters->add_waiting(1);
-      const std::uint64_t number = next_letter_++;
-      send_letter(number, letters_[number] = {&partition, record(), apply_.bad()});
-      break;
-    }
-  }
-  return std::nullopt;
-}
-
-void Lane::send_letter(std::uint64_t number, Letter& letter) {
-  letter.sent = true;
-  around_.dead_letters->send(letter.record,
-                             {.cause = to_string(letter.why.cause),
-                              .detail = letter.why.detail,
-                              .topic = around_.consumer.topics()[letter.record.message.at.topic]},
-                             [answers = answers_, number](bool acknowledged) {
-                               const std::lock_guard lock(answers->mutex);
-                               if (answers->lane == nullptr) return;
-                               answers->of_letters.emplace_back(number, acknowledged);
-                               answers->lane->around_.consumer.wake(answers->lane->queue_);
-                             });
-}
-
-void Lane::take_answers() {
-  std::vector<std::pair<std::uint64_t, bool>> answers;
-  {
-    const std::lock_guard lock(answers_->mutex);
-    answers.swap(answers_->of_letters);
-  }
-  for (const auto& [number, acknowledged] : answers) {
-    const auto found = letters_.find(number);
-    if (found == letters_.end()) continue;
-    Letter& letter = found->second;
-    if (!acknowledged) {
-      letter.sent = false;
-      letter.retry_at = steady_clock::now() + kLetterRetry;
-      continue;
-    }
-    Own* const partition = letter.partition;
-    if (partition != nullptr) partition->letters.erase(letter.record.message.offset);
-    letters_.erase(found);
-    around_.dead_letters->add_waiting(-1);
+void Lane::look_at_letters() {
+  for (const kafka::TopicPartition at : bad_.look()) {
+    Own* const partition = find(at);
     if (partition != nullptr && partition->state->stage != PartitionStage::kReloading) {
       advance(*partition, partition->applied);
     }
-  }
-}
-
-void Lane::send_letters_again() {
-  const auto now = steady_clock::now();
-  for (auto& [number, letter] : letters_) {
-    if (!letter.sent && letter.retry_at <= now) send_letter(number, letter);
   }
 }
 
@@ -317,20 +236,6 @@ void Lane::event(Own& partition, std::size_t index) {
       around_.look_again();
       break;
   }
-}
-
-// Whether the schema has come, after a moment of waiting the first time that it is asked for.
-bool Lane::comes_soon(SchemaId schema) {
-  if (!waited_for_.insert(schema).second) return false;
-  const registry::SchemaCache& schemas = around_.applier.schemas();
-  const auto deadline = steady_clock::now() + kSchemaPatience;
-  while (!stopping_ && steady_clock::now() < deadline) {
-    const registry::State state = schemas.state(schema);
-    if (state.kind != registry::StateKind::kWaiting) return true;
-    if (state.attempts > 0) return false;  // the registry is away, or does not know it
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
-  return false;
 }
 
 void Lane::hold(Own& partition, PartitionStage why, std::size_t index) {
@@ -384,7 +289,7 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
   }
   if (one.counted) return false;  // stopped, and still bad
   const std::optional<PartitionStage> wait =
-      settle_bad(partition, message, [&one] { return std::move(one.record); });
+      bad_.settle(apply_, message, [&one] { return std::move(one.record); });
   if (!wait) return true;
   one.counted = *wait == PartitionStage::kStopped;
   around_.board.wait(*partition.state, *wait);
@@ -394,11 +299,7 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
 void Lane::reload(Own& partition) {
   PartitionState& state = *partition.state;
   around_.board.restart(state);  // not ready any more, before anything is taken out
-  // Their letters are of the log that has gone; they are still delivered.
-  for (auto& [number, letter] : letters_) {
-    if (letter.partition == &partition) letter.partition = nullptr;
-  }
-  partition.letters.clear();
+  bad_.forget(state.at);         // they are of the log that has gone
   around_.erase(state.at);
   around_.ask_anew(state);
 }

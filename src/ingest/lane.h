@@ -7,29 +7,19 @@
 #include <functional>
 #include <list>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
-#include <unordered_set>
-#include <utility>
 #include <vector>
 
 #include "ingest/apply_lane.h"
+#include "ingest/bad_records.h"
 #include "ingest/board.h"
 #include "ingest/dead_letters.h"
 #include "kafka/consumer.h"
 #include "store/store.h"
 
 namespace push_cache::ingest {
-
-// What becomes of a record that cannot be applied.
-enum class OnBadRecord : std::uint8_t {
-  kSkip,        // counted and logged; the key keeps its last good value
-  kStop,        // the partition stays there
-  kDeadLetter,  // it goes to a topic of its own, and the position moves on when that has it
-};
 
 // What all lanes work with. Outlives them.
 struct LaneSurroundings {
@@ -79,7 +69,6 @@ class Lane {
     PartitionState* state = nullptr;
     Offset applied{0};           // the next record to apply
     std::int64_t next_mark = 0;  // see PartitionState::mark; 0 = not known yet
-    std::set<Offset> letters;    // of records whose dead letters are not acknowledged
   };
   struct Waiting {
     Own* partition;
@@ -87,20 +76,6 @@ class Lane {
     bool counted = false;  // as bad
     std::chrono::steady_clock::time_point retry_at{};
   };
-  struct Letter {
-    Own* partition;  // null: it was begun anew since
-    kafka::KeptMessage record;
-    ApplyLane::Bad why;
-    std::chrono::steady_clock::time_point retry_at{};
-    bool sent = false;
-  };
-  // What the dead letters' producer tells this lane, also when the lane has gone.
-  struct Answers {
-    std::mutex mutex;
-    Lane* lane = nullptr;  // null once it has gone
-    std::vector<std::pair<std::uint64_t, bool>> of_letters;
-  };
-
   void run();
   void take_orders();
   void apply_batch();
@@ -111,17 +86,10 @@ class Lane {
   std::uint64_t digest_of(const Own& partition) const;
   void mark(Own& partition, Offset next);
   void event(Own& partition, std::size_t index);
-  // What to do with a record that is bad, by the policy: nothing = go on behind it; a stage = wait
-  // there. `record` is called when it has to be kept.
-  std::optional<PartitionStage> settle_bad(Own& partition, const kafka::Message& message,
-                                           const std::function<kafka::KeptMessage()>& record);
   void hold(Own& partition, PartitionStage why, std::size_t index);
   void retry_waiting();
   bool try_again(Waiting& one, std::chrono::steady_clock::time_point now);
-  void send_letter(std::uint64_t number, Letter& letter);
-  void take_answers();
-  void send_letters_again();
-  bool comes_soon(SchemaId schema);
+  void look_at_letters();
   void reload(Own& partition);
   void assign(const std::vector<kafka::TopicPartitionOffset>& partitions);
   Own* find(kafka::TopicPartition at);
@@ -132,10 +100,7 @@ class Lane {
   kafka::Batch batch_;
   std::map<kafka::TopicPartition, Own> partitions_;
   std::list<Waiting> waiting_;
-  std::map<std::uint64_t, Letter> letters_;
-  std::uint64_t next_letter_ = 0;
-  std::shared_ptr<Answers> answers_ = std::make_shared<Answers>();
-  std::unordered_set<SchemaId> waited_for_;  // ids that `comes_soon` has spent its time on
+  BadRecords bad_;
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  // guards what follows
   std::vector<Beginning> beginnings_;

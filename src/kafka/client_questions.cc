@@ -5,7 +5,7 @@
 #include <map>
 #include <string_view>
 
-#include "kafka/consumer.h"
+#include "kafka/client.h"
 #include "kafka/handles.h"
 
 namespace push_cache::kafka {
@@ -106,8 +106,8 @@ TombstoneRetention read_retention(const rd_kafka_ConfigResource_t* resource) {
 
 }  // namespace
 
-Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
-                                                        std::chrono::milliseconds timeout) {
+Result<std::vector<PartitionInfo>> Client::partitions(std::uint32_t topic,
+                                                      std::chrono::milliseconds timeout) {
   using TopicPtr = Owned<rd_kafka_topic_t, rd_kafka_topic_destroy>;
   struct MetadataDelete {
     void operator()(const rd_kafka_metadata_t* owned) const { rd_kafka_metadata_destroy(owned); }
@@ -146,8 +146,8 @@ Result<std::vector<PartitionInfo>> Consumer::partitions(std::uint32_t topic,
   return Error{ErrorCode::kNotFound, "topic '" + name + "' does not exist"};
 }
 
-std::vector<PartitionWatermarks> Consumer::watermarks(std::span<const TopicPartition> partitions,
-                                                      std::chrono::milliseconds timeout) {
+std::vector<PartitionWatermarks> Client::watermarks(std::span<const TopicPartition> partitions,
+                                                    std::chrono::milliseconds timeout) {
   std::vector<PartitionWatermarks> out;
   for (const TopicPartition& at : partitions) {
     out.push_back({at, no_offsets(topics_, at, "no answer")});
@@ -186,7 +186,7 @@ std::vector<PartitionWatermarks> Consumer::watermarks(std::span<const TopicParti
   return out;
 }
 
-Result<std::vector<std::string>> Consumer::topic_ids(std::chrono::milliseconds timeout) {
+Result<std::vector<std::string>> Client::topic_ids(std::chrono::milliseconds timeout) {
   const std::int32_t broker = known_leader_;
   if (broker < 0) return Error{ErrorCode::kUnavailable, "no leader of any partition is known yet"};
   using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
@@ -219,8 +219,8 @@ Result<std::vector<std::string>> Consumer::topic_ids(std::chrono::milliseconds t
   return ids;
 }
 
-Result<TombstoneRetention> Consumer::tombstone_retention(std::uint32_t topic,
-                                                         std::chrono::milliseconds timeout) {
+Result<TombstoneRetention> Client::tombstone_retention(std::uint32_t topic,
+                                                       std::chrono::milliseconds timeout) {
   using ResourcePtr = Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
   const std::string& name = topics_[topic];
   const ResourcePtr resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));

@@ -1,0 +1,116 @@
+// Where every partition of a group stands: what this process has acknowledged of its own, and what
+// the group has committed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/types.h"
+#include "ingest/board.h"
+#include "ingest/feed_status.h"
+#include "kafka/group_consumer.h"
+
+namespace push_cache::ingest {
+
+// Where reading begins when the group has committed nothing.
+enum class OffsetReset : std::uint8_t {
+  kEarliest,
+  kLatest,  // what was there before is not wanted
+};
+
+// The position of a partition is that of its owner: all before it are in the store. Of one that
+// this process owns it is what its lane has acknowledged, of another one what was committed.
+//
+// An owner's calls carry the generation that `begin` (or `remade`) gave; those of former ones do
+// nothing. Safe from any thread; it is the only one that writes to `board`.
+class GroupBoard {
+ public:
+  // `ignore_commits`: until `count_commits` they say nothing of what is in the store.
+  GroupBoard(Board& board, std::size_t topics, OffsetReset reset, bool ignore_commits);
+
+  // --- by the thread that is the member of the group ---
+
+  // This process owns it from now on. `acknowledged`: all before it are in the store; nothing =
+  // that is not known of any. Nothing when `topic_id` is not the topic's any more: ask again.
+  std::optional<std::uint64_t> begin(kafka::TopicPartition at, std::optional<Offset> acknowledged,
+                                     const std::string& topic_id);
+  void release(kafka::TopicPartition at);
+  void count_commits();
+  // What is to be committed, with the topics' ids as notes.
+  std::vector<kafka::Commit> positions() const;
+
+  // --- by the thread that asks brokers ---
+
+  std::string topic_id(std::uint32_t topic) const;
+  // An id that is heard for the first time.
+  void set_topic_id(std::uint32_t topic, const std::string& id);
+  // A partition that was found, and what the group has committed of it.
+  PartitionState& found(kafka::TopicPartition at, const kafka::Watermarks& marks,
+                        const std::optional<kafka::Commit>& committed);
+  void committed(kafka::TopicPartition at, const std::optional<kafka::Commit>& committed);
+  // The topic is another one now: nothing of it is known to be in the store, until `begin_anew`
+  // after `reloading`. Gives those that this process owns, with their new generations.
+  std::vector<std::pair<kafka::TopicPartition, std::uint64_t>> remade(std::uint32_t topic,
+                                                                      const std::string& id);
+  // Partitions that need new watermarks.
+  std::vector<kafka::TopicPartition> reloading() const;
+  void begin_anew(kafka::TopicPartition at, const kafka::Watermarks& marks);
+  void remove(kafka::TopicPartition at);
+
+  // --- by the lane of an owned partition ---
+
+  void acknowledged(kafka::TopicPartition at, std::uint64_t generation, Offset position);
+  void restart(kafka::TopicPartition at, std::uint64_t generation);
+  void wait(kafka::TopicPartition at, std::uint64_t generation, PartitionStage why);
+  void go_on(kafka::TopicPartition at, std::uint64_t generation);
+  // A store does not take what lane number `lane` has for it (again), or does.
+  void store_failed(std::size_t lane, const std::string& why);
+  void store_works(std::size_t lane);
+
+  // --- by any thread ---
+
+  void fill(PartitionStatus& out, std::uint32_t topic) const;
+  void fill(GroupStatus& out) const;
+
+ private:
+  struct Place {
+    PartitionState* state = nullptr;  // null until it is found
+    bool owned = false;
+    bool reloading = false;
+    std::uint64_t generation = 0;
+    std::optional<Offset> acknowledged;
+    std::optional<Offset> committed;
+    std::string topic_id;
+    std::optional<PartitionStage> waits;
+  };
+  struct Trouble {
+    std::string why;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  // All with mutex_.
+  Place* owned(kafka::TopicPartition at, std::uint64_t generation);
+  std::optional<Offset> position(const Place& place) const;
+  void advance(Place& place);
+  void take_commit(kafka::TopicPartition at, Place& place,
+                   const std::optional<kafka::Commit>& committed);
+  void forget_positions(Place& place);
+
+  Board& board_;
+  const OffsetReset reset_;
+  mutable std::mutex mutex_;  // guards what follows
+  bool ignore_commits_;
+  std::map<kafka::TopicPartition, Place> places_;
+  std::vector<std::string> topic_ids_;
+  std::uint64_t next_generation_ = 1;
+  std::uint64_t rebalances_ = 0;
+  std::map<std::size_t, Trouble> troubles_;  // by lane
+};
+
+}  // namespace push_cache::ingest

@@ -1,0 +1,379 @@
+#include "ingest/group_feed.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+
+namespace push_cache::ingest {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// So many batches are on their way to a store at once, each from other partitions.
+constexpr std::size_t kLanes = 4;
+constexpr milliseconds kMemberPoll{100};
+constexpr milliseconds kDiscoveryRetry{500};
+// Between two questions after one that was not answered.
+constexpr milliseconds kAskRetry{200};
+// What is under way when partitions go to another member has so long to come to its end; the other
+// members wait for it.
+constexpr milliseconds kGivePatience{5'000};
+constexpr milliseconds kCommitPatience{5'000};
+
+}  // namespace
+
+Result<std::unique_ptr<GroupFeed>> GroupFeed::start(const GroupFeedOptions& options,
+                                                    Applier& applier,
+                                                    std::vector<store::Store*> stores) {
+  GroupFeedOptions own = options;
+  if (own.lanes == 0) own.lanes = kLanes;
+  own.consumer.queues = own.lanes + 1;  // the first is for what happens in the group
+  std::unique_ptr<GroupFeed> feed(new GroupFeed(own));
+  auto consumer = kafka::GroupConsumer::create(own.consumer, *feed);
+  if (!consumer) return std::move(consumer).error();
+  feed->consumer_ = *std::move(consumer);
+  feed->watch_ = std::make_unique<TopicWatch>(
+      *feed->consumer_, feed->board_, applier,
+      TopicWatchOptions{own.metadata_timeout, own.max_staleness}, feed->stopping_);
+  if (own.on_bad_record == OnBadRecord::kDeadLetter) {
+    auto letters = DeadLetters::create({.topic = own.dead_letter_topic,
+                                        .brokers = own.consumer.brokers,
+                                        .properties = own.consumer.properties});
+    if (!letters) return std::move(letters).error();
+    feed->dead_letters_ = *std::move(letters);
+  }
+  feed->around_ = std::make_unique<GroupSurroundings>(
+      GroupSurroundings{.consumer = *feed->consumer_,
+                        .applier = applier,
+                        .board = feed->group_,
+                        .stores = std::move(stores),
+                        .on_bad_record = own.on_bad_record,
+                        .dead_letters = feed->dead_letters_.get(),
+                        .look_again = [feed = feed.get()] { feed->look_again(); }});
+  for (std::size_t i = 0; i < own.lanes; ++i) {
+    feed->lanes_.push_back(std::make_unique<GroupLane>(*feed->around_, i + 1));
+  }
+  feed->watch_thread_ = std::thread([feed = feed.get()] { feed->watch_loop(); });
+  feed->member_thread_ = std::thread([feed = feed.get()] { feed->member_loop(); });
+  pthread_setname_np(feed->member_thread_.native_handle(), "group");
+  return feed;
+}
+
+GroupFeed::GroupFeed(const GroupFeedOptions& options)
+    : options_(options),
+      board_(options.consumer.topics.size()),
+      group_(board_, options.consumer.topics.size(), options.offset_reset, options.from_beginning),
+      ignore_committed_(options.from_beginning) {}
+
+GroupFeed::~GroupFeed() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wake_watch_.notify_all();
+  }
+  if (consumer_) consumer_->wake(0);
+  if (member_thread_.joinable()) member_thread_.join();
+  if (watch_thread_.joinable()) watch_thread_.join();
+  lanes_.clear();  // with the messages they hold, which go before the handle they came from
+}
+
+// --- the member's thread ---
+
+void GroupFeed::member_loop() {
+  kafka::Batch batch;
+  auto next_commit = steady_clock::now() + options_.commit_interval;
+  while (!stopping_) {
+    consumer_->poll(0, std::min(kMemberPoll, options_.commit_interval), 100, batch);
+    for (std::size_t i = 0; i < batch.messages().size(); ++i) {
+      if (batch.messages()[i].kind != kafka::MessageKind::kError) continue;
+      log("ingest").warn("Kafka: {}", batch.error_text(i));
+      look_again();
+    }
+    batch.clear();
+    if (steady_clock::now() < next_commit) continue;
+    consumer_->commit(group_.positions());
+    next_commit = steady_clock::now() + options_.commit_interval;
+  }
+  consumer_->close();
+}
+
+std::vector<kafka::GroupStart> GroupFeed::assigned(
+    std::span<const kafka::TopicPartition> partitions) {
+  std::vector<kafka::GroupStart> starts;
+  std::optional<Found> found;
+  while (!stopping_ && !partitions.empty() && !(found = ask(partitions))) {
+    log("ingest").warn("the group's committed offsets are not known yet");
+    std::this_thread::sleep_for(kAskRetry);
+  }
+  for (std::size_t i = 0; found && i < partitions.size(); ++i) {
+    starts.push_back(begin(partitions[i], *found, i));
+  }
+  ignore_committed_ = false;
+  group_.count_commits();
+  return starts;
+}
+
+kafka::GroupStart GroupFeed::begin(kafka::TopicPartition at, Found& found, std::size_t index) {
+  const std::lock_guard lock(hand_over_mutex_);
+  auto one = beginning(at, found, index);
+  while (!one) {  // its topic was made again since
+    for (std::uint32_t topic = 0; topic < found.topic_ids.size(); ++topic) {
+      found.topic_ids[topic] = group_.topic_id(topic);
+    }
+    one = beginning(at, found, index);
+  }
+  const std::size_t lane = lane_of(at);
+  lanes_[lane]->begin(*one);
+  log("ingest").info("{} is read here, from {}{}", consumer_->name_of(at),
+                     one->from.value < 0 ? std::string("its beginning")
+                                         : "offset " + std::to_string(one->from.value),
+                     one->erase ? ", after the stores are emptied of it" : "");
+  return {at, one->from, lane + 1};
+}
+
+// What has to be known before partitions are read. Nothing when it cannot be had now.
+std::optional<GroupFeed::Found> GroupFeed::ask(std::span<const kafka::TopicPartition> partitions) {
+  Found found;
+  if (!ask_topic_ids()) return std::nullopt;
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    found.topic_ids.push_back(group_.topic_id(topic));
+  }
+  auto committed = consumer_->committed(partitions, options_.metadata_timeout);
+  if (!committed.ok()) return std::nullopt;
+  found.committed = *std::move(committed);
+  if (options_.offset_reset != OffsetReset::kLatest) return found;
+  for (const auto& [at, marks] : consumer_->watermarks(partitions, options_.metadata_timeout)) {
+    if (!marks.ok()) return std::nullopt;
+    found.ends.push_back(marks->high);
+  }
+  return found;
+}
+
+// The watching thread asks for them as well, and knows of topics that were made again; here only
+// that none is missing.
+bool GroupFeed::ask_topic_ids() {
+  const auto missing = [this] {
+    for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+      if (group_.topic_id(topic).empty()) return true;
+    }
+    return false;
+  };
+  if (!missing()) return true;
+  (void)consumer_->partitions(0, options_.metadata_timeout);  // gives a broker to ask
+  const auto ids = consumer_->topic_ids(options_.metadata_timeout);
+  if (!ids.ok()) return false;
+  for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
+    if (group_.topic_id(topic).empty()) group_.set_topic_id(topic, (*ids)[topic]);
+  }
+  return true;
+}
+
+// Nothing when what was found is of a topic that was made again since.
+std::optional<GroupLane::Beginning> GroupFeed::beginning(kafka::TopicPartition at,
+                                                         const Found& found, std::size_t index) {
+  const std::string& id = found.topic_ids[at.topic];
+  const std::optional<kafka::Commit>& committed = found.committed[index];
+  const bool is_of_this_topic =
+      committed && (committed->note.empty() || id.empty() || committed->note == id);
+  GroupLane::Beginning out{.at = at, .from = kafka::GroupStart::kBeginning};
+  if (is_of_this_topic) {
+    if (!ignore_committed_) out.from = committed->offset;
+  } else if (options_.offset_reset == OffsetReset::kLatest && !committed) {
+    out.from = found.ends[index];
+  } else {
+    out.erase = true;
+  }
+  const auto acknowledged = out.from.value >= 0 ? std::optional(out.from) : std::nullopt;
+  const auto generation = group_.begin(at, acknowledged, id);
+  if (!generation) return std::nullopt;
+  out.generation = *generation;
+  return out;
+}
+
+std::size_t GroupFeed::lane_of(kafka::TopicPartition at) {
+  return lane_of_.try_emplace(at, lane_of_.size() % lanes_.size()).first->second;
+}
+
+void GroupFeed::revoked(std::span<const kafka::TopicPartition> partitions) {
+  give_up(partitions);
+  const Status done = consumer_->commit_now(group_.positions(), kCommitPatience);
+  if (!done.ok()) {
+    log("ingest").warn("{} partitions go, and their positions are not committed: {}",
+                       partitions.size(), done.error().describe());
+  }
+  for (const kafka::TopicPartition at : partitions) group_.release(at);
+}
+
+void GroupFeed::lost(std::span<const kafka::TopicPartition> partitions) {
+  log("ingest").warn("{} partitions were lost to other members of the group", partitions.size());
+  for (const kafka::TopicPartition at : partitions) group_.release(at);
+  give_up(partitions);
+}
+
+void GroupFeed::give_up(std::span<const kafka::TopicPartition> partitions) {
+  const auto deadline = steady_clock::now() + kGivePatience;
+  std::vector<std::vector<kafka::TopicPartition>> of_lanes(lanes_.size());
+  {
+    const std::lock_guard lock(hand_over_mutex_);
+    for (const kafka::TopicPartition at : partitions) of_lanes[lane_of(at)].push_back(at);
+  }
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!of_lanes[i].empty()) lanes_[i]->drop(of_lanes[i], deadline);
+  }
+}
+
+// --- the watching thread ---
+
+void GroupFeed::look_again() {
+  const std::lock_guard lock(mutex_);
+  look_signal_ = true;
+  wake_watch_.notify_all();
+}
+
+void GroupFeed::watch_loop() {
+  auto next_look = steady_clock::now();
+  while (!stopping_) {
+    const bool answered = answer_reloads();
+    if (steady_clock::now() >= next_look) {
+      const bool complete = discover() && answered;
+      next_look = steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
+    } else {
+      (void)look_for_remade();
+    }
+    watch_->ask_ends();
+    ask_commits();
+    const auto now = steady_clock::now();
+    const auto next =
+        std::min({next_look, now + watch_->interval(), now + options_.commit_interval});
+    std::unique_lock lock(mutex_);
+    while (!stopping_ && !look_signal_ && steady_clock::now() < next) {
+      wake_watch_.wait_until(lock, std::min(next, steady_clock::now() + TopicWatch::kRateInterval));
+      watch_->update_rate();
+    }
+    if (std::exchange(look_signal_, false)) next_look = std::min(next_look, now + kDiscoveryRetry);
+  }
+}
+
+// Finds partitions that are new. False when something is still missing.
+bool GroupFeed::discover() {
+  std::vector<kafka::TopicPartition> fresh;
+  std::set<std::uint32_t> incomplete;
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    if (stopping_) return true;
+    if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
+  }
+  const bool ids_known = look_for_remade();
+  if (stopping_) return true;
+  if (!fresh.empty() && !(ids_known && add(fresh))) {
+    for (const kafka::TopicPartition at : fresh) {
+      if (watch_->find(at) == nullptr) incomplete.insert(at.topic);
+    }
+  }
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    if (incomplete.contains(topic)) continue;
+    watch_->set_problem(topic, "");
+    board_.topic_complete(topic);
+  }
+  return incomplete.empty();
+}
+
+bool GroupFeed::add(std::span<const kafka::TopicPartition> fresh) {
+  bool complete = true;
+  const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
+  const auto committed = consumer_->committed(fresh, options_.metadata_timeout);
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    const kafka::TopicPartition at = fresh[i];
+    const Status known = !found[i].marks.ok() ? Status(found[i].marks.error())
+                         : !committed.ok()    ? Status(committed.error())
+                                              : Status();
+    if (!known.ok()) {
+      complete = false;
+      watch_->set_problem(at.topic, known.error().public_text);
+      continue;
+    }
+    const kafka::Watermarks& marks = *found[i].marks;
+    log("ingest").info("{}: offsets {} to {}", consumer_->name_of(at), marks.low.value,
+                       marks.high.value);
+    watch_->add(group_.found(at, marks, (*committed)[i]));
+  }
+  return complete;
+}
+
+// A topic that was deleted and made again under its name is another log. False when no broker says
+// the ids.
+bool GroupFeed::look_for_remade() {
+  const auto remade = watch_->remade();
+  if (!remade) return false;
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    const auto other = std::find_if(remade->begin(), remade->end(),
+                                    [topic](const auto& one) { return one.first == topic; });
+    const std::string now = other == remade->end() ? watch_->topic_id(topic) : other->second;
+    const std::lock_guard lock(hand_over_mutex_);
+    const std::string before = group_.topic_id(topic);
+    if (now == before) continue;
+    if (before.empty()) {
+      group_.set_topic_id(topic, now);
+      continue;
+    }
+    for (const auto& [at, generation] : group_.remade(topic, now)) {
+      lanes_[lane_of(at)]->restart(at, generation);
+    }
+    watch_->set_topic_id(topic, now);
+  }
+  return true;
+}
+
+// Gets new watermarks for partitions that begin anew. False when one is still missing.
+bool GroupFeed::answer_reloads() {
+  std::vector<kafka::TopicPartition> wanted = group_.reloading();
+  std::erase_if(wanted, [this](kafka::TopicPartition at) {
+    if (watch_->is_present(at)) return false;
+    group_.remove(at);  // the topic was made again with fewer of them
+    return true;
+  });
+  bool complete = true;
+  for (const auto& [at, marks] : consumer_->watermarks(wanted, options_.metadata_timeout)) {
+    complete = complete && marks.ok();
+    if (!marks.ok()) continue;
+    group_.begin_anew(at, *marks);
+    watch_->add(*watch_->known(at));
+  }
+  return complete;
+}
+
+void GroupFeed::ask_commits() {
+  const std::vector<kafka::TopicPartition> all = watch_->partitions();
+  if (all.empty() || stopping_) return;
+  const auto committed = consumer_->committed(all, watch_->timeout());
+  if (!committed.ok()) {
+    log("ingest").debug("the group's committed offsets: {}", committed.error().describe());
+    return;
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) group_.committed(all[i], (*committed)[i]);
+}
+
+// --- any thread ---
+
+FeedStatus GroupFeed::status() const {
+  FeedStatus out;
+  if (dead_letters_) out.dead_letters = dead_letters_->status();
+  GroupStatus group{.group_id = options_.consumer.group_id, .commits = consumer_->commit_counts()};
+  group_.fill(group);
+  std::vector<std::string> more;
+  if (!group.store_error.empty()) more.push_back("a store takes no writes: " + group.store_error);
+  watch_->fill(out, more);
+  for (PartitionStatus& one : out.partitions) {
+    const auto& topics = options_.consumer.topics;
+    const auto topic = std::find(topics.begin(), topics.end(), one.topic) - topics.begin();
+    group_.fill(one, static_cast<std::uint32_t>(topic));
+  }
+  out.group = std::move(group);
+  return out;
+}
+
+}  // namespace push_cache::ingest

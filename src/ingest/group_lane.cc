@@ -1,0 +1,421 @@
+#include "ingest/group_lane.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace push_cache::ingest {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::size_t kBatchMax = 4'000;
+// Beyond so many bytes a batch is written before the rest of what was polled is looked at.
+constexpr std::size_t kBatchBytes = 4 << 20;
+constexpr milliseconds kPollTimeout{1'000};
+// While a record waits, its schema may come at any moment.
+constexpr milliseconds kPollTimeoutHeld{10};
+constexpr milliseconds kStoreRetryFirst{50};
+constexpr milliseconds kStoreRetryMax{2'000};
+constexpr milliseconds kRetry{200};
+// A registry may be repaired, a schema become good: then a stopped partition goes on.
+constexpr milliseconds kBadRetry{1'000};
+
+PartitionStage stage_of(Outcome outcome) {
+  return outcome == Outcome::kWaitsForSchema ? PartitionStage::kWaitingForSchema
+                                             : PartitionStage::kWaitingForStore;
+}
+
+}  // namespace
+
+GroupLane::GroupLane(GroupSurroundings& around, std::size_t queue)
+    : around_(around),
+      queue_(queue),
+      writes_(around.applier),
+      bad_(around.on_bad_record, around.dead_letters, around.consumer, queue) {
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), ("group-" + std::to_string(queue)).c_str());
+}
+
+GroupLane::~GroupLane() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  around_.consumer.wake(queue_);
+  thread_.join();
+}
+
+// --- orders ---
+
+std::uint64_t GroupLane::give(Order order) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    orders_.push_back(order);
+    number = ++given_;
+    changed_.notify_all();
+  }
+  around_.consumer.wake(queue_);
+  return number;
+}
+
+void GroupLane::begin(const Beginning& one) { give({Order::Kind::kBegin, one}); }
+
+void GroupLane::restart(kafka::TopicPartition at, std::uint64_t generation) {
+  give({Order::Kind::kRestart, {.at = at, .generation = generation}});
+}
+
+void GroupLane::drop(std::span<const kafka::TopicPartition> partitions,
+                     steady_clock::time_point deadline) {
+  std::uint64_t last = 0;
+  for (const kafka::TopicPartition at : partitions) last = give({Order::Kind::kDrop, {.at = at}});
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [this, last] { return taken_ >= last; });
+}
+
+void GroupLane::take_orders() {
+  std::vector<Order> orders;
+  {
+    const std::lock_guard lock(mutex_);
+    orders.swap(orders_);
+  }
+  if (orders.empty()) return;
+  for (const Order& order : orders) take(order);
+  const std::lock_guard lock(mutex_);
+  taken_ += orders.size();
+  changed_.notify_all();
+}
+
+void GroupLane::take(const Order& order) {
+  const Beginning& one = order.one;
+  writes_.drop(one.at);
+  bad_.forget(one.at);
+  switch (order.kind) {
+    case Order::Kind::kDrop:
+      partitions_.erase(one.at);
+      break;
+    case Order::Kind::kBegin: {
+      Own& own = partitions_[one.at];
+      own = {.generation = one.generation, .from = one.from, .since_poll = polls_};
+      if (one.from.value >= 0) own.next = own.told = one.from;
+      if (one.erase) own.erase_below = store::Store::kAllOffsets;
+      break;
+    }
+    case Order::Kind::kRestart: {
+      Own* const own = find(one.at);
+      if (own == nullptr) break;
+      *own = {.generation = one.generation, .from = kafka::GroupStart::kBeginning};
+      own->erase_below = store::Store::kAllOffsets;
+      hold(*own, one.at, {.why = PartitionStage::kReloading});
+      break;
+    }
+  }
+}
+
+// --- what comes ---
+
+void GroupLane::run() {
+  while (!stopping_) {
+    take_orders();
+    look_at_held();
+    if (!bad_.look().empty()) publish();
+    const bool any_held = std::any_of(partitions_.begin(), partitions_.end(),
+                                      [](const auto& one) { return one.second.held.has_value(); });
+    ++polls_;
+    around_.consumer.poll(queue_, any_held ? kPollTimeoutHeld : kPollTimeout, kBatchMax, batch_);
+    // A partition is given to this lane before anything of it can come.
+    take_orders();
+    handle_batch();
+  }
+}
+
+void GroupLane::handle_batch() {
+  const auto messages = batch_.messages();
+  for (std::size_t i = 0; i < messages.size() && !stopping_; ++i) {
+    (void)handle(messages[i].at, i);
+    if (writes_.bytes() >= kBatchBytes) write();
+  }
+  write();
+  batch_.clear();
+}
+
+bool GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
+  const kafka::Message& message = batch_.messages()[index];
+  if (message.kind == kafka::MessageKind::kError ||
+      message.kind == kafka::MessageKind::kOutOfRange) {
+    log("ingest").warn("{}: {}", around_.consumer.name_of(at), batch_.error_text(index));
+    around_.look_again();
+    return false;
+  }
+  Own* own = find(at);
+  if (own == nullptr || own->held) return false;  // another owner reads it, or it is fetched again
+  if (own->since_poll == polls_) {
+    // Nobody can tell whether this was fetched before the partition left and came back.
+    hold(*own, at, {.why = PartitionStage::kLoading});
+    return false;
+  }
+  if ((own->erase_below || (own->next && own->next != message.offset)) &&
+      !comes_in_place(at, message)) {
+    return false;
+  }
+  own = find(at);
+  if (own == nullptr || own->held) return false;
+  if (message.kind == kafka::MessageKind::kRecord) return add(*own, index);
+  own->next = message.offset;  // markers and aborted records before it are passed
+  return true;
+}
+
+// Whether `message` may be read on with, which is not the one that was expected.
+bool GroupLane::comes_in_place(kafka::TopicPartition at, const kafka::Message& message) {
+  Own* own = find(at);
+  if (own->next && message.offset < *own->next) {
+    log("ingest").warn(
+        "{}: the log goes on at offset {} instead of {}; it is emptied and read anew",
+        around_.consumer.name_of(at), message.offset.value, own->next->value);
+    around_.board.restart(at, own->generation);  // not ready, before anything is taken out
+    around_.look_again();
+    own->told.reset();
+    own->erase_below = store::Store::kAllOffsets;
+  } else if (own->next && !own->erase_below) {
+    // Mostly a hole that compaction or a transaction has left.
+    const auto start = around_.consumer.cached_start(at);
+    if (!start || *start <= *own->next) return true;
+    log("ingest").warn("{}: the log starts at offset {} now, behind the position {}",
+                       around_.consumer.name_of(at), start->value, own->next->value);
+    own->erase_below = *start;
+  }
+  if (!own->erase_below) return true;
+  write();  // what came before
+  own = find(at);
+  if (own == nullptr || own->held) return false;
+  own->next = message.offset;
+  if (erase(at, *own)) return true;
+  hold(*own, at,
+       {.why = PartitionStage::kWaitingForStore, .retry_at = steady_clock::now() + kRetry});
+  return false;
+}
+
+bool GroupLane::erase(kafka::TopicPartition at, Own& own) {
+  for (store::Store* store : around_.stores) {
+    const auto erased = store->erase_partition(at.topic, at.partition, *own.erase_below);
+    if (erased.ok()) continue;
+    log("ingest").warn("{} waits, a store cannot be emptied of it: {}",
+                       around_.consumer.name_of(at), erased.error().describe());
+    around_.board.store_failed(queue_, erased.error().public_text);
+    return false;
+  }
+  own.erase_below.reset();
+  return true;
+}
+
+// Whether the partition goes on behind the record.
+bool GroupLane::add(Own& own, std::size_t index) {
+  const kafka::Message& message = batch_.messages()[index];
+  Outcome outcome = writes_.add(incoming(message), index);
+  if (outcome == Outcome::kWaitsForSchema && writes_.comes_soon(stopping_)) {
+    outcome = writes_.add(incoming(message), index);
+  }
+  if (outcome != Outcome::kDone) {
+    const std::optional<PartitionStage> wait =
+        outcome == Outcome::kBad
+            ? bad_.settle(writes_, message, [this, index] { return batch_.keep(index); })
+            : stage_of(outcome);
+    if (wait) {
+      own.next = message.offset;
+      hold(own, message.at,
+           {.why = *wait,
+            .record = batch_.keep(index),
+            .counted = *wait == PartitionStage::kStopped,
+            .retry_at = steady_clock::now() + kRetry});
+      return false;
+    }
+  }
+  own.next = Offset(message.offset.value + 1);
+  return true;
+}
+
+// --- writes ---
+
+// Until all is acknowledged or dropped. Partitions may have come and gone when this returns.
+void GroupLane::write() {
+  while (!writes_.empty()) {
+    if (try_to_write()) break;
+    if (stopping_) {
+      // Not acknowledged, so it was never there: the next owner reads it again.
+      writes_.drop_all();
+      partitions_.clear();
+      return;
+    }
+    wait_for_store();
+  }
+  if (in_trouble_ && writes_.empty()) {
+    in_trouble_ = false;
+    around_.board.store_works(queue_);
+    for (auto& [at, own] : partitions_) {
+      if (!std::exchange(own.waits_for_store, false)) continue;
+      if (own.held) {
+        around_.board.wait(at, own.generation, own.held->why);
+      } else {
+        around_.board.go_on(at, own.generation);
+      }
+    }
+  }
+  publish();
+}
+
+bool GroupLane::try_to_write() {
+  for (;;) {
+    switch (writes_.write()) {
+      case WriteBatch::Step::kDone:
+        backoff_ = milliseconds(0);
+        return true;
+      case WriteBatch::Step::kTooLarge:
+        settle_too_large();
+        break;
+      case WriteBatch::Step::kFailed:
+        return false;
+    }
+  }
+}
+
+void GroupLane::settle_too_large() {
+  const WriteBatch::TooLarge found = writes_.too_large();
+  const kafka::TopicPartition at{found.record.topic, found.record.partition};
+  Own* const own = find(at);
+  if (own == nullptr || found.was_bad) return;
+  const bool was_held = found.tag == kHeldTag;
+  const kafka::Message message =
+      was_held ? own->held->record->message : batch_.messages()[found.tag];
+  const auto keep = [&] {
+    return was_held ? std::move(*own->held->record) : batch_.keep(found.tag);
+  };
+  const auto wait = bad_.settle(writes_, message, keep);
+  if (!wait) return;
+  own->next = message.offset;
+  hold(*own, at,
+       {.why = *wait,
+        .record = keep(),
+        .counted = *wait == PartitionStage::kStopped,
+        .retry_at = steady_clock::now() + kBadRetry});
+}
+
+void GroupLane::wait_for_store() {
+  const std::string why = writes_.store_error().describe();
+  if (!in_trouble_) {
+    log("ingest").warn("a store does not take records, tried again until it does: {}", why);
+  }
+  in_trouble_ = true;
+  around_.board.store_failed(queue_, writes_.store_error().public_text);
+  for (auto& [at, own] : partitions_) {
+    if (own.waits_for_store || !writes_.waits(at)) continue;
+    own.waits_for_store = true;
+    around_.board.wait(at, own.generation, PartitionStage::kWaitingForStore);
+  }
+  backoff_ = std::clamp(backoff_ * 2, kStoreRetryFirst, kStoreRetryMax);
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, backoff_, [this] { return stopping_ || !orders_.empty(); });
+  }
+  take_orders();
+}
+
+// Everything that was added is acknowledged.
+void GroupLane::publish() {
+  for (auto& [at, own] : partitions_) {
+    if (!own.next || own.erase_below) continue;
+    const Offset position = bad_.first_waiting(at).value_or(*own.next);
+    if (own.told == position) continue;
+    own.told = position;
+    around_.board.acknowledged(at, own.generation, position);
+  }
+}
+
+// --- partitions that are not read ---
+
+void GroupLane::hold(Own& own, kafka::TopicPartition at, Held held) {
+  if (held.why != PartitionStage::kLoading && held.why != PartitionStage::kReloading) {
+    around_.board.wait(at, own.generation, held.why);
+  }
+  own.held = std::move(held);
+  if (const Status paused = around_.consumer.pause(at); !paused.ok()) {
+    log("ingest").debug("{} goes on being fetched while it waits: {}", around_.consumer.name_of(at),
+                        paused.error().public_text);
+  }
+}
+
+void GroupLane::look_at_held() {
+  const auto now = steady_clock::now();
+  std::vector<kafka::TopicPartition> held;
+  for (const auto& [at, own] : partitions_) {
+    if (own.held) held.push_back(at);
+  }
+  for (const kafka::TopicPartition at : held) {
+    // Each may have gone while another one was written.
+    if (stopping_ || !look_at(at, now)) continue;
+    Own* const own = find(at);
+    own->held.reset();
+    around_.board.go_on(at, own->generation);
+  }
+}
+
+// Whether the partition is read on.
+bool GroupLane::look_at(kafka::TopicPartition at, steady_clock::time_point now) {
+  Own* own = find(at);
+  if (own == nullptr || !own->held) return false;
+  const bool for_schema = own->held->why == PartitionStage::kWaitingForSchema;
+  if (!for_schema && now < own->held->retry_at) return false;
+  own->held->retry_at = now + (own->held->counted ? kBadRetry : kRetry);
+  if (own->erase_below) {
+    if (!erase(at, *own)) return false;
+    around_.board.store_works(queue_);
+  }
+  if (own->held->record && !apply_held(at)) return false;
+  own = find(at);
+  if (own == nullptr || !own->held) return false;
+  const Status on = around_.consumer.go_on(at, own->next.value_or(own->from));
+  if (on.ok()) return true;
+  log("ingest").debug("{}: {}", around_.consumer.name_of(at), on.error().public_text);
+  return false;
+}
+
+// Whether the held record is done with.
+bool GroupLane::apply_held(kafka::TopicPartition at) {
+  Own* own = find(at);
+  Held& held = *own->held;
+  const kafka::Message message = held.record->message;
+  const Outcome outcome = writes_.add(incoming(message), kHeldTag);
+  std::optional<PartitionStage> wait;
+  if (outcome == Outcome::kBad) {
+    if (held.counted) return false;  // stopped, and still bad
+    wait = bad_.settle(writes_, message, [&held] { return std::move(*held.record); });
+    held.counted = wait == PartitionStage::kStopped;
+  } else if (outcome != Outcome::kDone) {
+    wait = stage_of(outcome);
+  }
+  if (wait) {
+    held.why = *wait;
+    around_.board.wait(at, own->generation, *wait);
+    return false;
+  }
+  own->next = Offset(message.offset.value + 1);
+  write();
+  own = find(at);
+  if (own == nullptr || !own->held) return false;
+  // A store may have refused it, so that it waits on.
+  if (own->next <= message.offset) return false;
+  own->held->record.reset();
+  return true;
+}
+
+GroupLane::Own* GroupLane::find(kafka::TopicPartition at) {
+  const auto found = partitions_.find(at);
+  return found == partitions_.end() ? nullptr : &found->second;
+}
+
+}  // namespace push_cache::ingest

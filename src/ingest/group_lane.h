@@ -1,0 +1,135 @@
+// One thread that reads partitions of a group and writes what comes to stores that take many
+// records at once.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "ingest/bad_records.h"
+#include "ingest/group_board.h"
+#include "ingest/write_batch.h"
+#include "kafka/group_consumer.h"
+#include "store/store.h"
+
+namespace push_cache::ingest {
+
+// What all lanes of a group work with. Outlives them.
+struct GroupSurroundings {
+  kafka::GroupConsumer& consumer;
+  Applier& applier;
+  GroupBoard& board;
+  std::vector<store::Store*> stores;
+  OnBadRecord on_bad_record;
+  DeadLetters* dead_letters;  // for kDeadLetter
+  // Says, from a lane's thread, that topics or offsets are to be looked at.
+  std::function<void()> look_again;
+};
+
+// Reads one queue of the consumer. What one poll gives is written at once; positions on the board
+// move when all of that is acknowledged. Writes that a store does not take are tried again until it
+// does, and meanwhile nothing more is polled here: what librdkafka fetches in advance is limited. A
+// record that waits for anything else holds up its partition only.
+//
+// A partition whose offsets go back was replaced in the log, and one whose log now starts behind
+// its position has lost records: what the stores have of that is taken out before it is read on.
+class GroupLane {
+ public:
+  // `queue`: the consumer's, and nobody else polls it.
+  GroupLane(GroupSurroundings& around, std::size_t queue);
+  // Ends and joins the thread, after the write that is under way.
+  ~GroupLane();
+  GroupLane(const GroupLane&) = delete;
+  GroupLane& operator=(const GroupLane&) = delete;
+
+  struct Beginning {
+    kafka::TopicPartition at;
+    std::uint64_t generation = 0;
+    Offset from{0};  // as given to the consumer
+    // Whether what the stores have of it is taken out before it is read.
+    bool erase = false;
+  };
+  // Reads a partition from now on. Call it before the consumer is told to. From any thread, as what
+  // follows.
+  void begin(const Beginning& one);
+  // A partition of this lane's was made again: it is emptied and read from its beginning.
+  void restart(kafka::TopicPartition at, std::uint64_t generation);
+  // Gives partitions up; what is not acknowledged is dropped. Waits for a write that is under way,
+  // but at most until `deadline`.
+  void drop(std::span<const kafka::TopicPartition> partitions,
+            std::chrono::steady_clock::time_point deadline);
+
+ private:
+  // Why a partition is not read now.
+  struct Held {
+    PartitionStage why = PartitionStage::kLoading;
+    std::optional<kafka::KeptMessage> record;  // that waits; none = only to be read on
+    bool counted = false;                      // as bad
+    std::chrono::steady_clock::time_point retry_at{};
+  };
+  struct Own {
+    std::uint64_t generation = 0;
+    Offset from{0};                     // to read on from, while `next` is not known
+    std::optional<Offset> next;         // behind the last record that was added to the batch
+    std::optional<Offset> told;         // to the board
+    std::optional<Offset> erase_below;  // to be taken out of the stores before anything is written
+    std::uint64_t since_poll = 0;       // what this poll gave may be of before its beginning
+    bool waits_for_store = false;
+    std::optional<Held> held;
+  };
+  struct Order {
+    enum class Kind { kBegin, kRestart, kDrop } kind;
+    Beginning one;
+  };
+  // The tag of a held record; others are their numbers in the polled batch.
+  static constexpr std::size_t kHeldTag = static_cast<std::size_t>(-1);
+
+  void run();
+  std::uint64_t give(Order order);
+  void take_orders();
+  void take(const Order& order);
+  void handle_batch();
+  // False when the partition is not to be read on now.
+  bool handle(kafka::TopicPartition at, std::size_t index);
+  bool comes_in_place(kafka::TopicPartition at, const kafka::Message& message);
+  bool add(Own& own, std::size_t index);
+  void write();
+  bool try_to_write();
+  void settle_too_large();
+  void wait_for_store();
+  void publish();
+  bool erase(kafka::TopicPartition at, Own& own);
+  void hold(Own& own, kafka::TopicPartition at, Held held);
+  void look_at_held();
+  bool look_at(kafka::TopicPartition at, std::chrono::steady_clock::time_point now);
+  bool apply_held(kafka::TopicPartition at);
+  Own* find(kafka::TopicPartition at);
+
+  GroupSurroundings& around_;
+  const std::size_t queue_;
+  WriteBatch writes_;
+  kafka::Batch batch_;
+  BadRecords bad_;
+  std::map<kafka::TopicPartition, Own> partitions_;
+  std::uint64_t polls_ = 0;
+  bool in_trouble_ = false;  // a store did not take the latest writes
+  std::chrono::milliseconds backoff_{0};
+  std::atomic<bool> stopping_ = false;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<Order> orders_;
+  std::uint64_t given_ = 0;
+  std::uint64_t taken_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace push_cache::ingest

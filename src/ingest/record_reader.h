@@ -1,0 +1,119 @@
+// What is in one record of a topic, and where it goes: all that is done with it before a store is.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "ingest/applier.h"
+#include "kafka/message.h"
+#include "registry/schema_cache.h"
+
+namespace push_cache::ingest {
+
+enum class Outcome {
+  kDone,            // applied: the next record may come
+  kBad,             // a store can't take it, see `RecordReader::bad`; its key is as it was there
+  kWaitsForSchema,  // nothing has changed; apply it again when `missing_schema` is
+                    // known, or the reader schema that its records have to fit
+  kWaitsForStore,   // a store did not take it; apply it again later
+};
+
+Incoming incoming(const kafka::Message& message);
+
+// A record that stores can take.
+struct Readable {
+  std::string_view key;  // lives until the next `read`, and not longer than the record
+  Bytes datum = {};
+  const Route* route = nullptr;  // null for a tombstone
+};
+
+// Wire format: byte 0, schema id as 4 bytes big-endian, datum (Confluent "wire format"). A key is
+// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. One thread.
+class RecordReader {
+ public:
+  RecordReader(const RecordReader&) = delete;
+  RecordReader& operator=(const RecordReader&) = delete;
+
+  // After kBad: why.
+  struct Bad {
+    BadCause cause = BadCause::kNullKey;
+    std::string detail;
+  };
+  const Bad& bad() const { return bad_; }
+  // Counts and logs the record that was found bad last. Call it once a record.
+  void count_bad(const Incoming& record);
+  // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
+  SchemaId missing_schema() const { return missing_; }
+  // Whether that has come, after a moment of waiting the first time that it is asked for: a
+  // registry that is there answers soon, and then what was fetched behind the first record of a
+  // schema need not be thrown away. Returns at once when `stopping` turns true.
+  bool comes_soon(const std::atomic<bool>& stopping);
+
+ protected:
+  // `shared` must outlive the reader.
+  explicit RecordReader(Applier& shared) : shared_(shared), totals_(shared.add_lane()) {}
+  ~RecordReader() = default;
+
+  static constexpr std::size_t kWireHeaderBytes = 5;
+  static bool has_wire_header(Bytes bytes) {
+    return bytes.size() >= kWireHeaderBytes && bytes[0] == 0;
+  }
+  // One writer: no locked instruction.
+  static void count(std::atomic<std::uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
+  // kDone, kBad or kWaitsForSchema. After kDone some of the route's stores may have refused it by
+  // their reader schemas: then the others take it, and it is bad.
+  Outcome read(const Incoming& record, Readable& out);
+  bool any_refused() const { return !refused_.empty(); }
+  bool refused(std::size_t store) const { return !refused_.empty() && refused_[store]; }
+  Outcome bad_by_refusal() { return bad(BadCause::kUnresolvable, refusal_); }
+  Outcome bad(BadCause cause, std::string_view detail);
+  // What a store is given of it. Borrows from both.
+  static store::RecordView view(const Incoming& record, const Readable& from) {
+    return {.key = from.key,
+            .datum = from.datum,
+            .schema = from.route == nullptr ? SchemaId(0) : from.route->schema->id,
+            .partition = record.partition,
+            .offset = record.offset,
+            .timestamp_ms = record.timestamp_ms,
+            .topic = record.topic};
+  }
+  // Takes note of which field may be the key.
+  void learn(const Readable& from);
+  const Route* latest_route() const { return route_; }
+
+  Applier& shared_;
+  LaneTotals& totals_;
+
+ private:
+  // The key's text, or nothing: then `outcome` says what to return.
+  std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
+  // The schema, or null: then `outcome` says what to return.
+  const registry::SchemaEntry* find_schema(SchemaId id, Outcome& outcome);
+  // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
+  // names the stores that cannot take the record.
+  bool ask_readers(Bytes datum, const Incoming& record);
+  // Makes the schema's route the current one.
+  void take_route(const registry::SchemaEntry& schema);
+
+  const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
+  std::unordered_map<SchemaId, const Route*> routes_;
+  std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none
+  std::string refusal_;        // why
+  SchemaId missing_{0};
+  std::unordered_set<SchemaId> waited_for_;  // ids that `comes_soon` has spent its time on
+  Bad bad_;
+  std::string key_;  // scratch for a decoded key
+};
+
+}  // namespace push_cache::ingest
