@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include <memory>
-#include <set>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -380,6 +380,30 @@ TEST_P(GroupFeedTest, APositionThatIsNotInTheLogIsReadAnew) {
   EXPECT_EQ(erasures(), erased + 1);
   EXPECT_TRUE(wait_for([&] { return process->ready() && held() == 300; }));
   EXPECT_EQ(process->partition().stage, PartitionStage::kCaughtUp);
+}
+
+TEST_P(GroupFeedTest, WhatTheLogHasLostBehindTheCommittedOffsetIsTakenOut) {
+  start_broker(1);
+  produce_many(0, 300);
+  auto process = started();
+  ASSERT_TRUE(wait_for([&] { return process->ready(); }));
+  process.reset();
+  const std::size_t erased = erasures();
+  // More than the mock broker keeps of a partition, which nothing can compress.
+  std::mt19937 random(7);
+  for (int i = 0; i < 200; ++i) {
+    std::string key;
+    while (key.size() < 50'000) key.push_back(static_cast<char>('!' + random() % 90));
+    produce(key, value(schema_, "y"));
+  }
+  flush();
+  process = started();
+  ASSERT_TRUE(wait_for([&] { return process->ready(); }));
+  EXPECT_EQ(erasures(), erased + 1);
+  EXPECT_EQ(text_of(process->store, "k0"), std::nullopt);
+  const PartitionStatus status = process->partition();
+  EXPECT_GT(status.log_start, Offset(300));
+  EXPECT_EQ(held(), static_cast<std::uint64_t>(500 - status.log_start.value));
 }
 
 TEST_P(GroupFeedTest, ReadsFromTheBeginningWhenItIsForced) {

@@ -27,6 +27,12 @@ enum class OnBadRecord : std::uint8_t {
   kDeadLetter,  // it goes to a topic of its own, and the position moves on when that has it
 };
 
+// Of a partition whose next record waits.
+inline PartitionStage stage_of(Outcome outcome) {
+  return outcome == Outcome::kWaitsForSchema ? PartitionStage::kWaitingForSchema
+                                             : PartitionStage::kWaitingForStore;
+}
+
 // Does what the policy says, and knows which dead letters are not acknowledged. One thread.
 class BadRecords {
  public:

@@ -79,6 +79,7 @@ GroupFeed::~GroupFeed() {
   if (consumer_) consumer_->wake(0);
   if (member_thread_.joinable()) member_thread_.join();
   if (watch_thread_.joinable()) watch_thread_.join();
+  if (consumer_) consumer_->close();  // while all that it calls is there
   lanes_.clear();  // with the messages they hold, which go before the handle they came from
 }
 
@@ -200,7 +201,7 @@ std::size_t GroupFeed::lane_of(kafka::TopicPartition at) {
 }
 
 void GroupFeed::revoked(std::span<const kafka::TopicPartition> partitions) {
-  give_up(partitions);
+  give_up(partitions, steady_clock::now() + kGivePatience);
   const Status done = consumer_->commit_now(group_.positions(), kCommitPatience);
   if (!done.ok()) {
     log("ingest").warn("{} partitions go, and their positions are not committed: {}",
@@ -212,11 +213,12 @@ void GroupFeed::revoked(std::span<const kafka::TopicPartition> partitions) {
 void GroupFeed::lost(std::span<const kafka::TopicPartition> partitions) {
   log("ingest").warn("{} partitions were lost to other members of the group", partitions.size());
   for (const kafka::TopicPartition at : partitions) group_.release(at);
-  give_up(partitions);
+  give_up(partitions, steady_clock::now());
 }
 
-void GroupFeed::give_up(std::span<const kafka::TopicPartition> partitions) {
-  const auto deadline = steady_clock::now() + kGivePatience;
+void GroupFeed::give_up(std::span<const kafka::TopicPartition> partitions,
+                        steady_clock::time_point deadline) {
+  if (lanes_.empty()) return;
   std::vector<std::vector<kafka::TopicPartition>> of_lanes(lanes_.size());
   {
     const std::lock_guard lock(hand_over_mutex_);

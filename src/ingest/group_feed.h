@@ -97,7 +97,8 @@ class GroupFeed : private kafka::GroupOwner {
   kafka::GroupStart begin(kafka::TopicPartition at, Found& found, std::size_t index);
   std::optional<GroupLane::Beginning> beginning(kafka::TopicPartition at, const Found& found,
                                                 std::size_t index);
-  void give_up(std::span<const kafka::TopicPartition> partitions);
+  void give_up(std::span<const kafka::TopicPartition> partitions,
+               std::chrono::steady_clock::time_point deadline);
   std::size_t lane_of(kafka::TopicPartition at);
 
   // --- the watching thread ---

@@ -21,14 +21,6 @@ constexpr milliseconds kPollTimeout{1'000};
 constexpr milliseconds kPollTimeoutHeld{10};
 constexpr milliseconds kStoreRetryFirst{50};
 constexpr milliseconds kStoreRetryMax{2'000};
-constexpr milliseconds kRetry{200};
-// A registry may be repaired, a schema become good: then a stopped partition goes on.
-constexpr milliseconds kBadRetry{1'000};
-
-PartitionStage stage_of(Outcome outcome) {
-  return outcome == Outcome::kWaitsForSchema ? PartitionStage::kWaitingForSchema
-                                             : PartitionStage::kWaitingForStore;
-}
 
 }  // namespace
 
@@ -138,37 +130,39 @@ void GroupLane::run() {
 void GroupLane::handle_batch() {
   const auto messages = batch_.messages();
   for (std::size_t i = 0; i < messages.size() && !stopping_; ++i) {
-    (void)handle(messages[i].at, i);
+    handle(messages[i].at, i);
     if (writes_.bytes() >= kBatchBytes) write();
   }
   write();
   batch_.clear();
 }
 
-bool GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
+void GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
   const kafka::Message& message = batch_.messages()[index];
   if (message.kind == kafka::MessageKind::kError ||
       message.kind == kafka::MessageKind::kOutOfRange) {
     log("ingest").warn("{}: {}", around_.consumer.name_of(at), batch_.error_text(index));
     around_.look_again();
-    return false;
+    return;
   }
   Own* own = find(at);
-  if (own == nullptr || own->held) return false;  // another owner reads it, or it is fetched again
+  if (own == nullptr || own->held) return;  // another owner reads it, or it is fetched again
   if (own->since_poll == polls_) {
     // Nobody can tell whether this was fetched before the partition left and came back.
     hold(*own, at, {.why = PartitionStage::kLoading});
-    return false;
+    return;
   }
   if ((own->erase_below || (own->next && own->next != message.offset)) &&
       !comes_in_place(at, message)) {
-    return false;
+    return;
   }
   own = find(at);
-  if (own == nullptr || own->held) return false;
-  if (message.kind == kafka::MessageKind::kRecord) return add(*own, index);
-  own->next = message.offset;  // markers and aborted records before it are passed
-  return true;
+  if (own == nullptr || own->held) return;
+  if (message.kind == kafka::MessageKind::kRecord) {
+    add(*own, index);
+  } else {
+    own->next = message.offset;  // markers and aborted records before it are passed
+  }
 }
 
 // Whether `message` may be read on with, which is not the one that was expected.
@@ -205,8 +199,10 @@ bool GroupLane::erase(kafka::TopicPartition at, Own& own) {
   for (store::Store* store : around_.stores) {
     const auto erased = store->erase_partition(at.topic, at.partition, *own.erase_below);
     if (erased.ok()) continue;
-    log("ingest").warn("{} waits, a store cannot be emptied of it: {}",
-                       around_.consumer.name_of(at), erased.error().describe());
+    if (!own.held) {  // else it was said
+      log("ingest").warn("{} waits, a store cannot be emptied of it: {}",
+                         around_.consumer.name_of(at), erased.error().describe());
+    }
     around_.board.store_failed(queue_, erased.error().public_text);
     return false;
   }
@@ -214,8 +210,7 @@ bool GroupLane::erase(kafka::TopicPartition at, Own& own) {
   return true;
 }
 
-// Whether the partition goes on behind the record.
-bool GroupLane::add(Own& own, std::size_t index) {
+void GroupLane::add(Own& own, std::size_t index) {
   const kafka::Message& message = batch_.messages()[index];
   Outcome outcome = writes_.add(incoming(message), index);
   if (outcome == Outcome::kWaitsForSchema && writes_.comes_soon(stopping_)) {
@@ -233,11 +228,10 @@ bool GroupLane::add(Own& own, std::size_t index) {
             .record = batch_.keep(index),
             .counted = *wait == PartitionStage::kStopped,
             .retry_at = steady_clock::now() + kRetry});
-      return false;
+      return;
     }
   }
   own.next = Offset(message.offset.value + 1);
-  return true;
 }
 
 // --- writes ---
@@ -334,83 +328,6 @@ void GroupLane::publish() {
     own.told = position;
     around_.board.acknowledged(at, own.generation, position);
   }
-}
-
-// --- partitions that are not read ---
-
-void GroupLane::hold(Own& own, kafka::TopicPartition at, Held held) {
-  if (held.why != PartitionStage::kLoading && held.why != PartitionStage::kReloading) {
-    around_.board.wait(at, own.generation, held.why);
-  }
-  own.held = std::move(held);
-  if (const Status paused = around_.consumer.pause(at); !paused.ok()) {
-    log("ingest").debug("{} goes on being fetched while it waits: {}", around_.consumer.name_of(at),
-                        paused.error().public_text);
-  }
-}
-
-void GroupLane::look_at_held() {
-  const auto now = steady_clock::now();
-  std::vector<kafka::TopicPartition> held;
-  for (const auto& [at, own] : partitions_) {
-    if (own.held) held.push_back(at);
-  }
-  for (const kafka::TopicPartition at : held) {
-    // Each may have gone while another one was written.
-    if (stopping_ || !look_at(at, now)) continue;
-    Own* const own = find(at);
-    own->held.reset();
-    around_.board.go_on(at, own->generation);
-  }
-}
-
-// Whether the partition is read on.
-bool GroupLane::look_at(kafka::TopicPartition at, steady_clock::time_point now) {
-  Own* own = find(at);
-  if (own == nullptr || !own->held) return false;
-  const bool for_schema = own->held->why == PartitionStage::kWaitingForSchema;
-  if (!for_schema && now < own->held->retry_at) return false;
-  own->held->retry_at = now + (own->held->counted ? kBadRetry : kRetry);
-  if (own->erase_below) {
-    if (!erase(at, *own)) return false;
-    around_.board.store_works(queue_);
-  }
-  if (own->held->record && !apply_held(at)) return false;
-  own = find(at);
-  if (own == nullptr || !own->held) return false;
-  const Status on = around_.consumer.go_on(at, own->next.value_or(own->from));
-  if (on.ok()) return true;
-  log("ingest").debug("{}: {}", around_.consumer.name_of(at), on.error().public_text);
-  return false;
-}
-
-// Whether the held record is done with.
-bool GroupLane::apply_held(kafka::TopicPartition at) {
-  Own* own = find(at);
-  Held& held = *own->held;
-  const kafka::Message message = held.record->message;
-  const Outcome outcome = writes_.add(incoming(message), kHeldTag);
-  std::optional<PartitionStage> wait;
-  if (outcome == Outcome::kBad) {
-    if (held.counted) return false;  // stopped, and still bad
-    wait = bad_.settle(writes_, message, [&held] { return std::move(*held.record); });
-    held.counted = wait == PartitionStage::kStopped;
-  } else if (outcome != Outcome::kDone) {
-    wait = stage_of(outcome);
-  }
-  if (wait) {
-    held.why = *wait;
-    around_.board.wait(at, own->generation, *wait);
-    return false;
-  }
-  own->next = Offset(message.offset.value + 1);
-  write();
-  own = find(at);
-  if (own == nullptr || !own->held) return false;
-  // A store may have refused it, so that it waits on.
-  if (own->next <= message.offset) return false;
-  own->held->record.reset();
-  return true;
 }
 
 GroupLane::Own* GroupLane::find(kafka::TopicPartition at) {

@@ -90,6 +90,9 @@ class GroupLane {
     enum class Kind { kBegin, kRestart, kDrop } kind;
     Beginning one;
   };
+  static constexpr std::chrono::milliseconds kRetry{200};
+  // A registry may be repaired, a schema become good: then a stopped partition goes on.
+  static constexpr std::chrono::milliseconds kBadRetry{1'000};
   // The tag of a held record; others are their numbers in the polled batch.
   static constexpr std::size_t kHeldTag = static_cast<std::size_t>(-1);
 
@@ -98,10 +101,9 @@ class GroupLane {
   void take_orders();
   void take(const Order& order);
   void handle_batch();
-  // False when the partition is not to be read on now.
-  bool handle(kafka::TopicPartition at, std::size_t index);
+  void handle(kafka::TopicPartition at, std::size_t index);
   bool comes_in_place(kafka::TopicPartition at, const kafka::Message& message);
-  bool add(Own& own, std::size_t index);
+  void add(Own& own, std::size_t index);
   void write();
   bool try_to_write();
   void settle_too_large();

@@ -27,11 +27,6 @@ constexpr milliseconds kBadRetry{1'000};
 // watermark itself may have moved on by the time the fetch starts.
 constexpr Offset kBeginning{-2};
 
-PartitionStage stage_of(Outcome outcome) {
-  return outcome == Outcome::kWaitsForSchema ? PartitionStage::kWaitingForSchema
-                                             : PartitionStage::kWaitingForStore;
-}
-
 }  // namespace
 
 void LaneSurroundings::erase(kafka::TopicPartition at, Offset below) const {
