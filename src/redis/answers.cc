@@ -98,7 +98,7 @@ Result<std::vector<SlotRange>> read_cluster_slots(const Reply& reply, const Endp
       return malformed("CLUSTER SLOTS: a range that is none");
     }
     SlotRange range{static_cast<std::uint16_t>(parts[0].integer),
-                    static_cast<std::uint16_t>(parts[1].integer)};
+                    static_cast<std::uint16_t>(parts[1].integer), Endpoint{"", 0}};
     for (const Reply& part : parts.subspan(2)) {
       const std::optional<Endpoint> node = read_node(part, asked);
       if (!node.has_value()) return malformed("CLUSTER SLOTS: a node that is none");

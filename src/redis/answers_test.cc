@@ -66,6 +66,7 @@ TEST(Answers, ClusterSlots) {
   EXPECT_EQ(slots("*0\r\n").error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(slots("*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\n?\r\n:1\r\n").error().code,
             ErrorCode::kUnavailable);
+  EXPECT_EQ(slots("*1\r\n*2\r\n:0\r\n:1\r\n").error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(slots("-ERR This instance has cluster support disabled\r\n").error().code,
             ErrorCode::kUnavailable);
   for (const std::string_view bytes :

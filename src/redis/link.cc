@@ -97,13 +97,16 @@ void Link::shake_hands() {
   SSL* const ssl = tls_->native_handle();
   error_code ec;
   asio::ip::make_address(endpoint_.host, ec);
+  bool checked = false;
   if (ec) {
-    SSL_set1_host(ssl, endpoint_.host.c_str());
-    // A name only: addresses are not allowed there (RFC 6066, 3).
+    // An empty name would check none.
+    checked = !endpoint_.host.empty() && SSL_set1_host(ssl, endpoint_.host.c_str()) == 1;
+    // SNI is for names only: addresses are not allowed there (RFC 6066, 3).
     SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, endpoint_.host.data());
   } else {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), endpoint_.host.c_str());
+    checked = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), endpoint_.host.c_str()) == 1;
   }
+  if (!checked) return fail("TLS to Redis", "the host's name cannot be checked");
   tls_->async_handshake(asio::ssl::stream_base::client,
                         [self = shared_from_this()](const error_code& error) {
                           if (self->owner_ == nullptr) return;

@@ -234,13 +234,17 @@ bool ReplyReader::check_pending() {
   if (current_task(reader).type != REDIS_REPLY_STRING) {
     return pending.size() <= caps_.line_bytes + 1 || refuse("a line is too long");  // its CR
   }
-  const std::size_t digits = pending.substr(0, kLengthDigitsMax + 2).find('\r');
-  if (digits == std::string_view::npos) {
-    return pending.size() <= kLengthDigitsMax || refuse("a length is too long");
+  // Strict, so that it does not matter where the stream is cut: hiredis looks at a whole line only.
+  const std::string_view head = pending.substr(0, kLengthDigitsMax + 1);
+  const std::string_view length = head.substr(0, head.find('\r'));
+  if (length.size() > kLengthDigitsMax ||
+      length.find_first_not_of("-0123456789") != std::string_view::npos ||
+      (pending.size() > length.size() + 1 && pending[length.size() + 1] != '\n')) {
+    return refuse("a length that is none");
   }
   std::size_t size = 0;
-  const auto parsed = std::from_chars(pending.data(), pending.data() + digits, size);
-  if (parsed.ec != std::errc() || parsed.ptr != pending.data() + digits) return true;  // hiredis'
+  const auto parsed = std::from_chars(length.data(), length.data() + length.size(), size);
+  if (length.size() == pending.size() || parsed.ec != std::errc()) return true;
   return size <= caps_.bulk_bytes - bytes_ || refuse("a string is too long");
 }
 

@@ -22,7 +22,6 @@ struct Collector final : ReplyReader::Handler {
 struct Outcome {
   std::vector<std::string> shown;
   std::string error;
-  bool operator==(const Outcome&) const = default;
 };
 
 Outcome read_in_pieces(std::string_view bytes, std::size_t piece, const ReplyCaps& caps = {}) {
@@ -41,11 +40,13 @@ Outcome read_in_pieces(std::string_view bytes, std::size_t piece, const ReplyCap
   return {collector.shown, ""};
 }
 
-// The same however the bytes are cut.
+// The same however the bytes are cut; only the words of an error may differ.
 Outcome read(std::string_view bytes, const ReplyCaps& caps = {}) {
-  const Outcome whole = read_in_pieces(bytes, bytes.size() + 1, caps);
+  Outcome whole = read_in_pieces(bytes, bytes.size() + 1, caps);
   for (const std::size_t piece : {1, 2, 3, 7}) {
-    EXPECT_EQ(read_in_pieces(bytes, piece, caps), whole) << "in pieces of " << piece;
+    const Outcome cut = read_in_pieces(bytes, piece, caps);
+    EXPECT_EQ(cut.shown, whole.shown) << "in pieces of " << piece;
+    EXPECT_EQ(cut.error.empty(), whole.error.empty()) << "in pieces of " << piece;
   }
   return whole;
 }
@@ -89,7 +90,10 @@ TEST(Replies, WhatIsNotResp2) {
   for (const std::string_view bytes :
        {"HTTP/1.1 400 Bad Request\r\n", "$3\r\nabcXY", "$-2\r\n", "*-2\r\n", "$x\r\n", ":1x\r\n",
         "*1\r\n?1\r\n", "*99999999999999999999\r\n", "$99999999999999999999\r\n",
-        "$1234567890123456789012345", "%1\r\n:1\r\n:2\r\n", ",1.5\r\n", "#t\r\n", "_\r\n"}) {
+        "$1234567890123456789012345", "$1\rX", "$\xff",
+        "*3\r\n$"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\r]",
+        "%1\r\n:1\r\n:2\r\n", ",1.5\r\n", "#t\r\n", "_\r\n"}) {
     const Outcome outcome = read(bytes);
     EXPECT_NE(outcome.error, "") << bytes;
     EXPECT_TRUE(outcome.shown.empty()) << bytes;
