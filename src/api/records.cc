@@ -153,9 +153,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   // `error_` says how.
   unsigned render(const store::RecordView& record) {
     const registry::SchemaEntry* schema = owner_->options_.schemas->find(record.schema);
-    if (schema == nullptr) {
-      return fail_render(record, {ErrorCode::kInternal, "the record's schema is not known"});
-    }
+    if (schema == nullptr) return fail_render(record, missing(record.schema));
     const auto way = owner_->way_of(*schema, record);
     if (!way.ok()) return fail_render(record, way.error());
     const EntityTag tag(record, way->plan->version(record.datum), way->tag());
@@ -183,6 +181,15 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
           record, way->reader ? reader_cannot(rendered.error()) : std::move(rendered).error());
     }
     return 200;
+  }
+
+  Error missing(SchemaId id) const {
+    const registry::State state = owner_->options_.schemas->request(id);
+    if (state.kind == registry::StateKind::kFailed) {
+      return {ErrorCode::kInternal, "the record's schema cannot be used", state.error.describe()};
+    }
+    return {ErrorCode::kUnavailable,
+            "the record's schema is being fetched from the registry; try again"};
   }
 
   unsigned render_added() {

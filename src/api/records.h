@@ -33,7 +33,8 @@ class Gate {
 struct RecordsOptions {
   std::string path;               // "/api/users": the whole prefix, for Location
   store::Store* store = nullptr;  // these and the next three must outlive the handler
-  const registry::SchemaCache* schemas = nullptr;
+  // Asked for those that it has not, which only a store that others fill can have records of.
+  registry::SchemaCache* schemas = nullptr;
   const Gate* gate = nullptr;
   const registry::RouteReader* reader = nullptr;  // null = each record by its writer's schema
   std::uint32_t max_age_seconds = 300;

@@ -379,14 +379,24 @@ TEST_F(RecordsTest, ARecordThatCannotBeShownIsAWholeErrorAndHurtsNoOther) {
   put("good", kUser, R"({"accountId":"good"})");
   const std::uint8_t bad[] = {4, 'x'};  // a string of two bytes, one there
   put_bytes("bad", kUser, bad);
+  const Response response = get("/api/users/bad");
+  EXPECT_EQ(response.status, 500u);
+  EXPECT_FALSE(response.has_header("ETag"));
+  EXPECT_EQ(get("/api/users/good").status, 200u);
+}
+
+// Of a store that others have filled.
+TEST_F(RecordsTest, ASchemaThatIsNotKnownHereIsAskedFor) {
   const std::uint8_t none[] = {0};
   put_bytes("unknown", kUnknown, none);
-  for (const char* key : {"bad", "unknown"}) {
-    const Response response = get("/api/users/" + std::string(key));
-    EXPECT_EQ(response.status, 500u) << key;
-    EXPECT_FALSE(response.has_header("ETag"));
-  }
-  EXPECT_EQ(get("/api/users/good").status, 200u);
+  const Response response = get("/api/users/unknown");
+  EXPECT_EQ(response.status, 503u);
+  EXPECT_EQ(response.header("Retry-After"), "1");
+  EXPECT_FALSE(response.has_header("ETag"));
+  ASSERT_EQ(schemas_.waiting().size(), 1u);
+  EXPECT_EQ(schemas_.waiting()[0].id, kUnknown);
+  ASSERT_TRUE(schemas_.insert(kUnknown, {R"({"type":"long"})"}).ok());
+  EXPECT_EQ(get("/api/users/unknown").body, "0");
 }
 
 TEST_F(RecordsTest, ErrorsOfTheStoreAreTold) {

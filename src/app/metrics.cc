@@ -31,11 +31,6 @@ void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
   int waiting = 0;
   for (const ingest::PartitionStatus& partition : feed.partitions) {
     lag += partition.lag_records();
-    page.add("push_cache_partition_lag",
-             {partition.topic, std::to_string(partition.partition.value)},
-             static_cast<double>(partition.lag_records()));
-    page.add("push_cache_partition_lag_seconds",
-             {partition.topic, std::to_string(partition.partition.value)}, partition.lag_seconds);
     waiting += partition.stage != ingest::PartitionStage::kLoading &&
                        partition.stage != ingest::PartitionStage::kCaughtUp
                    ? 1
@@ -46,6 +41,17 @@ void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
   if (feed.dead_letters) {
     page.add("push_cache_dead_letters_total", {}, number(feed.dead_letters->acknowledged));
     page.add("push_cache_dead_letters_waiting", {}, number(feed.dead_letters->waiting));
+  }
+}
+
+void add_partitions(metrics::Page& page, const ingest::FeedStatus& feed) {
+  const char* const kind = feed.group ? "group" : "replica";
+  for (const ingest::PartitionStatus& partition : feed.partitions) {
+    const std::string number = std::to_string(partition.partition.value);
+    page.add("push_cache_partition_lag", {partition.topic, number, kind},
+             static_cast<double>(partition.lag_records()));
+    page.add("push_cache_partition_lag_seconds", {partition.topic, number, kind},
+             partition.lag_seconds);
   }
 }
 
@@ -83,8 +89,10 @@ void add_snapshots(metrics::Page& page, const SnapshotStatus& status) {
 
 std::string Service::metrics_text() const {
   metrics::Page page;
-  add_feed(page, pipeline_->feed().status());
-  add_totals(page, pipeline_->applier().totals());
+  const std::vector<ingest::FeedStatus> feeds = feed_statuses();
+  add_feed(page, sum(feeds));
+  for (const ingest::FeedStatus& feed : feeds) add_partitions(page, feed);
+  add_totals(page, sum(pipeline_->intakes()));
 
   if (const Snapshots* snapshots = pipeline_->snapshots()) {
     add_snapshots(page, snapshots->status());

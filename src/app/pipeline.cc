@@ -5,10 +5,24 @@
 #include <utility>
 
 #include "base/log.h"
+#include "config/url.h"
+#include "redis/redis_store.h"
 #include "store/memory_store.h"
 
 namespace push_cache::app {
 namespace {
+
+redis::Topology topology_of(config::RedisTopology topology) {
+  switch (topology) {
+    case config::RedisTopology::kSingle:
+      return redis::Topology::kSingle;
+    case config::RedisTopology::kCluster:
+      return redis::Topology::kCluster;
+    case config::RedisTopology::kSentinel:
+      return redis::Topology::kSentinel;
+  }
+  return redis::Topology::kSingle;
+}
 
 ingest::OnBadRecord policy_of(config::OnBadRecord policy) {
   switch (policy) {
@@ -28,7 +42,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config)
   std::unique_ptr<Pipeline> pipeline(new Pipeline(config));
   if (Status done = pipeline->make_stores(); !done.ok()) return std::move(done).error();
   if (Status done = pipeline->make_schemas(); !done.ok()) return std::move(done).error();
-  pipeline->make_applier();
+  for (const bool shared : {false, true}) pipeline->make_intake(shared);
+  pipeline->learn_of_schemas();
   if (Status done = pipeline->make_snapshots(); !done.ok()) return std::move(done).error();
   return pipeline;
 }
@@ -36,17 +51,23 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config)
 Pipeline::~Pipeline() {
   registry_check_.request_stop();
   if (snapshots_) snapshots_->stop();
-  feed_.reset();
-  schemas_.reset();  // before the applier, which its listener speaks to
+  for (Intake& intake : intakes_) {
+    intake.feed.reset();
+    intake.group.reset();
+  }
+  schemas_.reset();  // before the appliers, which its listener speaks to
 }
 
 Status Pipeline::make_stores() {
-  for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
-    const config::Store& store = config_.cache.stores[i];
-    if (store.type != config::StoreType::kInMemory) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "cache.stores[" + std::to_string(i) + "] ('" + store.name +
-                       "'): this version has no store of type redis; use in_memory"};
+  for (const config::Store& store : config_.cache.stores) {
+    if (store.type == config::StoreType::kRedis) {
+      auto made = make_redis_store(store);
+      if (!made.ok()) {
+        made.error().public_text = "store '" + store.name + "': " + made.error().public_text;
+        return std::move(made).error();
+      }
+      stores_.push_back({store.name, *std::move(made)});
+      continue;
     }
     const auto lists = [&store](const config::Route& route) {
       return route.store == store.name && route.list;
@@ -57,6 +78,30 @@ Status Pipeline::make_stores() {
                                         .bytes_max = store.memory_max_bytes})});
   }
   return {};
+}
+
+Result<std::unique_ptr<store::Store>> Pipeline::make_redis_store(const config::Store& store) const {
+  auto url = config::parse_redis_url(
+      store.url, store.cluster ? config::RedisTopology::kCluster : config::RedisTopology::kSingle);
+  if (!url.ok()) return std::move(url).error();
+  redis::RedisStoreOptions options{
+      .name = store.name, .prefix = store.prefix, .topics = config_.kafka.topics};
+  options.client = {.topology = topology_of(url->topology),
+                    .master_name = url->master_name,
+                    .username = url->username,
+                    .password = url->password,
+                    .database = url->database,
+                    .tls = url->tls,
+                    .ca_file = store.ca_file,
+                    .certificate_file = store.certificate_file,
+                    .key_file = store.key_file,
+                    .timeout = store.timeout};
+  for (const config::HostPort& host : url->hosts) {
+    options.client.seeds.push_back({host.host, host.port});
+  }
+  auto made = redis::RedisStore::create(std::move(options));
+  if (!made.ok()) return std::move(made).error();
+  return std::unique_ptr<store::Store>(*std::move(made));
 }
 
 registry::ClientOptions Pipeline::registry_options() const {
@@ -84,11 +129,16 @@ Status Pipeline::make_schemas() {
   return {};
 }
 
-void Pipeline::make_applier() {
+// For the stores of one kind; nothing when there are none.
+void Pipeline::make_intake(bool shared) {
+  Intake intake{.shared = shared};
   std::vector<ingest::Target> targets;
   for (std::size_t i = 0; i < stores_.size(); ++i) {
-    const std::vector<std::string>& patterns = config_.cache.stores[i].schemas;
-    targets.push_back({stores_[i].name, stores_[i].store.get(),
+    const config::Store& store = config_.cache.stores[i];
+    if ((store.type == config::StoreType::kRedis) != shared) continue;
+    intake.stores.push_back(i);
+    const std::vector<std::string>& patterns = store.schemas;
+    targets.push_back({store.name, stores_[i].store.get(),
                        [patterns](std::string_view full_name) {
                          return patterns.empty() ||
                                 std::any_of(patterns.begin(), patterns.end(),
@@ -96,47 +146,101 @@ void Pipeline::make_applier() {
                                               return config::schema_matches(pattern, full_name);
                                             });
                        },
-                       readers_.of_store(config_, config_.cache.stores[i])});
+                       readers_.of_store(config_, store)});
   }
-  applier_ = std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
+  if (targets.empty()) return;
+  intake.applier =
+      std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
+  intakes_.push_back(std::move(intake));
+}
+
+void Pipeline::learn_of_schemas() {
   schemas_->on_resolved([this](SchemaId id) {
     const auto& wanted = config_.kafka.preload_schemas;
     if (std::find(wanted.begin(), wanted.end(), id.value) == wanted.end()) return;
-    if (const registry::SchemaEntry* schema = schemas_->find(id)) applier_->announce(*schema);
+    const registry::SchemaEntry* schema = schemas_->find(id);
+    if (schema == nullptr) return;
+    for (const Intake& intake : intakes_) intake.applier->announce(*schema);
   });
   for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
 }
 
-std::vector<store::Store*> Pipeline::store_pointers() const {
+std::vector<store::Store*> Pipeline::store_pointers(const Intake& intake) const {
   std::vector<store::Store*> out;
-  for (const StoreRow& row : stores_) out.push_back(row.store.get());
+  for (const std::size_t i : intake.stores) out.push_back(stores_[i].store.get());
   return out;
 }
 
 Status Pipeline::make_snapshots() {
   if (config_.snapshot.dir.empty()) return {};
-  auto made = Snapshots::create({config_, store_pointers(), *schemas_, *applier_});
+  Intake& intake = intakes_.front();
+  if (intake.shared) {
+    log("app").warn("snapshot.dir: no snapshots are taken, since no store is in memory");
+    return {};
+  }
+  auto made = Snapshots::create({config_, store_pointers(intake), *schemas_, *intake.applier});
   if (!made.ok()) return std::move(made).error();
   snapshots_ = *std::move(made);
   return {};
 }
 
 Status Pipeline::start() {
+  for (Intake& intake : intakes_) {
+    const Status done = intake.shared ? start_group(intake) : start_feed(intake);
+    if (!done.ok()) return done;
+  }
+  return {};
+}
+
+kafka::ConsumerOptions Pipeline::consumer_options() const {
+  return {.brokers = config_.kafka.brokers,
+          .group_id = config_.kafka.group_id,
+          .topics = config_.kafka.topics,
+          .properties = config_.kafka.properties};
+}
+
+Status Pipeline::start_feed(Intake& intake) {
   ingest::FeedOptions options;
-  options.consumer = {.brokers = config_.kafka.brokers,
-                      .group_id = config_.kafka.group_id,
-                      .topics = config_.kafka.topics,
-                      .properties = config_.kafka.properties};
+  options.consumer = consumer_options();
   options.metadata_timeout = config_.kafka.fetch_metadata_timeout;
   options.max_staleness = config_.readiness.max_staleness;
   options.on_bad_record = policy_of(config_.kafka.on_bad_record);
   options.dead_letter_topic = config_.kafka.dead_letter_topic;
   if (snapshots_) options.restore = [this] { return snapshots_->restore(); };
-  auto feed = ingest::Feed::start(options, *applier_, store_pointers());
+  auto feed = ingest::Feed::start(options, *intake.applier, store_pointers(intake));
   if (!feed.ok()) return std::move(feed).error();
-  feed_ = *std::move(feed);
-  if (snapshots_) snapshots_->start(*feed_);
+  intake.feed = *std::move(feed);
+  if (snapshots_) snapshots_->start(*intake.feed);
   return {};
+}
+
+Status Pipeline::start_group(Intake& intake) {
+  ingest::GroupFeedOptions options;
+  options.consumer = consumer_options();
+  options.metadata_timeout = config_.kafka.fetch_metadata_timeout;
+  options.max_staleness = config_.readiness.max_staleness;
+  options.on_bad_record = policy_of(config_.kafka.on_bad_record);
+  options.dead_letter_topic = config_.kafka.dead_letter_topic;
+  options.offset_reset = config_.kafka.offset_reset == config::OffsetReset::kLatest
+                             ? ingest::OffsetReset::kLatest
+                             : ingest::OffsetReset::kEarliest;
+  options.from_beginning = config_.kafka.force_reset_earliest;
+  auto group = ingest::GroupFeed::start(options, *intake.applier, store_pointers(intake));
+  if (!group.ok()) return std::move(group).error();
+  intake.group = *std::move(group);
+  return {};
+}
+
+const Intake& Pipeline::intake_of(std::size_t store) const {
+  return *std::find_if(intakes_.begin(), intakes_.end(), [store](const Intake& intake) {
+    return std::find(intake.stores.begin(), intake.stores.end(), store) != intake.stores.end();
+  });
+}
+
+std::vector<SchemaId> Pipeline::schemas_of(std::size_t store) const {
+  const Intake& intake = intake_of(store);
+  const auto place = std::find(intake.stores.begin(), intake.stores.end(), store);
+  return intake.applier->schemas_of(static_cast<std::size_t>(place - intake.stores.begin()));
 }
 
 void Pipeline::check_registry() {

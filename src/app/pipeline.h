@@ -3,16 +3,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "app/intake.h"
 #include "app/readers.h"
 #include "app/snapshots.h"
 #include "base/error.h"
 #include "config/config.h"
-#include "ingest/applier.h"
-#include "ingest/feed.h"
 #include "registry/client.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
@@ -29,8 +29,8 @@ class Pipeline {
     std::unique_ptr<store::Store> store;
   };
 
-  // Makes everything but the feed: nothing is read yet. Fails for store types that this version
-  // does not have, a registry's URL that is none, and a folder for snapshots that can't be had.
+  // Makes everything but the feeds: nothing is read yet. Fails for TLS files of a store that can't
+  // be read, a registry's URL that is none, and a folder for snapshots that can't be had.
   static Result<std::unique_ptr<Pipeline>> create(const config::Config& config);
   ~Pipeline();
 
@@ -46,23 +46,30 @@ class Pipeline {
   const std::vector<StoreRow>& stores() const { return stores_; }
   // Index of the store with this name, which the configuration has.
   std::size_t store_index(const std::string& name) const;
-  const registry::SchemaCache& schemas() const { return *schemas_; }
+  registry::SchemaCache& schemas() const { return *schemas_; }
   const Readers& readers() const { return readers_; }
-  ingest::Applier& applier() { return *applier_; }
-  const ingest::Applier& applier() const { return *applier_; }
+  // One or two: that of the stores in memory first. They stay where they are.
+  const std::vector<Intake>& intakes() const { return intakes_; }
+  // The one that fills a store.
+  const Intake& intake_of(std::size_t store) const;
+  // The schemas of records that a store holds, as Applier::schemas_of.
+  std::vector<SchemaId> schemas_of(std::size_t store) const;
   // Null when the configuration has none.
   Snapshots* snapshots() const { return snapshots_.get(); }
-  // After `start` only.
-  const ingest::Feed& feed() const { return *feed_; }
 
  private:
   explicit Pipeline(const config::Config& config) : config_(config) {}
   registry::ClientOptions registry_options() const;
   Status make_stores();
   Status make_schemas();
-  void make_applier();
+  Result<std::unique_ptr<store::Store>> make_redis_store(const config::Store& store) const;
+  void make_intake(bool shared);
+  void learn_of_schemas();
+  kafka::ConsumerOptions consumer_options() const;
   Status make_snapshots();
-  std::vector<store::Store*> store_pointers() const;
+  std::vector<store::Store*> store_pointers(const Intake& intake) const;
+  Status start_feed(Intake& intake);
+  Status start_group(Intake& intake);
 
   const config::Config config_;
   // In the order of use: what is further down uses what is above, and goes first.
@@ -70,9 +77,8 @@ class Pipeline {
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<registry::SchemaCache> schemas_;
   Readers readers_;
-  std::unique_ptr<ingest::Applier> applier_;
+  std::vector<Intake> intakes_;
   std::unique_ptr<Snapshots> snapshots_;
-  std::unique_ptr<ingest::Feed> feed_;
   std::jthread registry_check_;
 };
 

@@ -16,21 +16,24 @@ Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
   service->make_routes(loops);
   // Begun before the ports open (its errors are the operator's), although they have to wait for it.
   if (Status done = service->pipeline_->start(); !done.ok()) return std::move(done).error();
-  service->gate_.watch(&service->pipeline_->feed());
+  for (const RouteRow& route : service->routes_) {
+    const std::size_t store = service->pipeline_->store_index(route.store);
+    route.gate->watch(&service->pipeline_->intake_of(store));
+  }
   if (Status done = service->start_servers(loops); !done.ok()) return std::move(done).error();
   if (config.startup_checks.enabled) service->pipeline_->check_registry();
   return service;
 }
 
 Service::~Service() {
-  gate_.watch(nullptr);
+  for (const RouteRow& route : routes_) route.gate->watch(nullptr);
   opened_health_server_.store(nullptr, std::memory_order_release);
   health_server_.reset();
   api_server_.reset();
 }
 
 void Service::make_routes(unsigned loops) {
-  ingest::Applier* const applier = &pipeline_->applier();
+  const Pipeline* const pipeline = pipeline_.get();
   for (const config::Route& route : config_.cache.routes) {
     const std::size_t store = pipeline_->store_index(route.store);
     const std::string path = config_.webservice.prefix + route.path;
@@ -39,11 +42,12 @@ void Service::make_routes(unsigned loops) {
     row.store = route.store;
     row.schema = route.schema;
     row.reader = pipeline_->readers().routes[routes_.size()].get();
+    row.gate = std::make_unique<IntakeGate>();
     row.records = std::make_unique<api::Records>(api::RecordsOptions{
         .path = path,
         .store = pipeline_->stores()[store].store.get(),
         .schemas = &pipeline_->schemas(),
-        .gate = &gate_,
+        .gate = row.gate.get(),
         .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .topics =
@@ -52,8 +56,11 @@ void Service::make_routes(unsigned loops) {
         .writes = config_.cache.writes == config::Writes::kLocal,
         .list = route.list,
         .key_from_body = route.key_from_body,
-        .writable = [applier, store] { return applier->schemas_of(store); },
-        .key_field = [applier](SchemaId id) { return applier->key_fields().field(id); },
+        .writable = [pipeline, store] { return pipeline->schemas_of(store); },
+        .key_field =
+            [pipeline, store](SchemaId id) {
+              return pipeline->intake_of(store).applier->key_fields().field(id);
+            },
         .loops = loops});
     router_.add(path, *row.records);
     if (!route.key_from_body.empty()) {
@@ -99,9 +106,23 @@ std::string Service::health_url() const {
   return "http://" + health_server_->address() + config_.hams.prefix;
 }
 
+std::vector<ingest::FeedStatus> Service::feed_statuses() const {
+  std::vector<ingest::FeedStatus> out;
+  for (const Intake& intake : pipeline_->intakes()) out.push_back(intake.status());
+  return out;
+}
+
+ingest::FeedStatus Service::feed_status() const { return sum(feed_statuses()); }
+
+bool Service::ready() const {
+  const auto& intakes = pipeline_->intakes();
+  return std::all_of(intakes.begin(), intakes.end(),
+                     [](const Intake& intake) { return intake.ready(); });
+}
+
 std::vector<std::string> Service::not_ready_reasons() const {
   if (stopping_) return {"stopping"};
-  std::vector<std::string> reasons = pipeline_->feed().status().reasons;
+  std::vector<std::string> reasons = feed_status().reasons;
   if (!reasons.empty()) pipeline_->readers().add_reasons(reasons);
   for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     if (const Status health = row.store->health(); !health.ok()) {

@@ -16,7 +16,6 @@
 #include "health/health.h"
 #include "http/router.h"
 #include "http/server.h"
-#include "ingest/feed.h"
 
 namespace push_cache::app {
 
@@ -31,9 +30,9 @@ class Service {
   std::string api_url() const;     // "http://127.0.0.1:8080/api"
   std::string health_url() const;  // "http://127.0.0.1:8079/hams"
 
-  ingest::FeedStatus feed_status() const { return pipeline_->feed().status(); }
-  std::uint64_t records_applied() const { return pipeline_->applier().totals().records; }
-  bool ready() const { return gate_.ready(); }
+  ingest::FeedStatus feed_status() const;
+  std::uint64_t records_applied() const { return sum(pipeline_->intakes()).records; }
+  bool ready() const;
   std::vector<std::string> not_ready_reasons() const;
   std::string status_json() const;
   std::string metrics_text() const;
@@ -44,22 +43,22 @@ class Service {
   void save(const std::function<bool()>& interrupted);
 
  private:
-  // Open while everything is loaded.
-  class FeedGate final : public api::Gate {
+  // Open while everything is loaded of what fills a route's store.
+  class IntakeGate final : public api::Gate {
    public:
     bool ready() const override {
-      const ingest::Feed* feed = feed_.load(std::memory_order_acquire);
-      return feed != nullptr && feed->ready();
+      const Intake* intake = intake_.load(std::memory_order_acquire);
+      return intake != nullptr && intake->ready();
     }
-    // Closed for good with nullptr.
     bool trusted() const override {
-      const ingest::Feed* feed = feed_.load(std::memory_order_acquire);
-      return feed != nullptr && feed->trusted();
+      const Intake* intake = intake_.load(std::memory_order_acquire);
+      return intake != nullptr && intake->trusted();
     }
-    void watch(const ingest::Feed* feed) { feed_.store(feed, std::memory_order_release); }
+    // Of one that has started. Closed for good with nullptr.
+    void watch(const Intake* intake) { intake_.store(intake, std::memory_order_release); }
 
    private:
-    std::atomic<const ingest::Feed*> feed_ = nullptr;
+    std::atomic<const Intake*> intake_ = nullptr;
   };
   class ByBody final : public http::Handler {
    public:
@@ -74,18 +73,19 @@ class Service {
     std::string store;
     std::string schema;
     const registry::RouteReader* reader = nullptr;  // null = the writer's
+    std::unique_ptr<IntakeGate> gate;
     std::unique_ptr<api::Records> records;
     std::unique_ptr<ByBody> by_body;
   };
 
   explicit Service(const config::Config& config) : config_(config) {}
   void make_routes(unsigned loops);
+  std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
 
   const config::Config config_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::atomic<bool> stopping_ = false;
-  FeedGate gate_;
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;

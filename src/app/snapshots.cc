@@ -48,6 +48,7 @@ std::string Snapshots::configuration() const {
   std::string text =
       fmt::format("push-cache {}\nregistry {}\n", kVersion, config.kafka.registry.url);
   for (const config::Store& store : config.cache.stores) {
+    if (store.type != config::StoreType::kInMemory) continue;
     text += fmt::format("store {} takes", store.name);
     for (const std::string& schema : store.schemas) text += ' ' + schema;
     for (const config::Route& route : config.cache.routes) {
@@ -60,7 +61,9 @@ std::string Snapshots::configuration() const {
 
 std::vector<std::string> Snapshots::names() const {
   std::vector<std::string> out;
-  for (const config::Store& store : around_.config.cache.stores) out.push_back(store.name);
+  for (const config::Store& store : around_.config.cache.stores) {
+    if (store.type == config::StoreType::kInMemory) out.push_back(store.name);
+  }
   return out;
 }
 

@@ -42,7 +42,7 @@ class Snapshots {
  public:
   struct Surroundings {
     const config::Config& config;
-    std::vector<store::Store*> stores;  // in the order of cache.stores
+    std::vector<store::Store*> stores;  // those in memory, in the order of cache.stores
     registry::SchemaCache& schemas;
     ingest::Applier& applier;
   };

@@ -51,6 +51,19 @@ json::value dead_letters_json(const std::optional<ingest::DeadLetterStatus>& let
           {"error", letters->error.empty() ? json::value(nullptr) : json::value(letters->error)}};
 }
 
+json::value group_json(const std::optional<ingest::GroupStatus>& group) {
+  if (!group) return nullptr;
+  json::value store_error = nullptr;
+  if (!group->store_error.empty()) {
+    store_error = {{"error", group->store_error}, {"seconds", group->store_error_seconds}};
+  }
+  return {{"group_id", group->group_id},
+          {"rebalances", group->rebalances},
+          {"commits", group->commits.sent},
+          {"commit_errors", group->commits.failed},
+          {"store_error", std::move(store_error)}};
+}
+
 json::object partition_json(const ingest::PartitionStatus& partition) {
   return {{"topic", partition.topic},
           {"partition", partition.partition.value},
@@ -60,10 +73,24 @@ json::object partition_json(const ingest::PartitionStatus& partition) {
           {"log_start", partition.log_start.value},
           {"lag", partition.lag_records()},
           {"lag_seconds", partition.lag_seconds},
+          {"owned", partition.owned},
+          {"committed",
+           partition.committed ? json::value(partition.committed->value) : json::value(nullptr)},
           {"digest", digest_json(partition.digest)},
           {"digest_mark",
            partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},
           {"state", json::string(ingest::to_string(partition.stage))}};
+}
+
+json::object feed_json(const ingest::FeedStatus& feed) {
+  json::array partitions;
+  for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
+  return {{"connected", feed.connected},
+          {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
+          {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
+          {"dead_letters", dead_letters_json(feed.dead_letters)},
+          {"group", group_json(feed.group)},
+          {"partitions", std::move(partitions)}};
 }
 
 json::object records_json(const ingest::Totals& totals) {
@@ -101,10 +128,10 @@ json::array readers_json(const registry::RouteReader& route) {
 }  // namespace
 
 std::string Service::status_json() const {
-  const ingest::FeedStatus feed = pipeline_->feed().status();
+  const std::vector<ingest::FeedStatus> feeds = feed_statuses();
+  const ingest::FeedStatus feed = sum(feeds);
   const std::vector<std::string> reasons = not_ready_reasons();
-  json::array partitions;
-  for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
+  const ingest::Totals totals = sum(pipeline_->intakes());
   json::array waiting;
   for (const registry::Waiting& one : pipeline_->schemas().waiting()) {
     waiting.push_back({{"schema_id", one.id.value},
@@ -119,7 +146,7 @@ std::string Service::status_json() const {
     const Status health = row.store->health();
     stores.push_back(
         {{"name", row.name},
-         {"type", "in_memory"},
+         {"type", pipeline_->intake_of(stores.size()).shared ? "redis" : "in_memory"},
          {"state", health.ok() ? "ok" : json::string(to_string(health.error().code))},
          {"records", counts.records},
          {"bytes", counts.bytes},
@@ -156,18 +183,15 @@ std::string Service::status_json() const {
       {"version", json::string(kVersion)},
       {"uptime_seconds",
        std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
-      {"kafka",
-       {{"connected", feed.connected},
-        {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
-        {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
-        {"dead_letters", dead_letters_json(feed.dead_letters)},
-        {"partitions", std::move(partitions)}}},
+      {"kafka", feed_json(feeds.front())},
+      // Beside stores in memory: the feed of the shared ones.
+      {"kafka_group", feeds.size() > 1 ? json::value(feed_json(feeds.back())) : nullptr},
       {"snapshot", snapshot_json(pipeline_->snapshots(), feed.resume_refusals)},
       {"load",
-       {{"records_total", pipeline_->applier().totals().records},
+       {{"records_total", totals.records},
         {"records_per_second", feed.records_per_second},
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
-      {"records", records_json(pipeline_->applier().totals())},
+      {"records", records_json(totals)},
       {"registry", {{"waiting", std::move(waiting)}}},
       {"stores", std::move(stores)},
       {"routes", std::move(routes)}};

@@ -88,7 +88,7 @@ std::string why_not_ready(const Pipeline& pipeline, const ingest::FeedStatus& st
 }
 
 Status wait_until_replayed(const Pipeline& pipeline, Patience& patience) {
-  const ingest::Feed& feed = pipeline.feed();
+  const ingest::Feed& feed = *pipeline.intakes().front().feed;
   const auto wait_ready = [&]() -> Status {
     while (!feed.ready()) {
       const ingest::FeedStatus status = feed.status();

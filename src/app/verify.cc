@@ -76,8 +76,8 @@ Status all_answering(const std::vector<RouteAt>& routes, Patience& patience) {
 Status replay(const Pipeline& pipeline, Patience& patience) {
   Progress progress;
   for (;;) {
-    const ingest::FeedStatus status = pipeline.feed().status();
-    progress.show(status, pipeline.applier().totals().records);
+    const ingest::FeedStatus status = pipeline.intakes().front().status();
+    progress.show(status, sum(pipeline.intakes()).records);
     if (status.ready) break;
     if (Status waited = patience.wait_quietly(why_not_ready(pipeline, status)); !waited.ok()) {
       return waited;
@@ -91,6 +91,8 @@ Result<std::vector<RouteOutcome>> with_topics(const config::Config& config,
                                               Patience& patience) {
   config::Config own = config;
   for (config::Route& route : own.cache.routes) route.list = true;  // each store is walked in order
+  // What the service keeps in Redis is held here meanwhile: a replay of one's own.
+  for (config::Store& store : own.cache.stores) store.type = config::StoreType::kInMemory;
   // A whole replay, and one that leaves no traces.
   own.snapshot = {};
   own.readiness = {};

@@ -109,7 +109,7 @@ constexpr Option kOptions[] = {
      .help = "Name of the store, which routes refer to; no two alike.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].name; }},
     {.path = "cache.stores[].type", .type = kChoice, .required = true,
-     .help = "in_memory, or redis (checked, but this version does not start with one).",
+     .help = "in_memory: the whole topic in each process; redis: in a Redis that many processes share, fed by the consumer group kafka.group_id.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].type; }, .choices = kStoreTypes, .reserved = kReservedStoreTypes},
     {.path = "cache.stores[].schemas", .type = kStrings,
      .help = "Names of the schemas whose records the store takes; empty = all.",

@@ -119,6 +119,11 @@ std::vector<kafka::GroupStart> GroupFeed::assigned(
   return starts;
 }
 
+void GroupFeed::name_topic(std::uint32_t topic, const std::string& id) {
+  for (store::Store* store : around_->stores) store->set_topic_id(topic, id);
+  group_.set_topic_id(topic, id);
+}
+
 kafka::GroupStart GroupFeed::begin(kafka::TopicPartition at, Found& found, std::size_t index) {
   const std::lock_guard lock(hand_over_mutex_);
   auto one = beginning(at, found, index);
@@ -169,7 +174,7 @@ bool GroupFeed::ask_topic_ids() {
   const auto ids = consumer_->topic_ids(options_.metadata_timeout);
   if (!ids.ok()) return false;
   for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
-    if (group_.topic_id(topic).empty()) group_.set_topic_id(topic, (*ids)[topic]);
+    if (group_.topic_id(topic).empty()) name_topic(topic, (*ids)[topic]);
   }
   return true;
 }
@@ -319,9 +324,11 @@ bool GroupFeed::look_for_remade() {
     const std::string before = group_.topic_id(topic);
     if (now == before) continue;
     if (before.empty()) {
-      group_.set_topic_id(topic, now);
+      name_topic(topic, now);
       continue;
     }
+    // A write that is under way may get the new name: its lane empties the stores of it afterwards.
+    for (store::Store* store : around_->stores) store->set_topic_id(topic, now);
     for (const auto& [at, generation] : group_.remade(topic, now)) {
       lanes_[lane_of(at)]->restart(at, generation);
     }

@@ -94,6 +94,7 @@ class GroupFeed : private kafka::GroupOwner {
   };
   std::optional<Found> ask(std::span<const kafka::TopicPartition> partitions);
   bool ask_topic_ids();
+  void name_topic(std::uint32_t topic, const std::string& id);
   kafka::GroupStart begin(kafka::TopicPartition at, Found& found, std::size_t index);
   std::optional<GroupLane::Beginning> beginning(kafka::TopicPartition at, const Found& found,
                                                 std::size_t index);

@@ -61,7 +61,7 @@ TEST(Page, RendersThePrometheusTextFormat) {
   Page page;
   EXPECT_TRUE(page.add("bad_records_total", {"null_key"}, 3));
   EXPECT_TRUE(page.add("bad_records_total", {"bad_magic"}, 0));
-  EXPECT_TRUE(page.add("push_cache_partition_lag", {"us\"er\\s\n", "0"}, 12345678901.0));
+  EXPECT_TRUE(page.add("push_cache_partition_lag", {"us\"er\\s\n", "0", "group"}, 12345678901.0));
   EXPECT_TRUE(page.add("requests_total", {}, 12));
   EXPECT_EQ(page.text(),
             "# HELP requests_total Requests to the API.\n"
@@ -69,7 +69,8 @@ TEST(Page, RendersThePrometheusTextFormat) {
             "requests_total 12\n"
             "# HELP push_cache_partition_lag Records still to be read from the partition.\n"
             "# TYPE push_cache_partition_lag gauge\n"
-            "push_cache_partition_lag{topic=\"us\\\"er\\\\s\\n\",partition=\"0\"} 12345678901\n"
+            "push_cache_partition_lag{topic=\"us\\\"er\\\\s\\n\",partition=\"0\",feed=\"group\"} "
+            "12345678901\n"
             "# HELP bad_records_total Records from Kafka that could not be applied, by cause.\n"
             "# TYPE bad_records_total counter\n"
             "bad_records_total{cause=\"null_key\"} 3\n"

@@ -13,7 +13,8 @@ constexpr std::string_view kRoute[] = {"route"};
 constexpr std::string_view kStore[] = {"store"};
 constexpr std::string_view kStoreKind[] = {"store", "kind"};
 constexpr std::string_view kServer[] = {"server"};
-constexpr std::string_view kPartition[] = {"topic", "partition"};
+// The feed: "replica" (of stores in memory, which every process reads whole) or "group".
+constexpr std::string_view kPartition[] = {"topic", "partition", "feed"};
 constexpr std::string_view kBuild[] = {"version"};
 
 // clang-format off

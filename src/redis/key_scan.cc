@@ -35,19 +35,24 @@ RedisKeyScan::RedisKeyScan(Client& client, ScanOptions options)
 RedisKeyScan::~RedisKeyScan() { step_->scan = nullptr; }
 
 void RedisKeyScan::next(Sink& sink) {
-  if (!std::exchange(begun_, true)) nodes_ = client_.masters();
-  if (nodes_.empty()) {
-    return sink.failed({ErrorCode::kUnavailable, "no server of the store is known yet"});
+  step_->sink = &sink;
+  step_->self = step_;
+  if (!begun_) {
+    // Whoever answers: the servers are known then.
+    const std::string_view ping[] = {"PING"};
+    return client_.send("", ping, *step_, {.line = Line::kPoint});
   }
   const std::string count = std::to_string(options_.count);
   std::vector<std::string_view> args = {"SCAN", cursor_, "MATCH", pattern_, "COUNT", count};
   if (!options_.deleted) args.insert(args.end(), {"TYPE", "string"});
-  step_->sink = &sink;
-  step_->self = step_;
   client_.send_to(nodes_.back(), args, *step_, {.line = Line::kBulk});
 }
 
 void RedisKeyScan::take(const Reply& reply, Sink& sink) {
+  if (!std::exchange(begun_, true)) {
+    nodes_ = client_.masters();
+    return nodes_.empty() ? sink.failed(error_of(reply)) : next(sink);
+  }
   if (reply.type != Reply::Type::kArray || reply.elements.size() != 2 ||
       reply.elements[1].type != Reply::Type::kArray) {
     return sink.failed(error_of(reply));

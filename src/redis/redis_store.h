@@ -42,10 +42,6 @@ class RedisStore : public store::Store {
   // files cannot be read.
   static Result<std::unique_ptr<RedisStore>> create(RedisStoreOptions options);
 
-  // Which topic of its name it is that records come from: Kafka's topic id as text. Before the
-  // first record of it is written; "" (as at first) = not known.
-  virtual void set_topic_id(std::uint32_t topic, std::string_view id) = 0;
-
  protected:
   RedisStore() = default;
 };

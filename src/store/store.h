@@ -215,6 +215,11 @@ class Store {
     return 0;
   }
 
+  // Of a store that others may have filled: which topic of its name, by Kafka's topic id as text,
+  // records come from now on; before the first of them is written. Records of another topic of the
+  // name are older, whatever their offsets. "" (as at first) = not known.
+  virtual void set_topic_id(std::uint32_t topic, std::string_view id) { (void)topic, (void)id; }
+
   virtual Counts counts() const = 0;
   virtual MemoryUse memory() const { return {}; }
   // Success when the store can take reads and writes now; the error says why not. A store that had
