@@ -13,12 +13,6 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSchemaPatience{100};
 
-SchemaId wire_schema_id(Bytes bytes) {
-  const std::uint32_t id = std::uint32_t{bytes[1]} << 24 | std::uint32_t{bytes[2]} << 16 |
-                           std::uint32_t{bytes[3]} << 8 | std::uint32_t{bytes[4]};
-  return SchemaId(static_cast<std::int32_t>(id));
-}
-
 }  // namespace
 
 Incoming incoming(const kafka::Message& message) {
@@ -28,42 +22,6 @@ Incoming incoming(const kafka::Message& message) {
           .timestamp_ms = message.timestamp_ms,
           .key = message.key,
           .value = message.value};
-}
-
-Outcome RecordReader::read(const Incoming& record, Readable& out) {
-  Outcome outcome = Outcome::kDone;
-  const std::optional<std::string_view> key = key_text(record, outcome);
-  if (!key) return outcome;
-  out = {.key = *key};
-  if (!record.value) {
-    refused_.clear();
-    return Outcome::kDone;
-  }
-
-  const Bytes value = *record.value;
-  if (!value.empty() && value[0] != 0) {
-    return bad(BadCause::kBadMagic, "the value does not start with byte 0");
-  }
-  if (value.size() < kWireHeaderBytes) {
-    return bad(BadCause::kTruncated, "the value is shorter than the 5 bytes of its header");
-  }
-  const SchemaId id = wire_schema_id(value);
-  const registry::SchemaEntry* schema =
-      route_ != nullptr && route_->schema->id == id ? route_->schema : find_schema(id, outcome);
-  if (schema == nullptr) return outcome;
-  const Bytes datum = value.subspan(kWireHeaderBytes);
-  if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
-    return bad(BadCause::kUndecodable, valid.error().public_text);
-  }
-  if (route_ == nullptr || route_->schema != schema) take_route(*schema);
-  refused_.clear();
-  if (!route_->readers.empty() && !ask_readers(datum, record)) {
-    missing_ = id;
-    return Outcome::kWaitsForSchema;
-  }
-  out.datum = datum;
-  out.route = route_;
-  return Outcome::kDone;
 }
 
 bool RecordReader::ask_readers(Bytes datum, const Incoming& record) {
@@ -83,7 +41,8 @@ bool RecordReader::ask_readers(Bytes datum, const Incoming& record) {
   return true;
 }
 
-std::optional<std::string_view> RecordReader::key_text(const Incoming& record, Outcome& outcome) {
+std::optional<std::string_view> RecordReader::other_key_text(const Incoming& record,
+                                                             Outcome& outcome) {
   if (!record.key) {
     outcome = bad(BadCause::kNullKey, "the key is null");
     return std::nullopt;
@@ -143,13 +102,6 @@ void RecordReader::count_bad(const Incoming& record) {
   count(totals_.bad[static_cast<std::size_t>(bad_.cause)]);
   count(totals_.records);
   shared_.log_bad(bad_.cause, record, bad_.detail);
-}
-
-void RecordReader::learn(const Readable& from) {
-  if (from.route->learning.load(std::memory_order_relaxed) &&
-      !shared_.learned_keys().observe(*from.route->schema, from.key, from.datum)) {
-    from.route->learning.store(false, std::memory_order_relaxed);
-  }
 }
 
 bool RecordReader::comes_soon(const std::atomic<bool>& stopping) {

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/types.h"
+#include "base/utf8.h"
 #include "ingest/applier.h"
 #include "kafka/message.h"
 #include "registry/schema_cache.h"
@@ -89,15 +91,34 @@ class RecordReader {
             .topic = record.topic};
   }
   // Takes note of which field may be the key.
-  void learn(const Readable& from);
+  void learn(const Readable& from) {
+    if (from.route->learning.load(std::memory_order_relaxed) &&
+        !shared_.learned_keys().observe(*from.route->schema, from.key, from.datum)) {
+      from.route->learning.store(false, std::memory_order_relaxed);
+    }
+  }
   const Route* latest_route() const { return route_; }
 
   Applier& shared_;
   LaneTotals& totals_;
 
  private:
+  static SchemaId wire_schema_id(Bytes bytes) {
+    const std::uint32_t id = std::uint32_t{bytes[1]} << 24 | std::uint32_t{bytes[2]} << 16 |
+                             std::uint32_t{bytes[3]} << 8 | std::uint32_t{bytes[4]};
+    return SchemaId(static_cast<std::int32_t>(id));
+  }
   // The key's text, or nothing: then `outcome` says what to return.
-  std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome);
+  std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome) {
+    if (record.key && !has_wire_header(*record.key) && record.key->size() <= limits::kKeyBytesMax) {
+      const std::string_view text(reinterpret_cast<const char*>(record.key->data()),
+                                  record.key->size());
+      if (is_utf8(text)) return text;
+    }
+    return other_key_text(record, outcome);
+  }
+  // The same of a key that is no plain text.
+  std::optional<std::string_view> other_key_text(const Incoming& record, Outcome& outcome);
   // The schema, or null: then `outcome` says what to return.
   const registry::SchemaEntry* find_schema(SchemaId id, Outcome& outcome);
   // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
@@ -115,5 +136,44 @@ class RecordReader {
   Bad bad_;
   std::string key_;  // scratch for a decoded key
 };
+
+// Here, so that it becomes a part of what is done for each record.
+inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
+  Outcome outcome = Outcome::kDone;
+  const std::optional<std::string_view> key = key_text(record, outcome);
+  if (!key) return outcome;
+  out.key = *key;
+  if (!record.value) {
+    refused_.clear();
+    out.datum = {};
+    out.route = nullptr;
+    return Outcome::kDone;
+  }
+
+  const Bytes value = *record.value;
+  if (!value.empty() && value[0] != 0) {
+    return bad(BadCause::kBadMagic, "the value does not start with byte 0");
+  }
+  if (value.size() < kWireHeaderBytes) {
+    return bad(BadCause::kTruncated, "the value is shorter than the 5 bytes of its header");
+  }
+  const SchemaId id = wire_schema_id(value);
+  const registry::SchemaEntry* schema =
+      route_ != nullptr && route_->schema->id == id ? route_->schema : find_schema(id, outcome);
+  if (schema == nullptr) return outcome;
+  const Bytes datum = value.subspan(kWireHeaderBytes);
+  if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
+    return bad(BadCause::kUndecodable, valid.error().public_text);
+  }
+  if (route_ == nullptr || route_->schema != schema) take_route(*schema);
+  refused_.clear();
+  if (!route_->readers.empty() && !ask_readers(datum, record)) {
+    missing_ = id;
+    return Outcome::kWaitsForSchema;
+  }
+  out.datum = datum;
+  out.route = route_;
+  return Outcome::kDone;
+}
 
 }  // namespace push_cache::ingest
