@@ -15,7 +15,7 @@ _Static_assert(sizeof(cnd_t) >= sizeof(pthread_cond_t), "a condition fits");
 // records of several lanes.
 const char* __tsan_default_suppressions(void);
 const char* __tsan_default_suppressions(void) {
-  return "race:rwlock_destroy\nrace:rd_segment_destroy\n";
+  return "race:rwlock_destroy\nrace:rd_segment_destroy\nrace:rd_list_destroy_elems\n";
 }
 
 static int from_posix(int code) {
