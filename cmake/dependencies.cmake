@@ -59,3 +59,6 @@ endif()
 
 # The RESP reader and the command formatter; connections are ours.
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+
+# Compressed sets of offsets.
+find_package(roaring REQUIRED)

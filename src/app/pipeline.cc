@@ -66,7 +66,8 @@ Status Pipeline::make_stores() {
         made.error().public_text = "store '" + store.name + "': " + made.error().public_text;
         return std::move(made).error();
       }
-      stores_.push_back({store.name, *std::move(made)});
+      store::SharedStore* const shared = made->get();
+      stores_.push_back({store.name, *std::move(made), shared});
       continue;
     }
     const auto lists = [&store](const config::Route& route) {
@@ -80,12 +81,14 @@ Status Pipeline::make_stores() {
   return {};
 }
 
-Result<std::unique_ptr<store::Store>> Pipeline::make_redis_store(const config::Store& store) const {
+Result<std::unique_ptr<store::SharedStore>> Pipeline::make_redis_store(
+    const config::Store& store) const {
   auto url = config::parse_redis_url(
       store.url, store.cluster ? config::RedisTopology::kCluster : config::RedisTopology::kSingle);
   if (!url.ok()) return std::move(url).error();
   redis::RedisStoreOptions options{
       .name = store.name, .prefix = store.prefix, .topics = config_.kafka.topics};
+  for (const std::string& pattern : store.schemas) options.takes += pattern + '\n';
   options.client = {.topology = topology_of(url->topology),
                     .master_name = url->master_name,
                     .username = url->username,
@@ -101,7 +104,7 @@ Result<std::unique_ptr<store::Store>> Pipeline::make_redis_store(const config::S
   }
   auto made = redis::RedisStore::create(std::move(options));
   if (!made.ok()) return std::move(made).error();
-  return std::unique_ptr<store::Store>(*std::move(made));
+  return std::unique_ptr<store::SharedStore>(*std::move(made));
 }
 
 registry::ClientOptions Pipeline::registry_options() const {
@@ -225,7 +228,9 @@ Status Pipeline::start_group(Intake& intake) {
                              ? ingest::OffsetReset::kLatest
                              : ingest::OffsetReset::kEarliest;
   options.from_beginning = config_.kafka.force_reset_earliest;
-  auto group = ingest::GroupFeed::start(options, *intake.applier, store_pointers(intake));
+  std::vector<store::SharedStore*> stores;
+  for (const std::size_t i : intake.stores) stores.push_back(stores_[i].shared);
+  auto group = ingest::GroupFeed::start(options, *intake.applier, std::move(stores));
   if (!group.ok()) return std::move(group).error();
   intake.group = *std::move(group);
   return {};

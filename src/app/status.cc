@@ -59,6 +59,7 @@ json::value group_json(const std::optional<ingest::GroupStatus>& group) {
   }
   return {{"group_id", group->group_id},
           {"rebalances", group->rebalances},
+          {"losses", group->losses},
           {"commits", group->commits.sent},
           {"commit_errors", group->commits.failed},
           {"store_error", std::move(store_error)}};
@@ -74,8 +75,7 @@ json::object partition_json(const ingest::PartitionStatus& partition) {
           {"lag", partition.lag_records()},
           {"lag_seconds", partition.lag_seconds},
           {"owned", partition.owned},
-          {"committed",
-           partition.committed ? json::value(partition.committed->value) : json::value(nullptr)},
+          {"kept", partition.kept ? json::value(partition.kept->value) : json::value(nullptr)},
           {"digest", digest_json(partition.digest)},
           {"digest_mark",
            partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},

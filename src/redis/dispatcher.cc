@@ -76,12 +76,14 @@ void Dispatcher::send(std::string_view key, std::span<const std::string_view> ar
   dispatch(*request);
 }
 
-void Dispatcher::eval(const Script& script, std::string_view key,
+void Dispatcher::eval(const Script& script, std::span<const std::string_view> keys,
                       std::span<const std::string_view> args, ReplySink& sink,
                       SendOptions options) {
-  const std::uint16_t slot = options_.topology == Topology::kCluster ? slot_of(key) : 0;
+  const std::uint16_t slot = options_.topology == Topology::kCluster ? slot_of(keys.front()) : 0;
   const Script& kept = keep(script);
-  args_.assign({"EVALSHA", kept.sha(), "1", key});
+  const std::string count = std::to_string(keys.size());
+  args_.assign({"EVALSHA", kept.sha(), count});
+  args_.insert(args_.end(), keys.begin(), keys.end());
   args_.insert(args_.end(), args.begin(), args.end());
   Request* const request = start(args_, routes_.at(slot), sink, options);
   if (request == nullptr) return;
