@@ -27,6 +27,7 @@ struct RemoteBackend {
   std::map<std::string, std::map<std::pair<std::uint32_t, Partition>, Offset>> latest;
   std::size_t largest_batch = 0;
   std::string topic_id;
+  std::vector<SchemaId> schemas;  // set by tests, before any feed
   std::map<store::SharedStore::Source, Offset> positions;
   std::size_t loads = 0;  // begun, and ended
   std::size_t load_ends = 0;
@@ -113,6 +114,10 @@ class FakeRemoteStore final : public store::SharedStore {
       out.push_back(kept);
     }
     return out;
+  }
+  Result<std::vector<SchemaId>> schemas() override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    return backend_.schemas;
   }
   Result<bool> begin_load(Source source, bool replaced) override {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};

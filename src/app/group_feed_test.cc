@@ -227,6 +227,13 @@ TEST_P(GroupFeedTest, WhatAStoreHasLostIsReadAgain) {
   EXPECT_EQ(held(), 500u);
 }
 
+TEST_P(GroupFeedTest, AsksForSchemasOfWhatOthersWrote) {
+  start_broker(1);
+  backend_.schemas = {schema_};
+  const auto process = started();
+  EXPECT_TRUE(wait_for([&] { return schemas_->find(schema_) != nullptr; }));
+}
+
 TEST_P(GroupFeedTest, ADoubtIsSettledOnceTheStoreHasTold) {
   start_broker(1);
   produce_many(0, 10);

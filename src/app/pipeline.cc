@@ -159,11 +159,14 @@ void Pipeline::make_intake(bool shared) {
 
 void Pipeline::learn_of_schemas() {
   schemas_->on_resolved([this](SchemaId id) {
-    const auto& wanted = config_.kafka.preload_schemas;
-    if (std::find(wanted.begin(), wanted.end(), id.value) == wanted.end()) return;
     const registry::SchemaEntry* schema = schemas_->find(id);
     if (schema == nullptr) return;
-    for (const Intake& intake : intakes_) intake.applier->announce(*schema);
+    const auto& wanted = config_.kafka.preload_schemas;
+    const bool preloaded = std::find(wanted.begin(), wanted.end(), id.value) != wanted.end();
+    for (const Intake& intake : intakes_) {
+      // Of a shared store also what other processes write is ours.
+      if (preloaded || intake.shared) intake.applier->announce(*schema);
+    }
   });
   for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
 }

@@ -282,6 +282,17 @@ void GroupFeed::watch_loop() {
   }
 }
 
+// What others wrote is asked for before a reader wants it.
+void GroupFeed::learn_schemas() {
+  for (store::SharedStore* store : stores_) {
+    const auto known = store->schemas();
+    if (!known.ok()) continue;  // said where it matters
+    for (const SchemaId id : *known) {
+      if (schemas_.insert(id).second) (void)around_->applier.schemas().request(id);
+    }
+  }
+}
+
 // Finds partitions that are new. False when something is still missing.
 bool GroupFeed::discover() {
   std::vector<kafka::TopicPartition> fresh;
@@ -290,6 +301,7 @@ bool GroupFeed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
+  learn_schemas();
   const bool ids_known = look_for_remade();
   if (stopping_) return true;
   if (!fresh.empty() && !(ids_known && add(fresh))) {

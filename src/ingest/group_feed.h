@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -112,6 +113,7 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   // --- the watching thread ---
   void watch_loop();
   bool discover();
+  void learn_schemas();
   bool add(std::span<const kafka::TopicPartition> fresh);
   bool look_for_remade();
   bool answer_reloads();
@@ -133,7 +135,8 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   std::unique_ptr<DeadLetters> dead_letters_;
   std::unique_ptr<GroupSurroundings> around_;
   std::vector<std::unique_ptr<GroupLane>> lanes_;
-  bool ignore_kept_ = false;  // the member's own
+  std::set<SchemaId> schemas_;  // asked for, by the watching thread
+  bool ignore_kept_ = false;    // the member's own
   // Held while a partition is given to a lane: what `group_` says of it and the lane's orders come
   // in one order.
   std::mutex hand_over_mutex_;

@@ -14,6 +14,7 @@ namespace push_cache::redis {
 namespace {
 
 constexpr std::string_view kPositionName = "\xffpositions";
+constexpr std::string_view kSchemasName = "\xffschemas";
 constexpr std::size_t kPositionKeys = 128;
 
 template <typename T>
@@ -34,6 +35,13 @@ std::int64_t read_long(std::string_view position, std::size_t at) {
 
 std::uint32_t read_int(std::string_view position, std::size_t at) {
   return static_cast<std::uint32_t>(read_big_endian(position.substr(at, 4)));
+}
+
+// No key of a record is like it: that is UTF-8.
+std::string own_key(std::string_view prefix, std::string_view name) {
+  std::string out(prefix);
+  if (!prefix.empty()) out += ':';
+  return out.append(name);
 }
 
 }  // namespace
@@ -97,8 +105,7 @@ std::optional<Value> parse_value(std::string_view value) {
 }
 
 std::vector<std::string> position_keys(std::string_view prefix, bool cluster) {
-  const std::string start =
-      std::string(prefix) + (prefix.empty() ? "" : ":") + std::string(kPositionName);
+  const std::string start = own_key(prefix, kPositionName);
   if (!cluster) return {start};
   std::vector<std::string> out(kPositionKeys);
   std::set<std::size_t> found;
@@ -120,6 +127,8 @@ std::string position_field(std::string_view topic, Partition partition, std::str
   if (!takes.empty()) out += " #" + std::to_string(XXH32(takes.data(), takes.size(), 0));
   return out;
 }
+
+std::string schemas_key(std::string_view prefix) { return own_key(prefix, kSchemasName); }
 
 std::string key_pattern(std::string_view prefix) {
   std::string out;

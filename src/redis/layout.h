@@ -20,6 +20,8 @@
 // of records are. A field is "topic/partition id" (the topic's id, - = not known), and "#", a mark
 // when the store takes only a part of the records; its value an offset as decimal digits: all
 // before it were acknowledged by this server before the value was written.
+//
+// A set has the ids of the schemas that records were written with, as decimal digits.
 #pragma once
 
 #include <array>
@@ -81,6 +83,8 @@ std::vector<std::string> position_keys(std::string_view prefix, bool cluster);
 // The field of a partition. `takes`: what is taken of the topic, "" = all.
 std::string position_field(std::string_view topic, Partition partition, std::string_view id,
                            std::string_view takes);
+
+std::string schemas_key(std::string_view prefix);
 
 // The pattern of SCAN that all keys with this prefix match, and no others.
 std::string key_pattern(std::string_view prefix);

@@ -21,6 +21,7 @@
 #include "redis/loads.h"
 #include "redis/loop_clients.h"
 #include "redis/positions.h"
+#include "redis/schema_notes.h"
 #include "redis/scripts.h"
 #include "redis/write_plan.h"
 
@@ -122,6 +123,7 @@ class Implementation final : public RedisStore {
     const bool cluster = options_.client.topology == Topology::kCluster;
     positions_ =
         std::make_unique<Positions>(*client_, scripts_, position_keys(options_.prefix, cluster));
+    schemas_ = std::make_unique<SchemaNotes>(*client_, schemas_key(options_.prefix));
     counter_ = std::make_unique<Counter>(loop_, *client_, options_.prefix);
     policy_ = std::make_unique<PolicyWatch>(*client_, options_.name);
     counter_->start();
@@ -189,6 +191,7 @@ class Implementation final : public RedisStore {
     const std::string_view args[] = {all.substr(0, all.size() - kPositionBytes),
                                      all.substr(all.size() - kPositionBytes)};
     client->eval(scripts_.insert, key_of(record.key), args, Insert::take(sink));
+    boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
   void take(std::string_view key, store::GetSink& sink) override {
@@ -240,6 +243,11 @@ class Implementation final : public RedisStore {
     for (const Progress& one : all) asks.push_back({field_of(one.source), one.reached});
     return on_loop<Result<std::vector<Kept>>>(
         [&](auto done) { positions_->advance(std::move(asks), std::move(done)); });
+  }
+
+  Result<std::vector<SchemaId>> schemas() override {
+    return on_loop<Result<std::vector<SchemaId>>>(
+        [this](auto done) { schemas_->read(std::move(done)); });
   }
 
   Result<bool> begin_load(Source source, bool replaced) override {
@@ -387,6 +395,12 @@ class Implementation final : public RedisStore {
 
   void send(Batch& batch) {
     const std::span<const store::Write> writes = batch.writes();
+    SchemaId last{-1};  // mostly all have one
+    for (const store::Write& one : writes) {
+      if (one.tombstone || one.record.schema == last) continue;
+      last = one.record.schema;
+      schemas_->note(last);
+    }
     plan_.make(writes, options_.client.topology == Topology::kCluster ? 1 : kWritesInOne);
     for (const std::uint32_t number : plan_.passed()) batch.pass(number);
     for (const WritePlan::Part& part : plan_.parts()) send(batch, part);
@@ -468,6 +482,7 @@ class Implementation final : public RedisStore {
   std::unique_ptr<Counter> counter_;
   std::unique_ptr<PolicyWatch> policy_;
   std::unique_ptr<Positions> positions_;
+  std::unique_ptr<SchemaNotes> schemas_;
   std::unique_ptr<Sweep> sweep_;
   WritePlan plan_;
   std::string bytes_;

@@ -1,6 +1,7 @@
 // What the store does as one that several processes fill: positions, loads, doubts.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -65,6 +66,20 @@ TEST_F(SharedRedisStoreTest, AFullServerKeepsThePositionItHas) {
   EXPECT_FALSE(kept.went_back);
   EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "0"}), "+OK");
   EXPECT_EQ(advance(*store_, source, 80).position, Offset(80));
+}
+
+TEST_F(SharedRedisStoreTest, NotesTheSchemasOfItsRecords) {
+  EXPECT_TRUE(store_->schemas()->empty());
+  store::RecordView one = record("a", "v", 1);
+  one.schema = SchemaId(7);
+  ASSERT_TRUE(store_->put(one).ok());
+  one.schema = SchemaId(100'000);
+  ASSERT_TRUE(store_->put(one).ok());
+  const auto other = make(server_, "pc");
+  const auto known = other->schemas();
+  ASSERT_TRUE(known.ok());
+  EXPECT_EQ(known->size(), 2u);
+  EXPECT_NE(std::find(known->begin(), known->end(), SchemaId(100'000)), known->end());
 }
 
 Status end_loads(RedisStore& store, std::vector<store::SharedStore::LoadEnd> ends) {

@@ -49,6 +49,10 @@ class SharedStore : public Store {
   // memory). Of several processes the latest position counts. Blocks.
   virtual Result<std::vector<Kept>> advance(std::span<const Progress> all) = 0;
 
+  // The schemas that records were written with, of this process and of others. Some may be missing:
+  // they are noted beside the records. Blocks.
+  virtual Result<std::vector<SchemaId>> schemas() = 0;
+
   // A load: from now on the partition is read from the beginning of its log, since nobody knows how
   // much of it is here. Forgets its position. True when something may be here that the log does not
   // have any more: then what is written is remembered, and `end_loads` takes out the rest. Blocks.
