@@ -2,15 +2,9 @@
 import pytest
 
 from e2e.checking import check_truth
-from e2e.producing import CUSTOMER, customer
+from e2e.producing import customer
+from e2e.pushcache import shared_store
 from services import wait_for
-
-ROUTES = [{"path": "/customers", "store": "shared"}]
-
-
-def shared(redis, **more):
-    """The cache section with one store in this Redis."""
-    return {"stores": [{"name": "shared", "prefix": "pc", "timeout": "5s", **redis.store(), **more}], "routes": ROUTES}
 
 
 def fill(made, first, last, partitions=3):
@@ -33,7 +27,7 @@ def any_redis(request, redis_server, redis_cluster, redis_sentinel):
 def test_every_key_has_its_last_value(topic, config, service, any_redis):
     made = topic(partitions=3)
     fill(made, 0, 2000)
-    running = service(config(made.name, cache=shared(any_redis))).wait_ready()
+    running = service(config(made.name, cache=shared_store(any_redis))).wait_ready()
     assert check_truth(running, made, ordered=False) > 200
     fill(made, 2000, 2600)
     made.put("odd key/1", customer(1))
@@ -49,7 +43,7 @@ def test_every_key_has_its_last_value(topic, config, service, any_redis):
 def test_what_http_does(topic, config, service, redis_server):
     made = topic()
     made.put_all({"x": customer(1, accountId="x"), "y": customer(2, accountId="y")})
-    running = service(config(made.name, cache=shared(redis_server()))).wait_ready()
+    running = service(config(made.name, cache=shared_store(redis_server()))).wait_ready()
     api = running.api
     got = api.record("/customers", "x")
     assert got.status == 200 and got.json() == customer(1, accountId="x")
@@ -72,7 +66,7 @@ def test_what_http_does(topic, config, service, redis_server):
 def test_restart_goes_on_from_what_is_committed(topic, config, service, redis_server):
     made, redis = topic(partitions=3), redis_server()
     fill(made, 0, 1000)
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     running = service(settings).wait_ready()
     assert check_truth(running, made, ordered=False)
     running.stop()
@@ -85,7 +79,7 @@ def test_restart_goes_on_from_what_is_committed(topic, config, service, redis_se
 def test_replicas_share_the_work_and_serve_all(topic, config, service, redis_server):
     made, redis = topic(partitions=4), redis_server()
     fill(made, 0, 3000, partitions=4)
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     settings["kafka"]["properties"] = {"session.timeout.ms": "6000"}
     first, second = service(settings), service(settings)
     for running in (first, second):
@@ -103,7 +97,7 @@ def test_replicas_share_the_work_and_serve_all(topic, config, service, redis_ser
 def test_redis_killed_and_restarted(topic, config, service, redis_server):
     made, redis = topic(partitions=3), redis_server(aof=True)
     fill(made, 0, 1000)
-    running = service(config(made.name, cache=shared(redis, timeout="500ms"))).wait_ready()
+    running = service(config(made.name, cache=shared_store(redis, timeout="500ms"))).wait_ready()
     check_truth(running, made, ordered=False)
     redis.kill()
     answer = running.api.record("/customers", "k1")
@@ -119,7 +113,7 @@ def test_redis_killed_and_restarted(topic, config, service, redis_server):
 def test_beside_a_store_in_memory(topic, config, service, redis_server):
     made = topic(partitions=3)
     fill(made, 0, 1000)
-    cache = shared(redis_server())
+    cache = shared_store(redis_server())
     cache["stores"].insert(0, {"name": "local", "type": "in_memory"})
     cache["routes"] = [{"path": "/local", "store": "local"}, {"path": "/shared", "store": "shared"}]
     running = service(config(made.name, cache=cache)).wait_ready()
