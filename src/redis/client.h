@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "redis/stats.h"
 
 namespace push_cache::redis {
 
@@ -50,6 +51,8 @@ struct ClientOptions {
   // Commands without an answer, and their bytes, at one node: beyond, `send` fails at once.
   std::size_t waiting_max = 64 * 1024;
   std::size_t waiting_bytes_max = 256 * 1024 * 1024;
+  // Where the client counts; of several clients together when they have the same. Null: nowhere.
+  std::shared_ptr<Stats> stats;
 };
 
 // One answer as it is read. Borrowed: it lives during ReplySink::reply.
