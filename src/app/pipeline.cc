@@ -66,8 +66,7 @@ Status Pipeline::make_stores() {
         made.error().public_text = "store '" + store.name + "': " + made.error().public_text;
         return std::move(made).error();
       }
-      store::SharedStore* const shared = made->get();
-      stores_.push_back({store.name, *std::move(made), shared});
+      stores_.push_back(*std::move(made));
       continue;
     }
     const auto lists = [&store](const config::Route& route) {
@@ -81,14 +80,14 @@ Status Pipeline::make_stores() {
   return {};
 }
 
-Result<std::unique_ptr<store::SharedStore>> Pipeline::make_redis_store(
-    const config::Store& store) const {
+Result<Pipeline::StoreRow> Pipeline::make_redis_store(const config::Store& store) const {
   auto url = config::parse_redis_url(
       store.url, store.cluster ? config::RedisTopology::kCluster : config::RedisTopology::kSingle);
   if (!url.ok()) return std::move(url).error();
   redis::RedisStoreOptions options{
       .name = store.name, .prefix = store.prefix, .topics = config_.kafka.topics};
   for (const std::string& pattern : store.schemas) options.takes += pattern + '\n';
+  const auto stats = std::make_shared<redis::Stats>();
   options.client = {.topology = topology_of(url->topology),
                     .master_name = url->master_name,
                     .username = url->username,
@@ -98,13 +97,15 @@ Result<std::unique_ptr<store::SharedStore>> Pipeline::make_redis_store(
                     .ca_file = store.ca_file,
                     .certificate_file = store.certificate_file,
                     .key_file = store.key_file,
-                    .timeout = store.timeout};
+                    .timeout = store.timeout,
+                    .stats = stats};
   for (const config::HostPort& host : url->hosts) {
     options.client.seeds.push_back({host.host, host.port});
   }
   auto made = redis::RedisStore::create(std::move(options));
   if (!made.ok()) return std::move(made).error();
-  return std::unique_ptr<store::SharedStore>(*std::move(made));
+  store::SharedStore* const shared = made->get();
+  return StoreRow{store.name, *std::move(made), shared, stats};
 }
 
 registry::ClientOptions Pipeline::registry_options() const {

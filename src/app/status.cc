@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "app/redis_stats.h"
 #include "app/service.h"
 
 namespace push_cache::app {
@@ -157,7 +158,8 @@ std::string Service::status_json() const {
            {"records", memory.records},
            {"slack", memory.slack},
            {"total", memory.total()},
-           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}}});
+           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}},
+         {"redis", row.redis == nullptr ? json::value(nullptr) : redis_json(row.redis->sum())}});
   }
   json::array routes;
   for (const RouteRow& row : routes_) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "redis/stats.h"
 
 namespace push_cache::redis {
 
@@ -54,6 +55,8 @@ struct ClientOptions {
   // Called on the loop when a client that was connected to all masters is connected to one again,
   // or to another one, before anything comes from there: it may hold less than what was written.
   std::function<void()> on_doubt;
+  // Where the client counts; of several clients together when they have the same. Null: nowhere.
+  std::shared_ptr<Stats> stats;
 };
 
 // One answer as it is read. Borrowed: it lives during ReplySink::reply.

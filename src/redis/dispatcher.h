@@ -56,7 +56,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   void dispatch(Request& request);
   Connection& line(Peer& peer, Line which);
   void finish(Request& request);
-  void fail(Request& request, Error error);
+  void fail(Request& request, CallOutcome outcome, Error error);
 
   bool settle(Connection& connection, Request& request, std::string_view text);
   void again(Connection& connection, Request& request);
@@ -72,6 +72,8 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
 
   boost::asio::io_context& loop_;
   const ClientOptions options_;
+  const std::shared_ptr<Stats> all_stats_;
+  ClientStats& stats_;
   const LinkOptions link_options_;
   RequestPool pool_;
   DeadlineList deadlines_;

@@ -61,6 +61,13 @@ def test_what_http_does(topic, config, service, redis_server):
     assert api.get("/customers?filter=y").json() == ["y"]
     assert len(api.get("/customers?limit=1").json()) == 1
     assert len(api.get("/customers?offset=1").json()) == 1
+    calls = running.status()["stores"][0]["redis"]["calls"]
+    assert calls["read"]["ok"] >= 5 and calls["write"]["ok"] >= 5 and calls["scan"]["ok"] >= 4
+    metrics = running.metrics()
+    assert metrics['push_cache_redis_calls_total{store="shared",kind="read",outcome="ok"}'] >= 5
+    assert metrics['push_cache_redis_call_duration_seconds_count{store="shared",kind="read"}'] >= 5
+    assert metrics['push_cache_redis_connections{store="shared"}'] >= 2
+    assert metrics['push_cache_redis_calls_waiting{store="shared"}'] == 0
 
 
 def test_restart_goes_on_from_what_is_committed(topic, config, service, redis_server):
@@ -105,6 +112,9 @@ def test_redis_killed_and_restarted(topic, config, service, redis_server):
     assert running.client().get("/customers").status == 503
     fill(made, 1000, 1600)
     running.wait_waiting("Redis")
+    calls = running.status()["stores"][0]["redis"]
+    assert calls["connections"] == 0 and calls["connections_lost"] > 0 and calls["connect_errors"] > 0, calls
+    assert calls["calls"]["read"]["timeout"] + calls["calls"]["read"]["lost"] > 0, calls
     redis.restart()
     running.wait_ready()
     check_truth(running, made, seconds=60, ordered=False)
