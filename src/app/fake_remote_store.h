@@ -97,21 +97,29 @@ class FakeRemoteStore final : public store::SharedStore {
     if (id != backend_.topic_id) backend_.positions.clear();
     backend_.topic_id = id;
   }
-  Result<std::vector<Kept>> advance(std::span<const Progress> all) override {
+  Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
     const std::lock_guard lock(backend_.mutex);
     std::vector<Kept> out;
+    for (const Source& source : sources) {
+      const std::optional<Offset> kept = kept_of(source);
+      std::optional<Offset>& seen = seen_[source];
+      out.push_back({kept, kept < seen});
+      seen = kept;
+    }
+    return out;
+  }
+  Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    const std::lock_guard lock(backend_.mutex);
+    std::vector<std::optional<Offset>> out;
     for (const Progress& one : all) {
-      Kept kept;
-      const auto found = backend_.positions.find(one.source);
-      if (found != backend_.positions.end()) kept.position = found->second;
-      const auto seen = seen_.find(one.source);
-      kept.went_back = seen != seen_.end() && (!kept.position || *kept.position < seen->second);
-      if (!kept.went_back && one.reached && (!kept.position || *kept.position < *one.reached)) {
-        kept.position = backend_.positions[one.source] = *one.reached;
+      std::optional<Offset>& seen = seen_[one.source];
+      if (kept_of(one.source) >= seen && kept_of(one.source) < one.reached) {
+        backend_.positions[one.source] = one.reached;
       }
-      kept.position ? void(seen_[one.source] = *kept.position) : void(seen_.erase(one.source));
-      out.push_back(kept);
+      out.push_back(kept_of(one.source));
+      seen = std::max(seen, out.back());
     }
     return out;
   }
@@ -171,6 +179,11 @@ class FakeRemoteStore final : public store::SharedStore {
     return {};
   }
 
+  std::optional<Offset> kept_of(Source source) const {
+    const auto found = backend_.positions.find(source);
+    return found == backend_.positions.end() ? std::nullopt : std::optional(found->second);
+  }
+
   void clear(const LoadEnd& end) {
     const auto load = loads_.find(end.source);
     if (load == loads_.end()) return;
@@ -207,7 +220,7 @@ class FakeRemoteStore final : public store::SharedStore {
   }
 
   RemoteBackend& backend_;
-  std::map<Source, Offset> seen_;  // with backend_.mutex, as what follows
+  std::map<Source, std::optional<Offset>> seen_;  // with backend_.mutex, as what follows
   std::map<Source, std::set<Offset>> loads_;
   std::atomic<std::uint64_t> doubts_ = 0;
   std::atomic<std::uint64_t> trusted_ = 0;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -10,6 +11,11 @@ namespace push_cache::ingest {
 namespace {
 
 store::SharedStore::Source source_of(kafka::TopicPartition at) { return {at.topic, at.partition}; }
+
+// Of which nothing is the lowest.
+std::optional<Offset> lower(std::optional<Offset> a, std::optional<Offset> b) {
+  return std::min(a, b);
+}
 
 }  // namespace
 
@@ -63,12 +69,10 @@ Status StoreWatch::ask() {
   const std::lock_guard lock(ask_mutex_);
   std::vector<std::uint64_t> doubts;
   for (const store::SharedStore* store : stores_) doubts.push_back(store->doubts());
-  const std::vector<GroupBoard::Question> questions = board_.questions();
-  const auto answers = ask_stores(questions);
+  const auto answers = ask_stores(board_.questions());
   if (!answers.ok()) return answers.error();
-  owner_.on_answers(questions, *answers);
   for (std::size_t i = 0; i < stores_.size(); ++i) stores_[i]->trust(doubts[i]);
-  return {};
+  return tell_stores();
 }
 
 Result<std::vector<std::optional<Offset>>> StoreWatch::positions(
@@ -76,37 +80,51 @@ Result<std::vector<std::optional<Offset>>> StoreWatch::positions(
   const std::lock_guard lock(ask_mutex_);
   std::vector<GroupBoard::Question> questions;
   for (const kafka::TopicPartition at : partitions) questions.push_back(board_.question(at));
-  const auto answers = ask_stores(questions);
-  if (!answers.ok()) return answers.error();
-  owner_.on_answers(questions, *answers);
-  std::vector<std::optional<Offset>> out;
-  for (const GroupBoard::Answer& answer : *answers) out.push_back(answer.position);
-  return out;
+  return ask_stores(questions);
 }
 
-Result<std::vector<GroupBoard::Answer>> StoreWatch::ask_stores(
+// What they keep; the owner knows it by then.
+Result<std::vector<std::optional<Offset>>> StoreWatch::ask_stores(
     std::span<const GroupBoard::Question> questions) {
-  std::vector<store::SharedStore::Progress> progress;
-  for (const GroupBoard::Question& one : questions) {
-    progress.push_back({source_of(one.at), one.reached});
-  }
-  std::vector<GroupBoard::Answer> answers(questions.size());
+  std::vector<store::SharedStore::Source> sources;
+  for (const GroupBoard::Question& one : questions) sources.push_back(source_of(one.at));
+  std::vector<std::optional<Offset>> out(questions.size());
   Status status;
   for (std::size_t s = 0; s < stores_.size(); ++s) {
-    const auto kept = stores_[s]->advance(progress);
+    const auto kept = stores_[s]->positions(sources);
     if (!kept.ok()) status = kept.error();
-    for (std::size_t i = 0; kept.ok() && i < answers.size(); ++i) {
-      const std::optional<Offset> position = (*kept)[i].position;
-      // Nothing is less than any offset.
-      if (s == 0 || position < answers[i].position) answers[i].position = position;
+    for (std::size_t i = 0; kept.ok() && i < out.size(); ++i) {
+      out[i] = s == 0 ? (*kept)[i].position : lower(out[i], (*kept)[i].position);
       if ((*kept)[i].went_back) lost_.insert(questions[i].at);
     }
   }
   if (!status.ok()) return std::move(status).error();
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    answers[i].went_back = lost_.erase(questions[i].at) > 0;
+  std::vector<GroupBoard::Answer> answers;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    answers.push_back({out[i], lost_.erase(questions[i].at) > 0});
   }
-  return answers;
+  owner_.on_answers(questions, answers);
+  return out;
+}
+
+// Has them keep how far this process's partitions are.
+Status StoreWatch::tell_stores() {
+  std::vector<GroupBoard::Question> questions = board_.questions();
+  std::erase_if(questions, [](const GroupBoard::Question& one) { return !one.reached; });
+  std::vector<store::SharedStore::Progress> progress;
+  for (const GroupBoard::Question& one : questions) {
+    progress.push_back({source_of(one.at), *one.reached});
+  }
+  std::vector<GroupBoard::Answer> answers(questions.size());
+  for (std::size_t s = 0; s < stores_.size(); ++s) {
+    const auto kept = stores_[s]->advance(progress);
+    if (!kept.ok()) return kept.error();
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      answers[i].position = s == 0 ? (*kept)[i] : lower(answers[i].position, (*kept)[i]);
+    }
+  }
+  owner_.on_answers(questions, answers);
+  return {};
 }
 
 // --- loads ---

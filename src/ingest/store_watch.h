@@ -50,7 +50,8 @@ class StoreWatch {
   // Ends that; what follows works on, but for the ends of loads.
   void stop();
 
-  // Asks now. An error is the first store's that has not answered; then nothing is kept for sure.
+  // Asks and tells now. An error is that of a store that has not answered; then nothing is kept for
+  // sure.
   Status ask();
   // The positions of these; nothing = one of the stores knows none.
   Result<std::vector<std::optional<Offset>>> positions(
@@ -81,8 +82,9 @@ class StoreWatch {
   };
 
   void run();
-  Result<std::vector<GroupBoard::Answer>> ask_stores(
+  Result<std::vector<std::optional<Offset>>> ask_stores(
       std::span<const GroupBoard::Question> questions);
+  Status tell_stores();
   void look_at_ends();
 
   const GroupBoard& board_;

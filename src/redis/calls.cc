@@ -59,7 +59,7 @@ Error error_of(const Reply& reply) {
 
 Error in_doubt() {
   return {ErrorCode::kUnavailable,
-          "Redis was connected again: whether it has all that it had is being checked"};
+          "Redis was restarted or replaced: whether it has all that it had is being checked"};
 }
 
 // --- LookUp ---

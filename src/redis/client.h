@@ -52,8 +52,9 @@ struct ClientOptions {
   // Commands without an answer, and their bytes, at one node: beyond, `send` fails at once.
   std::size_t waiting_max = 64 * 1024;
   std::size_t waiting_bytes_max = 256 * 1024 * 1024;
-  // Called on the loop when a client that was connected to all masters is connected to one again,
-  // or to another one, before anything comes from there: it may hold less than what was written.
+  // Called on the loop, before anything comes from there, when a client that was connected to all
+  // masters is connected to another one, or to one that was restarted or has become the master
+  // anew: it may hold less than what was written.
   std::function<void()> on_doubt;
   // Where the client counts; of several clients together when they have the same. Null: nowhere.
   std::shared_ptr<Stats> stats;

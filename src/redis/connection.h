@@ -41,6 +41,8 @@ class Connection final : Link::Owner {
   Connection& operator=(const Connection&) = delete;
 
   const Endpoint& endpoint() const { return endpoint_; }
+  // Setup::identity; while `ready`.
+  const std::string& identity() const { return link_->identity(); }
   bool ready() const { return ready_; }
   // Why it is not ready.
   const Error& error() const { return error_; }

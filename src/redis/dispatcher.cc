@@ -20,6 +20,7 @@ LinkOptions make_link_options(const ClientOptions& options,
   made.setup.password = options.password;
   made.setup.database = options.topology == Topology::kCluster ? 0 : options.database;
   made.setup.master_only = options.topology == Topology::kSentinel;
+  made.setup.identity = options.on_doubt != nullptr;
   made.tls = std::move(tls);
   made.timeout = options.timeout;
   return made;
@@ -28,6 +29,7 @@ LinkOptions make_link_options(const ClientOptions& options,
 // The same to the nodes of a Cluster; Sentinels have users of their own and get no AUTH.
 LinkOptions make_discovery_options(const ClientOptions& options, const LinkOptions& link) {
   LinkOptions made = link;
+  made.setup.identity = false;
   if (options.topology == Topology::kSentinel) {
     made.setup = SetupOptions();
     made.setup.name = false;

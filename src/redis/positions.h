@@ -23,23 +23,28 @@ class Positions {
   // `client` and `scripts` must outlive it.
   Positions(Client& client, const Scripts& scripts, std::vector<std::string> keys);
 
-  struct Ask {
+  using Kept = store::SharedStore::Kept;
+  // See SharedStore::positions. `done` is called once, on the loop, as that of what follows.
+  void read(std::vector<std::string> fields, std::function<void(Result<std::vector<Kept>>)> done);
+  struct Step {
     std::string field;
-    std::optional<Offset> reached;
+    Offset reached;
   };
-  using Answers = Result<std::vector<store::SharedStore::Kept>>;
-  // See SharedStore::advance. `done` is called once, on the loop.
-  void advance(std::vector<Ask> asks, std::function<void(Answers)> done);
-  // Nothing is kept of this field any more. `done` as above.
+  using Reached = Result<std::vector<std::optional<Offset>>>;
+  // See SharedStore::advance.
+  void advance(std::vector<Step> steps, std::function<void(Reached)> done);
+  // Nothing is kept of this field any more.
   void forget(const std::string& field, std::function<void(Status)> done);
 
  private:
   class Call;
+  std::vector<std::int64_t>& seen_of(const std::string& field);
 
   Client& client_;
   const Scripts& scripts_;
   const std::vector<std::string> keys_;
-  // By field: what each key had last. A lower value there is a loss.
+  // By field: what each key had when `read` or `advance` were answered last. A lower value there is
+  // a loss.
   std::unordered_map<std::string, std::vector<std::int64_t>> seen_;
 };
 

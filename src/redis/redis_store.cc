@@ -238,11 +238,18 @@ class Implementation final : public RedisStore {
                              }});
   }
 
-  Result<std::vector<Kept>> advance(std::span<const Progress> all) override {
-    std::vector<Positions::Ask> asks;
-    for (const Progress& one : all) asks.push_back({field_of(one.source), one.reached});
+  Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
+    std::vector<std::string> fields;
+    for (const Source& one : sources) fields.push_back(field_of(one));
     return on_loop<Result<std::vector<Kept>>>(
-        [&](auto done) { positions_->advance(std::move(asks), std::move(done)); });
+        [&](auto done) { positions_->read(std::move(fields), std::move(done)); });
+  }
+
+  Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) override {
+    std::vector<Positions::Step> steps;
+    for (const Progress& one : all) steps.push_back({field_of(one.source), one.reached});
+    return on_loop<Positions::Reached>(
+        [&](auto done) { positions_->advance(std::move(steps), std::move(done)); });
   }
 
   Result<std::vector<SchemaId>> schemas() override {
@@ -296,7 +303,7 @@ class Implementation final : public RedisStore {
 
   Status health() const override {
     const std::lock_guard lock(mutex_);
-    return health_;
+    return health_.ok() && is_in_doubt() ? Status(in_doubt()) : health_;
   }
 
  private:

@@ -43,9 +43,9 @@ struct RedisStoreOptions {
 // `page` and `scan` are kUnsupported. `counts` are the records at the last count, made in the
 // background by SCAN at a small part of the server's time; bytes are not known (0).
 //
-// A doubt (SharedStore::doubts) comes with each connection that was lost and is made again, and
-// with each server that takes over. In a Cluster a server whose slots lie all between two of
-// layout.h's position keys has none of them: what it loses is not noticed.
+// A doubt (SharedStore::doubts) comes with each server that was restarted or takes over: one that
+// says in INFO that it is the same gives none. In a Cluster a server whose slots lie all between
+// two of layout.h's position keys has none of them: what it loses is not noticed.
 class RedisStore : public store::SharedStore {
  public:
   // Connects in the background: a server that is away is no error. kInvalidArgument when the TLS

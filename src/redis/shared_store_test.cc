@@ -19,40 +19,46 @@ using SharedRedisStoreTest = RedisStoreTest;
 using Source = store::SharedStore::Source;
 using Kept = store::SharedStore::Kept;
 
-Kept advance(RedisStore& store, Source source, std::optional<std::int64_t> reached) {
-  const store::SharedStore::Progress one{source,
-                                         reached ? std::optional(Offset(*reached)) : std::nullopt};
-  auto kept = store.advance({&one, 1});
-  EXPECT_TRUE(kept.ok()) << kept.error().describe();
-  return kept.ok() ? (*kept)[0] : Kept{};
+Kept kept(RedisStore& store, Source source) {
+  auto all = store.positions({&source, 1});
+  EXPECT_TRUE(all.ok()) << all.error().describe();
+  return all.ok() ? (*all)[0] : Kept{};
+}
+
+std::optional<Offset> advance(RedisStore& store, Source source, std::int64_t reached) {
+  const store::SharedStore::Progress one{source, Offset(reached)};
+  const auto all = store.advance({&one, 1});
+  EXPECT_TRUE(all.ok()) << all.error().describe();
+  return all.ok() ? (*all)[0] : std::nullopt;
 }
 
 TEST_F(SharedRedisStoreTest, KeepsPositionsAndNeverAnEarlierOne) {
   const Source source{1, Partition(3)};
-  EXPECT_EQ(advance(*store_, source, {}).position, std::nullopt);
-  EXPECT_EQ(advance(*store_, source, 0).position, Offset(0));
-  EXPECT_EQ(advance(*store_, source, 70).position, Offset(70));
-  EXPECT_EQ(advance(*store_, source, 50).position, Offset(70));
-  EXPECT_EQ(advance(*store_, {1, Partition(4)}, {}).position, std::nullopt);
+  EXPECT_EQ(kept(*store_, source).position, std::nullopt);
+  EXPECT_EQ(advance(*store_, source, 0), Offset(0));
+  EXPECT_EQ(advance(*store_, source, 70), Offset(70));
+  EXPECT_EQ(advance(*store_, source, 50), Offset(70));
+  EXPECT_EQ(kept(*store_, {1, Partition(4)}).position, std::nullopt);
   const auto other = make(server_, "pc");
-  EXPECT_EQ(advance(*other, source, {}).position, Offset(70));
+  EXPECT_EQ(kept(*other, source).position, Offset(70));
   EXPECT_EQ(server_.ask({"HGET", "pc:\xffpositions", "one/3 -"}), "\"70\"");
   store_->set_topic_id(1, "second");
-  EXPECT_EQ(advance(*store_, source, {}).position, std::nullopt) << "it is another topic";
+  EXPECT_EQ(kept(*store_, source).position, std::nullopt) << "it is another topic";
 }
 
 TEST_F(SharedRedisStoreTest, ALostPositionIsToldOnceAndNotWrittenOver) {
   const Source source{1, Partition(3)};
   advance(*store_, source, 70);
   EXPECT_EQ(server_.ask({"HSET", "pc:\xffpositions", "one/3 -", "40"}), "0");
-  const Kept lost = advance(*store_, source, 80);
+  EXPECT_EQ(advance(*store_, source, 80), Offset(40));
+  const Kept lost = kept(*store_, source);
   EXPECT_TRUE(lost.went_back);
   EXPECT_EQ(lost.position, Offset(40));
-  const Kept again = advance(*store_, source, 45);
-  EXPECT_FALSE(again.went_back);
-  EXPECT_EQ(again.position, Offset(45));
+  EXPECT_FALSE(kept(*store_, source).went_back);
+  EXPECT_EQ(advance(*store_, source, 45), Offset(45));
   EXPECT_EQ(server_.ask({"FLUSHALL"}), "+OK");
-  const Kept all = advance(*store_, source, 90);
+  EXPECT_EQ(advance(*store_, source, 90), std::nullopt);
+  const Kept all = kept(*store_, source);
   EXPECT_TRUE(all.went_back);
   EXPECT_EQ(all.position, std::nullopt);
 }
@@ -61,11 +67,10 @@ TEST_F(SharedRedisStoreTest, AFullServerKeepsThePositionItHas) {
   const Source source{1, Partition(3)};
   advance(*store_, source, 70);
   EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "1"}), "+OK");
-  const Kept kept = advance(*store_, source, 80);
-  EXPECT_EQ(kept.position, Offset(70));
-  EXPECT_FALSE(kept.went_back);
+  EXPECT_EQ(advance(*store_, source, 80), Offset(70));
+  EXPECT_FALSE(kept(*store_, source).went_back);
   EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "0"}), "+OK");
-  EXPECT_EQ(advance(*store_, source, 80).position, Offset(80));
+  EXPECT_EQ(advance(*store_, source, 80), Offset(80));
 }
 
 TEST_F(SharedRedisStoreTest, NotesTheSchemasOfItsRecords) {
@@ -98,7 +103,7 @@ TEST_F(SharedRedisStoreTest, ALoadTakesOutWhatItDidNotBring) {
   const auto begun = store_->begin_load(source, false);
   ASSERT_TRUE(begun.ok());
   EXPECT_TRUE(*begun);
-  EXPECT_EQ(advance(*store_, source, {}).position, std::nullopt);
+  EXPECT_EQ(kept(*store_, source).position, std::nullopt);
   // Every second of it comes again, and new ones, of which the last is beyond what has been read.
   for (int i = 1; i < 3000; i += 6) put("k" + std::to_string(i), "v", 1, i);
   put("new", "v", 1, 3001);
@@ -145,7 +150,7 @@ TEST_F(SharedRedisStoreTest, ALoadIntoNothingNeedsNoEnd) {
   EXPECT_FALSE(*store_->begin_load({1, Partition(2)}, false)) << "what is there has come since";
 }
 
-TEST_F(SharedRedisStoreTest, AConnectionMadeAgainIsDoubted) {
+TEST_F(SharedRedisStoreTest, AServerThatWasRestartedIsDoubted) {
   put("a", "v", 1, 1);
   std::atomic<int> told = 0;
   store_->on_doubt([&] { ++told; });
@@ -154,6 +159,7 @@ TEST_F(SharedRedisStoreTest, AConnectionMadeAgainIsDoubted) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (told == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_GT(store_->doubts(), before);
+  EXPECT_FALSE(store_->health().ok());
   struct Sink final : store::GetSink {
     std::string outcome;
     void found(const store::RecordView&) override { outcome = "found"; }
@@ -169,6 +175,13 @@ TEST_F(SharedRedisStoreTest, AConnectionMadeAgainIsDoubted) {
   store_->get("a", sink);
   EXPECT_EQ(sink.outcome, "absent") << "it kept nothing";
   store_->on_doubt({});
+}
+
+TEST_F(SharedRedisStoreTest, ALostConnectionToTheSameServerIsNot) {
+  put("a", "v", 1, 1);
+  EXPECT_EQ(server_.ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}), "2");
+  EXPECT_EQ(store::get(*store_, "a"), "v");
+  EXPECT_EQ(store_->doubts(), 0u);
 }
 
 }  // namespace

@@ -126,7 +126,9 @@ void Dispatcher::on_connected(Connection& connection) {
   if (peer == nullptr || peer->line(Line::kPoint) != &connection) return;
   log("redis").info("connected to {}", to_text(peer->endpoint));
   peer->reported.clear();
-  if (was_well_ && options_.on_doubt) options_.on_doubt();
+  const bool is_other = connection.identity().empty() || connection.identity() != peer->identity;
+  peer->identity = connection.identity();
+  if (was_well_ && is_other && options_.on_doubt) options_.on_doubt();
   was_well_ = was_well_ || health().ok();
 }
 

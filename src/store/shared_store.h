@@ -34,20 +34,22 @@ class SharedStore : public Store {
   // one, whatever their offsets. "" (as at first) = not known.
   virtual void set_topic_id(std::uint32_t topic, std::string_view id) = 0;
 
-  struct Progress {
-    Source source;
-    // The store has acknowledged all before it; nothing = the position is only asked for.
-    std::optional<Offset> reached;
-  };
   struct Kept {
     std::optional<Offset> position;  // the lowest that a server has; nothing = none is known
-    // A server had a later one at the last call: it has lost what is behind `position` (all, when
-    // that is nothing). Told once; `reached` was not kept then.
+    // A server had a later one before: it has lost what is behind `position` (all, when that is
+    // nothing). Told once.
     bool went_back = false;
   };
-  // Keeps positions, and gives those that are kept then (which `reached` may not be, for want of
-  // memory). Of several processes the latest position counts. Blocks.
-  virtual Result<std::vector<Kept>> advance(std::span<const Progress> all) = 0;
+  // The positions that are kept. Blocks; a store that takes no writes answers all the same.
+  virtual Result<std::vector<Kept>> positions(std::span<const Source> sources) = 0;
+  struct Progress {
+    Source source;
+    Offset reached;  // the store has acknowledged all before it
+  };
+  // Keeps positions, and gives those that are kept then. That may be others: of several processes
+  // the latest counts, there may be no memory, and what has gone back stays until `positions` has
+  // told it. Blocks.
+  virtual Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) = 0;
 
   // The schemas that records were written with, of this process and of others. Some may be missing:
   // they are noted beside the records. Blocks.
@@ -69,10 +71,9 @@ class SharedStore : public Store {
   // store's end; with an error: call it again.
   virtual void end_loads(std::vector<LoadEnd> ends, std::function<void(Status)> done) = 0;
 
-  // A doubt: a server may be another one than before (a connection was made again, or another
-  // server has taken over), so that records may be missing. Reads fail with kUnavailable until
-  // someone has called `advance` and drawn the consequences, and says so by `trust` with what
-  // `doubts` was before.
+  // A doubt: a server is another one than before, or was restarted, so that records may be missing.
+  // Reads fail with kUnavailable (and so does `health`) until someone has called `positions` and
+  // drawn the consequences, and says so by `trust` with what `doubts` was before.
   virtual std::uint64_t doubts() const = 0;
   virtual void trust(std::uint64_t doubts) = 0;
   // `listener` is called on any thread when there is a new doubt; it must not block. Not called any
