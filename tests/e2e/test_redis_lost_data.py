@@ -10,11 +10,11 @@ pytestmark = pytest.mark.faults
 
 
 def wait_kept(running):
-    """Until everything that is in the topic was applied, and the group and the store know that it was."""
+    """Until everything that is in the topic was applied, and the store keeps that it was."""
     def kept():
         parts = running.status()["kafka"]["partitions"]
-        return all(part["lag"] == 0 and part["committed"] == part["end"] for part in parts)
-    running.wait(kept, "every record to be applied and committed")
+        return all(part["lag"] == 0 and part["kept"] == part["end"] for part in parts)
+    running.wait(kept, "every record to be applied and that to be kept")
 
 
 def cut_off_replicas(master):
@@ -78,7 +78,7 @@ def test_flushed(redis_server, filled, service, busy):
 
 @pytest.mark.timeout(soak(180, 900))
 def test_lost_while_nobody_ran(redis_server, filled, watched):
-    """Committed offsets say that all is there; it is not, and a start does not believe them."""
+    """A start does not take it for complete."""
     seed = make_seed()
     redis = redis_server()
     made, history, _, settings = filled(redis, seed)
