@@ -114,7 +114,7 @@ int run(int argc, char** argv) {
         [&] { return fenced_writes(**store, datums, depth, ++round); },
         [&] { return plain_sets(server.port(), depth, bytes); });
   }
-  if (suite.wants("redis/get")) bench_reads(suite, server.port(), webdis);
+  bench_reads(suite, server.port(), webdis);
   return suite.finish();
 }
 

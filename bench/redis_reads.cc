@@ -155,6 +155,16 @@ std::string name_of(const std::string& part, const LoadShape& shape) {
          std::to_string(shape.connections);
 }
 
+bool any_wanted(const Suite& suite) {
+  for (const unsigned depth : {1u, 16u}) {
+    for (const char* part : {"redis-benchmark", "bare-proxy", "webdis"}) {
+      const std::string name = name_of(part, {.depth = depth});
+      if (suite.wants(name + "/throughput") || suite.wants(name + "/cpu")) return true;
+    }
+  }
+  return false;
+}
+
 void compare(Suite& suite, const HttpServer& ours, const HttpServer& other,
              const LoadShape& shape) {
   const std::string name = name_of(other.name, shape);
@@ -184,6 +194,7 @@ std::uint16_t free_port() {
 }
 
 void bench_reads(Suite& suite, std::uint16_t redis_port, const std::string& webdis) {
+  if (!any_wanted(suite)) return;
   const double seconds = suite.quick() ? 0.4 : 1.0;
   const std::size_t bytes = fill(redis_port);
   const HttpServer ours = start_ours("service", "--serve-records", redis_port);
