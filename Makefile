@@ -112,10 +112,11 @@ stop-services:  ## ends what the start-* targets started; the records stay
 docker:  ## builds the container image
 	@test -f Dockerfile || { echo 'make docker: comes with the container images; not in this version' >&2; exit 2; }
 	docker build -t push-cache .
-compose-redis:  ## Redis in containers
+compose-redis:  ## Kafka, a registry, Redis and the service with its records there, in containers
+	docker compose -f deploy/compose/redis.yaml up -d --build
 compose-kafka-zk:  ## Kafka with ZooKeeper in containers
 compose-kafka-kraft:  ## Kafka in containers
-compose-redis compose-kafka-zk compose-kafka-kraft:
+compose-kafka-zk compose-kafka-kraft:
 	@test -f compose/$(@:compose-%=%).yaml || { echo 'make $@: comes with the container images; not in this version' >&2; exit 2; }
 	docker compose -f compose/$(@:compose-%=%).yaml up -d
 

@@ -101,6 +101,24 @@ def test_replicas_share_the_work_and_serve_all(topic, config, service, redis_ser
     check_truth(second, made, seconds=90, ordered=False)
 
 
+def test_delete_leaves_what_it_cannot_show(topic, config, service, gate, redis_server):
+    made, redis = topic(), redis_server()
+    made.put_all({"x": customer(1, accountId="x")})
+    settings = config(made.name, cache=shared(redis))
+    service(settings).wait_ready()
+    settings["kafka"]["schema_registry_url"] = gate.url
+    gate.shut()
+    second = service(settings).wait_ready()
+    for _ in range(3):
+        answer = second.api.request("DELETE", "/customers/x")
+        assert answer.status == 503 and answer.headers["Retry-After"] and "schema" in answer.json()["message"], answer
+    assert redis.command("TYPE", "pc:x") in (b"string", "string")
+    gate.open()
+    wait_for(lambda: second.api.record("/customers", "x").status == 200, 60, "the schema")
+    assert second.api.request("DELETE", "/customers/x").json() == customer(1, accountId="x")
+    assert second.api.request("DELETE", "/customers/x").status == 404
+
+
 def test_redis_killed_and_restarted(topic, config, service, redis_server):
     made, redis = topic(partitions=3), redis_server(aof=True)
     fill(made, 0, 1000)
