@@ -59,3 +59,6 @@ endif()
 
 # The RESP reader and the command formatter; connections are ours.
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+
+# sd_notify: what the service tells systemd of itself.
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
