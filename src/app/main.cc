@@ -109,7 +109,7 @@ void add_health_options(CLI::App& command, Arguments& arguments) {
                    "ask whether everything is loaded, not only whether the process answers");
   command.add_option("--timeout", options.timeout_seconds, "longest time for an answer")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 3600u))
+      ->check(CLI::Range(1u, 3600u).description(""))
       ->type_name("SECONDS");
 }
 
@@ -170,7 +170,7 @@ int run(int argc, char** argv) {
       ->add_option("--timeout", options.timeout_seconds,
                    "give up after so long, replay and all waiting included")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1'000'000u))
+      ->check(CLI::Range(1u, 1'000'000u).description(""))
       ->type_name("SECONDS");
   verify_command->add_flag("--json", options.json, "print the result as JSON");
   CLI::App* health_command =
