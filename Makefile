@@ -43,6 +43,14 @@ build-tests:
 test: build-tests  ## every test: unit, oracles, and end to end against a real broker and registry
 	ctest --test-dir build/release -j2 --output-on-failure --no-tests=error
 	$(PYTEST) $(wildcard tests/e2e tests/oracle)
+	$(MAKE) --no-print-directory test-deploy
+
+.PHONY: test-deploy
+test-deploy:  ## the Debian package, the image's build steps, Compose files, the chart and the workflows
+	scripts/setup test
+	scripts/setup deploy
+	@test -x $(BIN)/push-cache || $(MAKE) --no-print-directory programs
+	PUSH_CACHE_REQUIREMENTS=tests/deploy/requirements.txt $(PYTEST) tests/deploy
 
 soak: build-tests  ## the fault tests and the load with faults in their long form, about 40 minutes
 	PUSH_CACHE_SOAK=1 $(PYTEST) -m faults --timeout 1800 --durations 0 $(wildcard tests/e2e)
@@ -106,19 +114,29 @@ start-zookeeper:  ## ZooKeeper on 127.0.0.1:2181, of the last Kafka line that ha
 stop-services:  ## ends what the start-* targets started; the records stay
 	@$(SERVICES) stop
 
-# --- Containers
+# --- Packages and containers
 
-.PHONY: docker compose-redis compose-kafka-zk compose-kafka-kraft
+.PHONY: package
+package:  ## a Debian package of this release, in build/package
+	scripts/setup package
+	scripts/package deb build/package
+
+.PHONY: docker compose-redis compose-kafka-zk compose-kafka-kraft compose-monitoring compose-down
 docker:  ## builds the container image
-	@test -f Dockerfile || { echo 'make docker: comes with the container images; not in this version' >&2; exit 2; }
 	docker build -t push-cache .
-compose-redis:  ## Kafka, a registry, Redis and the service with its records there, in containers
-	docker compose -f deploy/compose/redis.yaml up -d --build
-compose-kafka-zk:  ## Kafka with ZooKeeper in containers
-compose-kafka-kraft:  ## Kafka in containers
-compose-kafka-zk compose-kafka-kraft:
-	@test -f compose/$(@:compose-%=%).yaml || { echo 'make $@: comes with the container images; not in this version' >&2; exit 2; }
-	docker compose -f compose/$(@:compose-%=%).yaml up -d
+compose-kafka-kraft: COMPOSE_FILE = quickstart
+compose-kafka-kraft:  ## the service with Kafka, a registry and sample records, in containers
+compose-kafka-zk: COMPOSE_FILE = kafka-zk
+compose-kafka-zk:  ## the same with a Kafka that has ZooKeeper
+compose-monitoring: COMPOSE_FILE = monitoring
+compose-monitoring:  ## the same as compose-kafka-kraft, with Prometheus and Grafana
+compose-redis: COMPOSE_FILE = redis
+compose-redis:  ## with a store in Redis
+compose-kafka-kraft compose-kafka-zk compose-monitoring compose-redis:
+	@test -f deploy/compose/$(COMPOSE_FILE).yaml || { echo 'make $@: not in this version' >&2; exit 2; }
+	docker compose -f deploy/compose/$(COMPOSE_FILE).yaml up -d --build
+compose-down:  ## ends the containers of the compose-* targets
+	for project in push-cache push-cache-zk; do docker compose -p $$project down; done
 
 # --- Code
 
@@ -129,5 +147,5 @@ fmt:  ## formats the C++ files
 lint:  ## format, layers, and the syntax of scripts and tests
 	clang-format-14 --dry-run -Werror $(CXX_FILES)
 	python3 tests/check_layers.py
-	for script in scripts/setup scripts/fuzz scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
+	for script in scripts/setup scripts/fuzz scripts/package scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	python3 -m compileall -q tests scripts

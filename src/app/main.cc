@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/demo.h"
+#include "app/health_check.h"
 #include "app/readers.h"
 #include "app/run.h"
 #include "app/service.h"
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/options.h"
+#include "config/url.h"
 
 namespace push_cache::app {
 namespace {
@@ -26,6 +28,7 @@ struct Arguments {
   bool print = false;
   DemoOptions demo;
   VerifyOptions verify;
+  HealthOptions health;
 };
 
 int fail(std::string_view text) {
@@ -73,6 +76,41 @@ int verify(const Arguments& arguments) {
   }
   for (const std::string& note : config->notes) log("config").warn("{}", note);
   return run_verify(*config, arguments.verify);
+}
+
+// Without --config and --url: where the service is by default.
+int health(const Arguments& arguments) {
+  HealthOptions options = arguments.health;
+  if (!options.url.empty()) return run_health(options);
+  config::Hams hams;
+  if (!arguments.config.empty()) {
+    const auto config = load(arguments);
+    if (!config.ok()) return fail(config.error().public_text);
+    hams = config->hams;
+  }
+  const auto url = config::local_url(hams.address, hams.prefix);
+  if (!url) return fail("health: hams.address has port 0 (any free one): give --url");
+  options.url = *url;
+  return run_health(options);
+}
+
+void add_health_options(CLI::App& command, Arguments& arguments) {
+  HealthOptions& options = arguments.health;
+  command.add_option("-c,--config", arguments.config, "where hams.address and hams.prefix stand")
+      ->type_name("FILE");
+  command.add_option("-s,--secrets", arguments.secrets, "the secrets directory of the service")
+      ->type_name("DIR");
+  command
+      .add_option("-u,--url", options.url,
+                  "the health port, with hams.prefix; default: that of the configuration on this "
+                  "machine, or http://127.0.0.1:8079/hams")
+      ->type_name("URL");
+  command.add_flag("--ready", options.ready,
+                   "ask whether everything is loaded, not only whether the process answers");
+  command.add_option("--timeout", options.timeout_seconds, "longest time for an answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 3600u).description(""))
+      ->type_name("SECONDS");
 }
 
 int version() {
@@ -132,9 +170,12 @@ int run(int argc, char** argv) {
       ->add_option("--timeout", options.timeout_seconds,
                    "give up after so long, replay and all waiting included")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1'000'000u))
+      ->check(CLI::Range(1u, 1'000'000u).description(""))
       ->type_name("SECONDS");
   verify_command->add_flag("--json", options.json, "print the result as JSON");
+  CLI::App* health_command =
+      app.add_subcommand("health", "asks a running service whether it is live, or ready");
+  add_health_options(*health_command, arguments);
   CLI::App* demo_command = app.add_subcommand(
       "demo", "runs everything in one process: a Kafka, a registry, sample records, the service");
   demo_command->add_option("-n,--count", arguments.demo.count, "records of each of the four types")
@@ -153,6 +194,7 @@ int run(int argc, char** argv) {
     return fail(set.error().public_text);
   }
   if (app.got_subcommand(verify_command)) return verify(arguments);
+  if (app.got_subcommand(health_command)) return health(arguments);
   block_stop_signals();
   if (app.got_subcommand(start_command)) return start(arguments);
   if (app.got_subcommand(check_command)) return config_check(arguments);

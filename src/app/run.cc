@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "app/notify.h"
 #include "app/progress.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -19,6 +20,13 @@ sigset_t stop_signals() {
   return signals;
 }
 
+// "ready", or how far the load is, or why it is not ready.
+std::string state_text(const Service& service, const ingest::FeedStatus& feed) {
+  if (!feed.ready) return progress_text(feed);
+  const std::vector<std::string> reasons = service.not_ready_reasons();
+  return reasons.empty() ? "ready" : "not ready: " + reasons.front();
+}
+
 }  // namespace
 
 void block_stop_signals() {
@@ -30,14 +38,19 @@ void block_stop_signals() {
 int run_until_stopped(Service& service, const std::function<void()>& tick) {
   std::printf("api %s\nhealth %s\n", service.api_url().c_str(), service.health_url().c_str());
   std::fflush(stdout);
+  Notifier::serving();
+  Notifier notifier;
   Progress progress;
   const sigset_t signals = stop_signals();
   const timespec interval{.tv_sec = 0, .tv_nsec = 200'000'000};
   while (sigtimedwait(&signals, nullptr, &interval) < 0) {
-    progress.show(service.feed_status(), service.records_applied());
+    const ingest::FeedStatus feed = service.feed_status();
+    progress.show(feed, service.records_applied());
+    notifier.status(state_text(service, feed));
     if (tick) tick();
   }
   log("app").info("stopping");
+  Notifier::stopping();
   const bool drained = service.drain(limits::kDrainTimeout);
   if (!drained) log("app").warn("some requests did not end in time and were cut off");
   const timespec at_once{};

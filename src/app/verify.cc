@@ -44,16 +44,9 @@ Result<std::string> base_url(std::string_view option, const std::string& text) {
 }
 
 Result<std::string> own_url(const config::Webservice& webservice) {
-  const std::size_t colon = webservice.address.rfind(':');
-  std::string host = webservice.address.substr(0, colon);
-  const std::string port =
-      webservice.address.substr(std::min(colon + 1, webservice.address.size()));
-  if (port == "0") {
-    return bad_url("--url", "it is needed, since webservice.address has port 0 (any free one)");
-  }
-  if (host == "0.0.0.0") host = "127.0.0.1";
-  if (host == "[::]") host = "[::1]";
-  return "http://" + host + ":" + port + webservice.prefix;
+  auto url = config::local_url(webservice.address, webservice.prefix);
+  if (url) return *std::move(url);
+  return bad_url("--url", "it is needed, since webservice.address has port 0 (any free one)");
 }
 
 std::vector<RouteAt> routes_at(const config::Config& config, const std::string& base) {

@@ -162,6 +162,16 @@ Result<RedisUrl> parse_redis_url(std::string_view text, RedisTopology plain) {
   return redis;
 }
 
+std::optional<std::string> local_url(std::string_view address, std::string_view prefix) {
+  const std::size_t colon = address.rfind(':');
+  std::string_view host = address.substr(0, colon);
+  const std::string_view port = address.substr(std::min(colon, address.size()));
+  if (port == ":0") return std::nullopt;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "[::1]";
+  return fmt::format("http://{}{}{}", host, port, prefix);
+}
+
 std::string redact_url(std::string_view text) {
   std::string shown;
   while (true) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,11 @@ struct RedisUrl {
 // error repeats nothing of `text`; with kCluster sentinels are one.
 Result<RedisUrl> parse_redis_url(std::string_view text,
                                  RedisTopology plain = RedisTopology::kSingle);
+
+// Where what listens on `address` (webservice.address, hams.address) is asked from the same
+// machine: "http://127.0.0.1:8079" + `prefix`. Loopback for a wildcard address; nothing for port 0,
+// which is any free one.
+std::optional<std::string> local_url(std::string_view address, std::string_view prefix);
 
 // `text` with what stands between "://" and the last '@' replaced by "***", and the query too, for
 // logs and reports. Also right for text that is no valid URL, and for several URLs in one text.

@@ -169,5 +169,12 @@ TEST(RedactUrl, LeavesNoSecret) {
   for (const Case& c : cases) EXPECT_EQ(redact_url(c.text), c.shown) << c.text;
 }
 
+TEST(LocalUrl, IsWhereTheSameMachineAsks) {
+  EXPECT_EQ(local_url("0.0.0.0:8079", "/hams"), "http://127.0.0.1:8079/hams");
+  EXPECT_EQ(local_url("[::]:8079", ""), "http://[::1]:8079");
+  EXPECT_EQ(local_url("192.0.2.7:80", "/a"), "http://192.0.2.7:80/a");
+  EXPECT_EQ(local_url("0.0.0.0:0", "/hams"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace push_cache::config
