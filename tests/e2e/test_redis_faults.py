@@ -202,8 +202,7 @@ def test_busy_for_longer_than_the_time_out(redis_server, filled, watched):
 
 @pytest.mark.timeout(soak(180, 600))
 def test_writes_paused(redis_server, filled, watched):
-    """By CLIENT PAUSE, as an operator does before a failover. Ingest waits; whether reads are answered is for ready
-    to say."""
+    """By CLIENT PAUSE, as an operator does before a failover: ingest waits, and reads are answered."""
     seed = make_seed()
     redis = redis_server()
     made, history, writer, settings = filled(redis, seed)
@@ -214,6 +213,8 @@ def test_writes_paused(redis_server, filled, watched):
             redis.command("CLIENT", "PAUSE", 600_000, "WRITE")
             writer.start(per_second=500)
             running.wait(lambda: running.status()["kafka"]["group"]["store_error"], "ingest to wait")
+            answered = watcher.counts[200]
+            running.wait(lambda: watcher.counts[200] > answered + 200, "reads to be answered")
             redis.command("CLIENT", "UNPAUSE")
             writer.stop()
             check_all(running, made, history)
