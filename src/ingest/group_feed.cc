@@ -355,11 +355,10 @@ bool GroupFeed::look_for_remade() {
       name_topic(topic, now);
       continue;
     }
-    // A write that is under way may get the new name: the load takes it out, when the log has
-    // nothing of the kind.
+    // A write that is under way may get the new name: the load begins with taking all out.
     for (store::SharedStore* store : stores_) store->set_topic_id(topic, now);
     for (const auto& [at, generation] : group_.remade(topic, now)) {
-      lanes_[lane_of(at)]->restart(at, generation, kafka::GroupStart::kBeginning);
+      lanes_[lane_of(at)]->restart(at, generation, kafka::GroupStart::kBeginning, true);
     }
     watch_->set_topic_id(topic, now);
   }
@@ -395,7 +394,7 @@ void GroupFeed::on_answers(std::span<const GroupBoard::Question> questions,
         consumer_->name_of(loss.at),
         loss.from ? "offset " + std::to_string(loss.from->value) : std::string("its beginning"));
     lanes_[lane_of(loss.at)]->restart(loss.at, loss.generation,
-                                      loss.from.value_or(kafka::GroupStart::kBeginning));
+                                      loss.from.value_or(kafka::GroupStart::kBeginning), false);
     look_again();
   }
 }

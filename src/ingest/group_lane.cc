@@ -59,8 +59,10 @@ std::uint64_t GroupLane::give(Order order) {
 
 void GroupLane::begin(const Beginning& one) { give({Order::Kind::kBegin, one}); }
 
-void GroupLane::restart(kafka::TopicPartition at, std::uint64_t generation, Offset from) {
-  give({Order::Kind::kRestart, {.at = at, .generation = generation, .from = from}});
+void GroupLane::restart(kafka::TopicPartition at, std::uint64_t generation, Offset from,
+                        bool replaced) {
+  give({Order::Kind::kRestart,
+        {.at = at, .generation = generation, .from = from, .replaced = replaced}});
 }
 
 void GroupLane::load_ended(kafka::TopicPartition at, std::uint64_t generation) {
@@ -109,6 +111,7 @@ void GroupLane::take(const Order& order) {
     own.next = own.told = one.from;
   } else {
     own.load = Load::kDue;
+    own.replaced = one.replaced;
   }
   if (order.kind == Order::Kind::kBegin) {
     own.since_poll = polls_;

@@ -55,13 +55,15 @@ class GroupLane {
   struct Beginning {
     kafka::TopicPartition at;
     std::uint64_t generation = 0;
-    Offset from{0};  // as given to the consumer; less than 0: a load
+    Offset from{0};         // as given to the consumer; less than 0: a load
+    bool replaced = false;  // the log is another one than the stores have records of
   };
   // Reads a partition from now on. Call it before the consumer is told to. From any thread, as what
   // follows.
   void begin(const Beginning& one);
-  // A partition of this lane's is read again, from `from` as above.
-  void restart(kafka::TopicPartition at, std::uint64_t generation, Offset from);
+  // A partition of this lane's is read again, from `from` as above; of another log when it was
+  // replaced.
+  void restart(kafka::TopicPartition at, std::uint64_t generation, Offset from, bool replaced);
   // The stores have nothing any more of a partition but what its load brought.
   void load_ended(kafka::TopicPartition at, std::uint64_t generation);
   // Gives partitions up; what is not acknowledged is dropped. Waits for a write that is under way,
