@@ -11,10 +11,10 @@ std::string_view to_string(CallKind kind) {
 }
 
 CallKind kind_of(std::string_view command) {
-  for (const std::string_view read : {"GET", "MGET", "STRLEN", "EXISTS", "HGET"}) {
+  for (const std::string_view read : {"GET", "MGET", "GETRANGE", "HMGET", "SMEMBERS"}) {
     if (command == read) return CallKind::kRead;
   }
-  for (const std::string_view write : {"EVALSHA", "EVAL", "SET", "DEL", "UNLINK"}) {
+  for (const std::string_view write : {"EVALSHA", "EVAL", "SET", "SADD", "HDEL"}) {
     if (command == write) return CallKind::kWrite;
   }
   return command == "SCAN" ? CallKind::kScan : CallKind::kOther;

@@ -9,8 +9,8 @@ import yaml
 
 from e2e.checking import check_truth
 from e2e.producing import CUSTOMER, customer
-from e2e.pushcache import ROOT, run
-from e2e.test_redis_store import fill, shared
+from e2e.pushcache import ROOT, run, shared_store
+from e2e.test_redis_store import fill
 
 GUIDE = (ROOT / "docs/guides/redis.md").read_text()
 
@@ -25,7 +25,7 @@ def rules(*more):
 
 def with_user(redis, **more):
     """The cache section with one store in this Redis, as the guide's user."""
-    cache = shared(redis, **more)
+    cache = shared_store(redis, **more)
     store = cache["stores"][0]
     store["url"] = store["url"].replace("://", "://push-cache:user-secret@", 1)
     return {**cache, "routes": [{"path": "/customers", "store": "shared", "key_from_body": "accountId"}]}
@@ -67,6 +67,7 @@ def test_the_user_of_one_server(topic, config, service, redis_server):
     use_all(service(config(made.name, cache=with_user(redis, **redis.store(database=3)))).wait_ready(), made)
     assert not denials([redis])
     used = {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
+    used |= {"hdel"}  # only of a topic that was made again
     assert {word[1:] for word in words if word.startswith("+")} <= used, "the guide allows what is not needed"
 
 
@@ -98,7 +99,7 @@ def test_other_clients_read_the_records(topic, config, service, redis_server):
     made, redis = topic(), redis_server()
     made.put_all({"x": customer(1, accountId="x"), "gone": customer(2)})
     made.put_all({"gone": None})
-    service(config(made.name, cache=shared(redis))).wait_ready()
+    service(config(made.name, cache=shared_store(redis))).wait_ready()
     client = redis.client()
     values = client.mget(["pc:x", "pc:gone", "pc:none"])
     assert values[1:] == [None, None]
@@ -110,7 +111,7 @@ def test_other_clients_read_the_records(topic, config, service, redis_server):
 def test_a_redis_that_lost_everything(topic, config, service, redis_server):
     made, redis = topic(partitions=2), redis_server()
     fill(made, 0, 500, partitions=2)
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     service(settings).wait_ready().stop()
     redis.restart()
     assert redis.command("DBSIZE") == 0

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from e2e.producing import customer
-from e2e.test_redis_store import shared
+from e2e.pushcache import shared_store
 from e2e.test_verify import counts, differences, url_of, verify
 from services import wait_for
 
@@ -30,7 +30,7 @@ def tamper(server):
 
 def test_against_the_topic(made, config, service, redis_server, tmp_path):
     redis = redis_server()
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     running = service(settings).wait_ready()
     result = verify(tmp_path / "v", settings, url_of(running))
     assert result["equal"] and counts(result, "/customers") == {"keys": 2970, "equal": 2970}
@@ -46,7 +46,7 @@ def test_against_the_topic(made, config, service, redis_server, tmp_path):
 
 def test_against_a_cluster(made, config, service, redis_cluster, tmp_path):
     cluster = redis_cluster()
-    settings = config(made.name, cache=shared(cluster))
+    settings = config(made.name, cache=shared_store(cluster))
     running = service(settings).wait_ready()
     assert verify(tmp_path / "v", settings, url_of(running))["equal"]
     cluster.owner(cluster.slot_of("pc:k0042")).command("DEL", "pc:k0042")
@@ -56,10 +56,10 @@ def test_against_a_cluster(made, config, service, redis_cluster, tmp_path):
 def test_two_services(made, config, service, redis_server, tmp_path):
     """Both in Redis, and one of them in memory."""
     redis, another = redis_server(), redis_server()
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     first = service(settings).wait_ready()
     group = {**settings["kafka"], "group_id": made.name + "-two"}
-    second = service(config(made.name, cache=shared(another), kafka=group)).wait_ready()
+    second = service(config(made.name, cache=shared_store(another), kafka=group)).wait_ready()
     memory = service(config(made.name, cache={"stores": [{"name": "shared", "type": "in_memory"}],
                                               "routes": ROUTES})).wait_ready()
     for other in (second, memory):
@@ -75,7 +75,7 @@ def test_two_services(made, config, service, redis_server, tmp_path):
 
 def test_it_waits_for_a_redis_that_is_away(made, config, service, redis_server, tmp_path):
     redis = redis_server(aof=True)
-    settings = config(made.name, cache=shared(redis, timeout="500ms"))
+    settings = config(made.name, cache=shared_store(redis, timeout="500ms"))
     running = service(settings).wait_ready()
     redis.kill()
     wait_for(lambda: running.client().get("/customers/k0001").status == 503, 60, "503")
