@@ -43,9 +43,10 @@ inline constexpr std::size_t kZeroSizeItemsMax = 100'000;
 inline constexpr std::size_t kRegistryBodyBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kSchemaReferencesMax = 500;
 
-// Answers of Redis. A bulk string is at most what servers allow (proto-max-bulk-len, 512 MiB), and so
-// are all strings of one array together. A CLUSTER SLOTS in which every slot is a range of its own
-// with four nodes has 380,000 elements; no other answer we ask for nests as deep as its four levels.
+// Answers of Redis. A bulk string is at most what servers allow (proto-max-bulk-len, 512 MiB), and
+// so are all strings of one array together. A CLUSTER SLOTS in which every slot is a range of its
+// own with four nodes has 380,000 elements; no other answer we ask for nests as deep as its four
+// levels.
 inline constexpr std::size_t kRedisBulkBytesMax = 512 * 1024 * 1024;
 inline constexpr std::size_t kRedisElementsMax = 1'000'000;
 inline constexpr std::size_t kRedisDepthMax = 7;
