@@ -119,7 +119,7 @@ stop-services:  ## ends what the start-* targets started; the records stay
 .PHONY: package
 package:  ## a Debian package of this release, in build/package
 	scripts/setup package
-	scripts/package deb build/package
+	scripts/package build/package
 
 .PHONY: docker compose-redis compose-kafka-zk compose-kafka-kraft compose-monitoring compose-down
 docker:  ## builds the container image
