@@ -52,6 +52,12 @@ test-deploy:  ## the Debian package, the image's build steps, Compose files, the
 	@test -x $(BIN)/push-cache || $(MAKE) --no-print-directory programs
 	PUSH_CACHE_REQUIREMENTS=tests/deploy/requirements.txt $(PYTEST) tests/deploy
 
+.PHONY: test-bare-debian
+test-bare-debian:  ## the image and the systemd unit in a bare Debian below a folder, as root, some minutes
+	scripts/setup deploy
+	scripts/setup bare
+	PUSH_CACHE_BARE=1 PUSH_CACHE_REQUIREMENTS=tests/deploy/requirements.txt $(PYTEST) tests/deploy/test_bare_debian.py
+
 soak: build-tests  ## the fault tests and the load with faults in their long form, about 40 minutes
 	PUSH_CACHE_SOAK=1 $(PYTEST) -m faults --timeout 1800 --durations 0 $(wildcard tests/e2e)
 
