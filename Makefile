@@ -137,12 +137,11 @@ compose-kafka-zk:  ## the same with a Kafka that has ZooKeeper
 compose-monitoring: COMPOSE_FILE = monitoring
 compose-monitoring:  ## the same as compose-kafka-kraft, with Prometheus and Grafana
 compose-redis: COMPOSE_FILE = redis
-compose-redis:  ## with a store in Redis
+compose-redis:  ## Kafka, a registry, Redis and the service with its records there, in containers
 compose-kafka-kraft compose-kafka-zk compose-monitoring compose-redis:
-	@test -f deploy/compose/$(COMPOSE_FILE).yaml || { echo 'make $@: not in this version' >&2; exit 2; }
 	docker compose -f deploy/compose/$(COMPOSE_FILE).yaml up -d --build
 compose-down:  ## ends the containers of the compose-* targets
-	for project in push-cache push-cache-zk; do docker compose -p $$project down; done
+	for project in push-cache push-cache-zk push-cache-redis; do docker compose -p $$project down; done
 
 # --- Code
 

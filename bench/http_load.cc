@@ -123,12 +123,12 @@ class Load {
 
 void learn(
     std::uint16_t port, std::vector<Ask>& asks,
-    const std::function<void(std::size_t, std::string_view head, std::string_view body)>& seen) {
-  constexpr std::size_t kAtOnce = 16;
+    const std::function<void(std::size_t, std::string_view head, std::string_view body)>& seen,
+    std::size_t at_once) {
   const int fd = connect_to(port);
   HttpAnswers answers(fd);
-  for (std::size_t first = 0; first < asks.size(); first += kAtOnce) {
-    const std::size_t end = std::min(first + kAtOnce, asks.size());
+  for (std::size_t first = 0; first < asks.size(); first += at_once) {
+    const std::size_t end = std::min(first + at_once, asks.size());
     std::string requests;
     for (std::size_t i = first; i < end; ++i) requests += asks[i].request;
     send_all(fd, requests);

@@ -22,10 +22,12 @@ struct Ask {
 };
 
 // Sends each once, checks status, Content-Length and proof by reading the whole answer, and notes
-// what is to be learned. `seen` (may be empty) gets each answer's head and body.
+// what is to be learned. `seen` (may be empty) gets each answer's head and body. `at_once`: as many
+// are pipelined.
 void learn(
     std::uint16_t port, std::vector<Ask>& asks,
-    const std::function<void(std::size_t, std::string_view head, std::string_view body)>& seen);
+    const std::function<void(std::size_t, std::string_view head, std::string_view body)>& seen,
+    std::size_t at_once = 16);
 
 struct LoadShape {
   unsigned connections = 64;

@@ -1,11 +1,7 @@
-// Writing to Redis: the store's fenced writes against redis-benchmark's plain SET, with as many
-// commands under way, on the same server, in turns.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+// Redis, in turns on the same server: the store's fenced writes against redis-benchmark's plain
+// SET, with as many commands under way; and reads through HTTP (redis_reads.h).
+#include <CLI/CLI.hpp>
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -13,6 +9,8 @@
 #include <vector>
 
 #include "bench/child.h"
+#include "bench/redis_reads.h"
+#include "bench/redis_servers.h"
 #include "bench/store_subjects.h"
 #include "redis/redis_store.h"
 
@@ -21,18 +19,6 @@ namespace {
 
 constexpr std::uint64_t kKeys = 200'000;
 constexpr unsigned kConnections = 2;
-
-std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(fd, raw, size) != 0 || ::getsockname(fd, raw, &size) != 0) fail("no free port");
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 class Server {
  public:
@@ -104,7 +90,10 @@ double plain_sets(std::uint16_t port, std::size_t depth, std::size_t bytes) {
 }
 
 int run(int argc, char** argv) {
-  Suite suite("redis", argc, argv);
+  std::string webdis = "/usr/bin/webdis";
+  Suite suite("redis", argc, argv, [&webdis](CLI::App& app) {
+    app.add_option("--webdis", webdis, "the program, a proxy to Redis to compare with");
+  });
   const Datums datums;
   const Server server;
   const auto store = redis::RedisStore::create(
@@ -125,10 +114,18 @@ int run(int argc, char** argv) {
         [&] { return fenced_writes(**store, datums, depth, ++round); },
         [&] { return plain_sets(server.port(), depth, bytes); });
   }
+  bench_reads(suite, server.port(), webdis);
   return suite.finish();
 }
 
 }  // namespace
 }  // namespace push_cache::bench
 
-int main(int argc, char** argv) { return push_cache::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  // The two kinds of child; not for people.
+  const std::string first = argc == 3 ? argv[1] : "";
+  const auto port = [argv] { return static_cast<std::uint16_t>(std::stoul(argv[2])); };
+  if (first == "--serve-records") return push_cache::bench::serve_from_redis(port());
+  if (first == "--serve-bare") return push_cache::bench::serve_bare_proxy(port());
+  return push_cache::bench::run(argc, argv);
+}

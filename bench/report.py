@@ -27,6 +27,11 @@ SUITES = [
      "100,000 Customers, random keys, loopback, one load generator thread on the same machine. The reference is a bare "
      "epoll server that sends answers of the same size and reads nothing of a request but its end. `cpu` is user and "
      "system time of the server's process for one request."),
+    ("redis", "Stores in Redis",
+     "One Redis on the same machine. `write` are the store's fenced writes, so many in a batch and two batches under way, against "
+     "redis-benchmark's SET pipelined by as many. `get` are GETs of 50,000 Customers through HTTP over 64 connections; the "
+     "reference is redis-benchmark's own GET over as many, a proxy of the same HTTP server and client that sends the raw "
+     "value, or webdis. `cpu` is user and system time of the serving process for one request."),
     ("kafka", "Kafka to ready",
      "Customers in 4 partitions of a real broker on the same machine; from the start of the process to the first 200 of "
      "`/hams/ready`. The reference, a librdkafka consumer that only counts, runs from its start to the last record. "

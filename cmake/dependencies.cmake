@@ -62,3 +62,6 @@ pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 
 # sd_notify: what the service tells systemd of itself.
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+
+# Compressed sets of offsets.
+find_package(roaring REQUIRED)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 
 #include "api/body_key.h"
 #include "api/conditions.h"
@@ -36,16 +37,33 @@ std::int64_t now_ms() {
       .count();
 }
 
-// Numbers for the records written through HTTP: above every one that an earlier run of the process
-// gave out, and none twice whichever route it came by.
+// The low bits: microseconds since 1970, which fit until 2112.
+constexpr unsigned kLocalTimeBits = 52;
+
+std::int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// What tells this process from others that write to the same store at the same moment.
+std::int64_t process_number() {
+  static const std::int64_t number =
+      static_cast<std::int64_t>(std::random_device()() % (1U << (63 - kLocalTimeBits)));
+  return number;
+}
+
+// Numbers for the records written through HTTP: none twice, whichever route, run of the process or
+// replica it came by. A store that several share knows by it whether a record is its own that came
+// a second time.
 std::int64_t next_local_offset() {
   static constinit std::atomic<std::int64_t> last{0};
   std::int64_t before = last.load(std::memory_order_relaxed);
   std::int64_t next = 0;
   do {
-    next = std::max(before + 1, now_ms() * 1000);
+    next = std::max(before + 1, now_us());
   } while (!last.compare_exchange_weak(before, next, std::memory_order_relaxed));
-  return next;
+  return process_number() << kLocalTimeBits | next;
 }
 
 bool is_json(std::string_view content_type) {
@@ -75,7 +93,12 @@ struct Records::Addition {
 // its thread, since a remote store answers after `handle` has returned.
 class Records::Reply final : public store::GetSink, public store::InsertSink {
  public:
-  enum class Kind { kRead, kRemove, kAdd };
+  enum class Kind {
+    kRead,
+    kLook,  // before kRemove: whether what would be removed can be shown
+    kRemove,
+    kAdd,
+  };
 
   static Reply& take(Records& owner, http::Exchange& exchange, Kind kind) {
     Pool& pool = this_pool();
@@ -91,8 +114,12 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     reply->kind_ = kind;
     reply->status_ = 0;
     reply->inside_call_ = true;
+    reply->take_next_ = false;
     return *reply;
   }
+
+  // Of kLook: what will be removed.
+  void keep_key(std::string_view key) { key_.assign(key); }
 
   const Addition& keep(Addition addition) {
     addition_ = std::make_unique<Addition>(std::move(addition));
@@ -104,10 +131,15 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   // After the store's call: sends what has come by then, outside the store's locks.
   void returned() {
     inside_call_ = false;
-    if (status_ != 0) send();
+    if (status_ != 0) return send();
+    if (!std::exchange(take_next_, false)) return;
+    inside_call_ = true;
+    owner_->options_.store->take(key_, *this);
+    returned();
   }
 
   void found(const store::RecordView& record) override {
+    if (kind_ == Kind::kLook) return looked(record);
     status_ = render(record);
     if (!inside_call_) send();
   }
@@ -147,6 +179,31 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   static Pool& this_pool() {
     thread_local Pool pool;
     return pool;
+  }
+
+  // A record that comes between this look and the removal, and cannot be shown, is removed all the
+  // same and answered by 500: Redis knows no schemas, so that both cannot be one step.
+  void looked(const store::RecordView& record) {
+    if (const Status can = showable(record); !can.ok()) {
+      status_ = fail_render(record, can.error());
+      if (!inside_call_) send();
+      return;
+    }
+    kind_ = Kind::kRemove;
+    if (inside_call_) {
+      take_next_ = true;
+    } else {
+      owner_->options_.store->take(key_, *this);
+    }
+  }
+
+  Status showable(const store::RecordView& record) const {
+    const registry::SchemaEntry* schema = owner_->options_.schemas->find(record.schema);
+    if (schema == nullptr) return missing(record.schema);
+    const auto way = owner_->way_of(*schema, record);
+    if (!way.ok()) return way.error();
+    Status fits = way->plan->validate(record.datum);
+    return fits.ok() || way->reader == nullptr ? fits : reader_cannot(fits.error());
   }
 
   // Writes the response into the connection's buffer and gives its status; 0 when it failed and
@@ -255,7 +312,9 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   http::Exchange* exchange_ = nullptr;
   Kind kind_ = Kind::kRead;
   bool inside_call_ = false;
-  unsigned status_ = 0;  // of the response that is ready to go; 0 = none yet
+  bool take_next_ = false;  // once the present call has returned
+  unsigned status_ = 0;     // of the response that is ready to go; 0 = none yet
+  std::string key_;         // of kLook, and of the kRemove after it
   Error error_;
   std::unique_ptr<Addition> addition_;  // of kAdd
 };
@@ -357,8 +416,14 @@ void Records::read(http::Exchange& exchange, std::string_view key) {
 }
 
 void Records::remove(http::Exchange& exchange, std::string_view key) {
-  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRemove);
-  options_.store->take(key, reply);
+  const bool look = options_.shared;
+  Reply& reply = Reply::take(*this, exchange, look ? Reply::Kind::kLook : Reply::Kind::kRemove);
+  if (look) {
+    reply.keep_key(key);
+    options_.store->get(key, reply);
+  } else {
+    options_.store->take(key, reply);
+  }
   reply.returned();
 }
 

@@ -42,6 +42,8 @@ struct RecordsOptions {
   std::vector<std::string> topics;
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
+  // Others fill the store too, with records of schemas that are not known here.
+  bool shared = false;
   bool writes = true;         // false: POST and DELETE answer 405
   bool list = true;           // false: GET of the path alone answers 405
   std::string key_from_body;  // field that holds the key ("a.b" for a nested one); "" = none

@@ -14,6 +14,7 @@ class RemoteRecordsTest : public RecordsTest {
   void SetUp() override {
     RecordsTest::SetUp();
     store_.later = true;
+    options_.shared = true;
   }
 };
 
@@ -63,6 +64,42 @@ TEST_F(RemoteRecordsTest, WritesAnswerLater) {
     EXPECT_EQ(failed.header("Retry-After"), "1");
   }
   EXPECT_EQ(ask("POST", "/api/users", body).status, 503u);
+}
+
+TEST_F(RemoteRecordsTest, NothingIsRemovedThatCannotBeShown) {
+  const std::uint8_t datum[] = {6};
+  for (const bool later : {true, false}) {
+    store_.later = later;
+    const SchemaId id(later ? 98 : 99);
+    put_bytes("u1", id, datum);
+    for (int i = 0; i < 2; ++i) {
+      const Response refused = ask("DELETE", "/api/users/u1");
+      EXPECT_EQ(refused.status, 503u);
+      EXPECT_EQ(refused.header("Retry-After"), "1");
+      EXPECT_EQ(refused.body.find("removed"), std::string::npos) << refused.body;
+    }
+    ASSERT_EQ(schemas_.waiting().size(), 1u);
+    EXPECT_EQ(schemas_.waiting()[0].id, id);
+    ASSERT_TRUE(schemas_.insert(id, {R"({"type":"long"})"}).ok());
+    const Response removed = ask("DELETE", "/api/users/u1");
+    EXPECT_EQ(removed.status, 200u);
+    EXPECT_EQ(removed.body, "3");
+    EXPECT_EQ(ask("DELETE", "/api/users/u1").status, 404u);
+  }
+  put_bytes("broken", kUser, datum);
+  EXPECT_EQ(ask("DELETE", "/api/users/broken").status, 500u);
+  EXPECT_EQ(get("/api/users/broken").status, 500u) << "still there";
+}
+
+TEST_F(RemoteRecordsTest, RemovesFromPipelinedRequestsKeepTheirOrder) {
+  for (int i = 0; i < 20; ++i) put("a" + std::to_string(i), kUser, R"({"accountId":"a"})");
+  std::string bytes;
+  for (int i = 0; i < 20; ++i) {
+    const std::string path = "/api/users/a" + std::to_string(i) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+    bytes += "GET " + path + "DELETE " + path + "GET " + path;
+  }
+  client().send(bytes);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(client().read()->status, i % 3 == 2 ? 404u : 200u);
 }
 
 TEST_F(RemoteRecordsTest, ListsTheKeysAsTheyCome) {

@@ -21,7 +21,7 @@ constexpr milliseconds kWait{50};           // between two questions whether som
 constexpr milliseconds kBetweenLooks{200};  // at keys that differ
 constexpr std::size_t kKeysAtOnce = 1024;   // of one thread
 constexpr int kAttempts = 3;                // to reach a service
-constexpr std::string_view kNoKey = "push-cache-verify-probe";  // for routes without a list
+constexpr std::string_view kNoKey = "push-cache-verify-probe";
 
 unsigned threads() { return std::clamp(std::thread::hardware_concurrency(), 2u, 4u); }
 
@@ -126,6 +126,29 @@ class Looks {
   std::uint64_t equal_ = 0;
 };
 
+// Asks once: the error of what is no service with this route. `also`: what may be answered beside
+// 200. `not_ready` gets what is said with a 503.
+Status probe(Fetcher& fetcher, const RouteAt& route, const std::string& url, long also,
+             std::string& not_ready) {
+  Status outcome;
+  fetcher.get(url, [&](const Answer& answer) {
+    const std::string said(answer.body.substr(0, 200));
+    if (answer.status == 0) {
+      outcome = Error{ErrorCode::kUnavailable,
+                      fmt::format("{} does not answer: {}", route.url, answer.fault)};
+    } else if (answer.status == 503) {
+      not_ready = fmt::format("{} answers 503: {}", route.url, said);
+    } else if (answer.status != 200 && answer.status != also) {
+      outcome = Error{
+          ErrorCode::kUnavailable,
+          fmt::format("{} answers {}: {}; is it a push-cache with this configuration, and does "
+                      "the URL have its webservice.prefix?",
+                      url, answer.status, said)};
+    }
+  });
+  return outcome;
+}
+
 }  // namespace
 
 Patience::Patience(std::chrono::seconds timeout)
@@ -165,25 +188,13 @@ Told told_of(const Answer& answer) {
 }
 
 Status wait_until_answering(Fetcher& fetcher, const RouteAt& route, Patience& patience) {
-  const std::string url = route.url + (route.list ? "?limit=0" : "/" + percent_encode(kNoKey));
+  const std::string key = route.url + "/" + percent_encode(kNoKey);
   for (int failed = 0;;) {
-    Status outcome;
     std::string not_ready;
-    fetcher.get(url, [&](const Answer& answer) {
-      const std::string said(answer.body.substr(0, 200));
-      if (answer.status == 0) {
-        outcome = Error{ErrorCode::kUnavailable,
-                        fmt::format("{} does not answer: {}", route.url, answer.fault)};
-      } else if (answer.status == 503) {
-        not_ready = fmt::format("{} answers 503: {}", route.url, said);
-      } else if (answer.status != 200 && answer.status != (route.list ? 405 : 404)) {
-        outcome = Error{
-            ErrorCode::kUnavailable,
-            fmt::format("{} answers {}: {}; is it a push-cache with this configuration, and does "
-                        "the URL have its webservice.prefix?",
-                        url, answer.status, said)};
-      }
-    });
+    Status outcome = Status();
+    // A list begins also while the Redis behind it is away; a key shows that.
+    if (route.list) outcome = probe(fetcher, route, route.url + "?limit=0", 405, not_ready);
+    if (outcome.ok() && not_ready.empty()) outcome = probe(fetcher, route, key, 404, not_ready);
     if (!outcome.ok() && ++failed >= kAttempts) return outcome;
     if (outcome.ok() && not_ready.empty()) return {};
     if (Status waited = patience.wait(outcome.ok() ? not_ready : outcome.error().public_text);

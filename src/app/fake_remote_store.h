@@ -5,6 +5,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,7 +15,7 @@
 #include <utility>
 
 #include "store/memory_store.h"
-#include "store/store.h"
+#include "store/shared_store.h"
 
 namespace push_cache::ingest {
 
@@ -24,10 +26,14 @@ struct RemoteBackend {
   // The latest offset of each key's records, tombstones too: by topic and partition.
   std::map<std::string, std::map<std::pair<std::uint32_t, Partition>, Offset>> latest;
   std::size_t largest_batch = 0;
-  std::size_t erasures = 0;
+  std::string topic_id;
+  std::vector<SchemaId> schemas;  // set by tests, before any feed
+  std::map<store::SharedStore::Source, Offset> positions;
+  std::size_t loads = 0;  // begun, and ended
+  std::size_t load_ends = 0;
 };
 
-class FakeRemoteStore final : public store::Store {
+class FakeRemoteStore final : public store::SharedStore {
  public:
   explicit FakeRemoteStore(RemoteBackend& backend) : backend_(backend) {}
 
@@ -56,6 +62,8 @@ class FakeRemoteStore final : public store::Store {
     backend_.largest_batch = std::max(backend_.largest_batch, writes.size());
     for (std::size_t i = 0; i < writes.size(); ++i) {
       outcomes[i] = store::WriteOutcome::kFailed;
+      const auto load = loads_.find({writes[i].record.topic, writes[i].record.partition});
+      if (load != loads_.end()) load->second.insert(writes[i].record.offset);
       Status done = refusal(writes[i]);
       if (done.ok()) {
         outcomes[i] = apply(writes[i]);
@@ -84,17 +92,81 @@ class FakeRemoteStore final : public store::Store {
   Result<bool> page(PageStart, std::size_t, store::KeySink&) override {
     return Error{ErrorCode::kUnsupported, "remote"};
   }
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
-                                        Offset below) override {
+  void set_topic_id(std::uint32_t, std::string_view id) override {
+    const std::lock_guard lock(backend_.mutex);
+    if (id != backend_.topic_id) backend_.positions.clear();
+    backend_.topic_id = id;
+  }
+  Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
     const std::lock_guard lock(backend_.mutex);
-    ++backend_.erasures;
-    for (auto& [key, offsets] : backend_.latest) {
-      const auto found = offsets.find({topic, partition});
-      if (found != offsets.end() && found->second < below) offsets.erase(found);
+    std::vector<Kept> out;
+    for (const Source& source : sources) {
+      const std::optional<Offset> kept = kept_of(source);
+      std::optional<Offset>& seen = seen_[source];
+      out.push_back({kept, kept < seen});
+      seen = kept;
     }
-    return backend_.records->erase_partition(topic, partition, below);
+    return out;
   }
+  Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    const std::lock_guard lock(backend_.mutex);
+    std::vector<std::optional<Offset>> out;
+    for (const Progress& one : all) {
+      std::optional<Offset>& seen = seen_[one.source];
+      if (kept_of(one.source) >= seen && kept_of(one.source) < one.reached) {
+        backend_.positions[one.source] = one.reached;
+      }
+      out.push_back(kept_of(one.source));
+      seen = std::max(seen, out.back());
+    }
+    return out;
+  }
+  Result<std::vector<SchemaId>> schemas() override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    return backend_.schemas;
+  }
+  Result<bool> begin_load(Source source, bool replaced) override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    const std::lock_guard lock(backend_.mutex);
+    if (replaced) {
+      for (auto& [key, offsets] : backend_.latest) offsets.erase({source.topic, source.partition});
+      (void)backend_.records->erase_partition(source.topic, source.partition);
+    }
+    ++backend_.loads;
+    backend_.positions.erase(source);
+    seen_.erase(source);
+    if (backend_.records->counts().records == 0) return false;
+    loads_[source] = {};
+    return true;
+  }
+  void cancel_load(Source source) override {
+    const std::lock_guard lock(backend_.mutex);
+    loads_.erase(source);
+  }
+  void end_loads(std::vector<LoadEnd> ends, std::function<void(Status)> done) override {
+    if (failing_) return done(Error{ErrorCode::kUnavailable, "the fake store is away"});
+    {
+      const std::lock_guard lock(backend_.mutex);
+      for (const LoadEnd& end : ends) clear(end);
+    }
+    done({});
+  }
+  std::uint64_t doubts() const override { return doubts_; }
+  void trust(std::uint64_t doubts) override { trusted_ = doubts; }
+  void on_doubt(std::function<void()> listener) override {
+    const std::lock_guard lock(gate_mutex_);
+    listener_ = std::move(listener);
+  }
+  // As a connection that is made again.
+  void doubt() {
+    ++doubts_;
+    const std::lock_guard lock(gate_mutex_);
+    if (listener_) listener_();
+  }
+  bool trusted() const { return trusted_ == doubts_; }
+
   store::Counts counts() const override { return backend_.records->counts(); }
   Status health() const override { return {}; }
 
@@ -105,6 +177,25 @@ class FakeRemoteStore final : public store::Store {
     const std::size_t nth = fail_every_;
     if (nth != 0 && ++writes_ % nth == 0) return Error{ErrorCode::kUnavailable, "now and then"};
     return {};
+  }
+
+  std::optional<Offset> kept_of(Source source) const {
+    const auto found = backend_.positions.find(source);
+    return found == backend_.positions.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  void clear(const LoadEnd& end) {
+    const auto load = loads_.find(end.source);
+    if (load == loads_.end()) return;
+    ++backend_.load_ends;
+    for (auto& [key, offsets] : backend_.latest) {
+      const auto found = offsets.find({end.source.topic, end.source.partition});
+      if (found == offsets.end() || found->second >= end.end) continue;
+      if (load->second.contains(found->second)) continue;
+      offsets.erase(found);
+      (void)backend_.records->erase(key);
+    }
+    loads_.erase(load);
   }
 
   store::WriteOutcome apply(const store::Write& write) {
@@ -129,6 +220,11 @@ class FakeRemoteStore final : public store::Store {
   }
 
   RemoteBackend& backend_;
+  std::map<Source, std::optional<Offset>> seen_;  // with backend_.mutex, as what follows
+  std::map<Source, std::set<Offset>> loads_;
+  std::atomic<std::uint64_t> doubts_ = 0;
+  std::atomic<std::uint64_t> trusted_ = 0;
+  std::function<void()> listener_;  // with gate_mutex_
   std::atomic<bool> failing_ = false;
   std::atomic<std::size_t> fail_every_ = 0;
   std::atomic<std::size_t> writes_ = 0;

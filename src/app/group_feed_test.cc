@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
@@ -85,9 +86,16 @@ class GroupFeedTest : public FeedTestBase, public ::testing::WithParamInterface<
     flush();
   }
   std::uint64_t held() { return backend_.records->counts().records; }
-  std::size_t erasures() {
+  std::size_t loads() {
     const std::lock_guard lock(backend_.mutex);
-    return backend_.erasures;
+    return backend_.loads;
+  }
+
+  void forget_everything() {
+    const std::lock_guard lock(backend_.mutex);
+    for (const auto& [key, offsets] : backend_.latest) (void)backend_.records->erase(key);
+    backend_.latest.clear();
+    backend_.positions.clear();
   }
 
   RemoteBackend backend_;
@@ -111,7 +119,7 @@ TEST_P(GroupFeedTest, ReadyMeansEverythingIsThere) {
   EXPECT_EQ(process->applier.totals().updates, 5001u);
   EXPECT_TRUE(wait_for([&] {
     for (const PartitionStatus& one : process->feed->status().partitions) {
-      if (one.committed != one.end) return false;
+      if (one.kept != one.end) return false;
     }
     return true;
   })) << "the ends are committed";
@@ -121,7 +129,7 @@ TEST_P(GroupFeedTest, AnEmptyTopicIsReady) {
   start_broker(2);
   const auto process = started();
   EXPECT_TRUE(wait_for([&] { return process->ready(); }));
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(0); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(0); }));
 }
 
 TEST_P(GroupFeedTest, EveryKeyEndsWithItsLastRecordAlsoWhenWritesFail) {
@@ -148,18 +156,28 @@ TEST_P(GroupFeedTest, EveryKeyEndsWithItsLastRecordAlsoWhenWritesFail) {
   }
 }
 
-TEST_P(GroupFeedTest, AStoreThatIsAwayIsWaitedForAndNothingIsCommitted) {
+TEST_P(GroupFeedTest, AStoreThatIsAwayIsWaitedForAndNothingIsKept) {
   start_broker(2);
   produce_many(0, 1000);
   auto process = make();
   process->store.fail(true);
   start(*process);
-  ASSERT_TRUE(wait_for([&] {
-    return !process->feed->status().group->store_error.empty() &&
-           process->partition().stage == PartitionStage::kWaitingForStore;
-  }));
+  ASSERT_TRUE(wait_for([&] { return !process->feed->status().group->store_error.empty(); }));
   EXPECT_FALSE(process->ready());
-  EXPECT_FALSE(process->partition().committed.has_value());
+  EXPECT_FALSE(process->feed->status().reasons.empty());
+  process->store.fail(false);
+  ASSERT_TRUE(wait_for([&] { return process->ready() && held() == 1000; }));
+  ASSERT_TRUE(wait_for([&] { return process->partition().kept.has_value(); }));
+  const std::optional<Offset> kept = process->partition().kept;
+  process->store.fail(true);
+  produce_many(1000, 1200);
+  ASSERT_TRUE(wait_for([&] {
+    const std::vector<PartitionStatus> all = process->feed->status().partitions;
+    return std::any_of(all.begin(), all.end(), [](const PartitionStatus& one) {
+      return one.stage == PartitionStage::kWaitingForStore;
+    });
+  }));
+  EXPECT_EQ(process->partition().kept, kept);
   // Another one takes over what this one could not write.
   process.reset();
   const auto next = make();
@@ -168,11 +186,11 @@ TEST_P(GroupFeedTest, AStoreThatIsAwayIsWaitedForAndNothingIsCommitted) {
   ASSERT_TRUE(wait_for([&] { return !next->feed->status().group->store_error.empty(); }));
   next->store.fail(false);
   EXPECT_TRUE(wait_for([&] { return next->ready(); }));
-  EXPECT_EQ(held(), 1000u);
+  EXPECT_EQ(held(), 1200u);
   EXPECT_TRUE(wait_for([&] { return next->feed->status().group->store_error.empty(); }));
 }
 
-TEST_P(GroupFeedTest, WritesThatWereNotCommittedAreDoneAgain) {
+TEST_P(GroupFeedTest, GoesOnWhereTheStoreIsWhateverIsCommitted) {
   start_broker(2);
   auto process = make();
   start(*process);
@@ -186,11 +204,49 @@ TEST_P(GroupFeedTest, WritesThatWereNotCommittedAreDoneAgain) {
   process.reset();
   rd_kafka_mock_clear_request_errors(broker_->raw(), kOffsetCommit);
   const auto next = started();
-  ASSERT_TRUE(wait_for([&] { return next->ready() && next->records() == 500; }));
+  ASSERT_TRUE(wait_for([&] { return next->ready() && next->owned() == 2; }));
+  EXPECT_EQ(next->records(), 0u);
   EXPECT_EQ(held(), 500u);
 }
 
-TEST_P(GroupFeedTest, ARestartGoesOnFromWhatWasCommittedAndReadsNothingAgain) {
+TEST_P(GroupFeedTest, WhatAStoreHasLostIsReadAgain) {
+  start_broker(2);
+  produce_many(0, 500);
+  const auto process = started();
+  const auto other = started();
+  ASSERT_TRUE(wait_for([&] { return process->ready() && other->ready(); }));
+  ASSERT_TRUE(wait_for([&] { return process->owned() == 1 && other->owned() == 1; }));
+  process->store.fail(true);  // nothing is read before both have seen it
+  other->store.fail(true);
+  forget_everything();
+  process->store.fail(false);
+  ASSERT_TRUE(wait_for([&] { return process->feed->status().group->losses > 0; }));
+  EXPECT_FALSE(process->ready());
+  other->store.fail(false);
+  ASSERT_TRUE(wait_for([&] { return process->ready() && other->ready(); }));
+  EXPECT_EQ(held(), 500u);
+}
+
+TEST_P(GroupFeedTest, AsksForSchemasOfWhatOthersWrote) {
+  start_broker(1);
+  backend_.schemas = {schema_};
+  const auto process = started();
+  EXPECT_TRUE(wait_for([&] { return schemas_->find(schema_) != nullptr; }));
+}
+
+TEST_P(GroupFeedTest, ADoubtIsSettledOnceTheStoreHasTold) {
+  start_broker(1);
+  produce_many(0, 10);
+  const auto process = started();
+  ASSERT_TRUE(wait_for([&] { return process->ready(); }));
+  process->store.fail(true);
+  process->store.doubt();
+  EXPECT_FALSE(process->store.trusted());
+  process->store.fail(false);
+  EXPECT_TRUE(wait_for([&] { return process->store.trusted(); }));
+}
+
+TEST_P(GroupFeedTest, ARestartGoesOnFromWhatIsKeptAndReadsNothingAgain) {
   start_broker(3);
   produce_many(0, 900);
   auto process = started();
@@ -272,7 +328,7 @@ TEST_P(GroupFeedTest, SkipsABadRecord) {
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
   EXPECT_EQ(held(), 2u);
   EXPECT_EQ(process->bad(BadCause::kBadMagic), 1u);
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(3); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(3); }));
 }
 
 TEST_P(GroupFeedTest, StopsAtABadRecordWhenItIsTold) {
@@ -284,7 +340,7 @@ TEST_P(GroupFeedTest, StopsAtABadRecordWhenItIsTold) {
   const auto process = started({.on_bad_record = OnBadRecord::kStop});
   ASSERT_TRUE(wait_for([&] { return process->partition().stage == PartitionStage::kStopped; }));
   EXPECT_FALSE(process->ready());
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(1); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(1); }));
   EXPECT_EQ(process->partition().position, Offset(1));
   EXPECT_EQ(held(), 1u);
   EXPECT_EQ(process->bad(BadCause::kBadMagic), 1u);
@@ -305,11 +361,11 @@ TEST_P(GroupFeedTest, ADeadLetterHoldsTheCommitUntilItIsAcknowledged) {
     return letters->waiting == 1 && !letters->error.empty();
   }));
   EXPECT_TRUE(wait_for([&] { return held() == 2; })) << "what is behind is served";
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(1); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(1); }));
   EXPECT_FALSE(process->ready());
   rd_kafka_mock_topic_set_error(broker_->raw(), "dead", RD_KAFKA_RESP_ERR_NO_ERROR);
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(3); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(3); }));
   EXPECT_EQ(process->feed->status().dead_letters->acknowledged, 1u);
 }
 
@@ -324,7 +380,7 @@ TEST_P(GroupFeedTest, ARecordTooLargeForTheStoreIsBad) {
   start(*process, {.on_bad_record = OnBadRecord::kStop});
   ASSERT_TRUE(wait_for([&] { return process->partition().stage == PartitionStage::kStopped; }));
   EXPECT_EQ(process->bad(BadCause::kTooLarge), 1u);
-  EXPECT_TRUE(wait_for([&] { return process->partition().committed == Offset(1); }));
+  EXPECT_TRUE(wait_for([&] { return process->partition().kept == Offset(1); }));
   process->store.refuse_beyond(100);  // the store's limit was raised
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
   EXPECT_EQ(held(), 3u);
@@ -342,8 +398,10 @@ TEST_P(GroupFeedTest, ARecordTooLargeForTheStoreIsBad) {
   EXPECT_EQ(text_of(process->store, "large"), std::string(50, 'l')) << "the last good value";
 }
 
-TEST_P(GroupFeedTest, WhatAStoreHasOfAPartitionWithoutCommitsIsTakenOutFirst) {
+TEST_P(GroupFeedTest, WhatAStoreHasBesideTheLogIsTakenOutByALoad) {
   start_broker(1);
+  produce("k0", value(schema_, "first"));
+  produce("bad", "garbage");
   const std::string datum = value(schema_, "old").substr(5);
   const auto process = make();
   const store::Write old{
@@ -351,21 +409,22 @@ TEST_P(GroupFeedTest, WhatAStoreHasOfAPartitionWithoutCommitsIsTakenOutFirst) {
                  .datum = Bytes(reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size()),
                  .schema = schema_,
                  .partition = Partition(0),
-                 .offset = Offset(1'000'000)}};
+                 .offset = Offset(1)}};
   store::Write same = old;
   same.record.key = "k0";
+  same.record.offset = Offset(0);
   const std::vector<store::Write> writes = {old, same};
   std::vector<store::WriteOutcome> outcomes(2);
   ASSERT_TRUE(process->store.write(writes, outcomes).ok());
-  produce_many(0, 10);
+  produce_many(1, 10);
   process->store.fail(true);
   start(*process);
-  ASSERT_TRUE(wait_for([&] { return !process->feed->status().group->store_error.empty(); }));
+  ASSERT_TRUE(wait_for([&] { return !process->feed->status().reasons.empty(); }));
   EXPECT_EQ(held(), 2u);
   process->store.fail(false);
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
   EXPECT_EQ(held(), 10u);
-  EXPECT_EQ(text_of(process->store, "k0"), "x");
+  EXPECT_EQ(text_of(process->store, "old"), std::nullopt);
 }
 
 TEST_P(GroupFeedTest, APositionThatIsNotInTheLogIsReadAnew) {
@@ -373,22 +432,22 @@ TEST_P(GroupFeedTest, APositionThatIsNotInTheLogIsReadAnew) {
   produce_many(0, 300);
   const auto process = started();
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
-  const std::size_t erased = erasures();
+  const std::size_t before = loads();
   rd_kafka_mock_push_request_errors(broker_->raw(), kFetch, 1,
                                     RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
   ASSERT_TRUE(wait_for([&] { return process->records() == 600; })) << process->records();
-  EXPECT_EQ(erasures(), erased + 1);
+  EXPECT_EQ(loads(), before + 1);
   EXPECT_TRUE(wait_for([&] { return process->ready() && held() == 300; }));
   EXPECT_EQ(process->partition().stage, PartitionStage::kCaughtUp);
 }
 
-TEST_P(GroupFeedTest, WhatTheLogHasLostBehindTheCommittedOffsetIsTakenOut) {
+TEST_P(GroupFeedTest, WhatTheLogHasLostBehindThePositionIsTakenOut) {
   start_broker(1);
   produce_many(0, 300);
   auto process = started();
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
   process.reset();
-  const std::size_t erased = erasures();
+  const std::size_t before = loads();
   // More than the mock broker keeps of a partition, which nothing can compress.
   std::mt19937 random(7);
   for (int i = 0; i < 200; ++i) {
@@ -399,7 +458,7 @@ TEST_P(GroupFeedTest, WhatTheLogHasLostBehindTheCommittedOffsetIsTakenOut) {
   flush();
   process = started();
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
-  EXPECT_EQ(erasures(), erased + 1);
+  EXPECT_EQ(loads(), before + 1);
   EXPECT_EQ(text_of(process->store, "k0"), std::nullopt);
   const PartitionStatus status = process->partition();
   EXPECT_GT(status.log_start, Offset(300));
@@ -412,9 +471,12 @@ TEST_P(GroupFeedTest, ReadsFromTheBeginningWhenItIsForced) {
   auto process = started();
   ASSERT_TRUE(wait_for([&] { return process->ready(); }));
   process.reset();
-  // The store has lost everything.
-  backend_.records = store::make_memory_store();
-  backend_.latest.clear();
+  // The store has lost everything, but for its positions.
+  {
+    const std::lock_guard lock(backend_.mutex);
+    backend_.records = store::make_memory_store();
+    backend_.latest.clear();
+  }
   const auto next = started({.from_beginning = true});
   ASSERT_TRUE(wait_for([&] { return next->ready(); }));
   EXPECT_EQ(held(), 400u);
@@ -426,7 +488,7 @@ TEST_P(GroupFeedTest, StartsAtTheEndWhenWhatWasBeforeIsNotWanted) {
   produce_many(0, 400);
   const auto process = started({.offset_reset = OffsetReset::kLatest});
   ASSERT_TRUE(wait_for([&] { return process->ready() && process->owned() == 2; }));
-  ASSERT_TRUE(wait_for([&] { return process->partition().committed.has_value(); }));
+  ASSERT_TRUE(wait_for([&] { return process->partition().kept.has_value(); }));
   EXPECT_EQ(held(), 0u);
   for (int i = 0; i < 100; ++i) produce("new" + std::to_string(i), value(schema_, "x"));
   flush();

@@ -1,4 +1,5 @@
 // What the service tells Prometheus; the names are those of the table in metrics/table.cc.
+#include "app/redis_stats.h"
 #include "app/service.h"
 #include "base/log.h"
 #include "metrics/page.h"
@@ -147,6 +148,7 @@ std::string Service::metrics_text() const {
     }
     page.add("push_cache_store_memory_max_bytes", {row.name}, number(memory.max));
     page.add("push_cache_store_refused_total", {row.name}, number(memory.refused));
+    if (row.redis != nullptr) add_redis(page, row.name, row.redis->sum());
   }
   add_server(page, "api", api_server_->counts());
   // The health port opens last and may be asked while it opens.

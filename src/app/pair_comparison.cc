@@ -7,6 +7,13 @@ namespace {
 
 constexpr std::size_t kKeysAtOnce = 1024;
 
+// With the list's URL in its error.
+Result<std::optional<std::string>> next_of(ListReader& list, const std::string& url) {
+  auto key = list.next();
+  if (!key.ok()) key.error().public_text = url + ": " + key.error().public_text;
+  return key;
+}
+
 }  // namespace
 
 MergedLists::MergedLists(const std::string& first_url, const std::string& second_url)
@@ -14,13 +21,10 @@ MergedLists::MergedLists(const std::string& first_url, const std::string& second
 
 Status MergedLists::fill(Side& side) {
   if (side.ended) return {};
-  auto key = side.list.next();
-  if (!key.ok()) {
-    key.error().public_text = side.url + ": " + key.error().public_text;
-    return std::move(key).error();
-  }
+  auto key = next_of(side.list, side.url);
+  if (!key.ok()) return std::move(key).error();
   if (*key && side.head && **key <= *side.head) {
-    return Error{ErrorCode::kMalformed, side.url + ": the list's keys are not in byte order"};
+    return Error{ErrorCode::kUnsupported, side.url + ": the list's keys are not in byte order"};
   }
   side.ended = !*key;
   side.head = *std::move(key);
@@ -46,12 +50,37 @@ Result<std::optional<std::string>> MergedLists::next() {
   return std::optional<std::string>(std::move(key));
 }
 
-PairComparison::PairComparison(const RouteAt& first, const RouteAt& second, Patience& patience)
-    : first_(first), second_(second), patience_(patience), lists_(first.url, second.url) {}
+UnorderedLists::UnorderedLists(const std::string& first_url, const std::string& second_url)
+    : urls_{first_url, second_url} {}
+
+Result<std::optional<std::string>> UnorderedLists::next() {
+  while (side_ < urls_.size()) {
+    if (!list_) list_.emplace(urls_[side_]);
+    auto key = next_of(*list_, urls_[side_]);
+    if (!key.ok()) return std::move(key).error();
+    if (!*key) {
+      list_.reset();
+      ++side_;
+    } else if (seen_.insert(digest(**key)).second) {
+      return key;
+    }
+  }
+  return std::optional<std::string>();
+}
+
+PairComparison::PairComparison(const RouteAt& first, const RouteAt& second, Lists lists,
+                               Patience& patience)
+    : first_(first), second_(second), patience_(patience) {
+  if (lists == Lists::kOrdered) {
+    lists_ = std::make_unique<MergedLists>(first.url, second.url);
+  } else {
+    lists_ = std::make_unique<UnorderedLists>(first.url, second.url);
+  }
+}
 
 Status PairComparison::next_keys(std::vector<std::string>& keys) {
   while (keys.size() < kKeysAtOnce) {
-    auto key = lists_.next();
+    auto key = lists_->next();
     if (!key.ok()) return std::move(key).error();
     if (!*key) break;
     if (!(*key)->empty()) keys.push_back(**std::move(key));

@@ -66,7 +66,7 @@ Status Pipeline::make_stores() {
         made.error().public_text = "store '" + store.name + "': " + made.error().public_text;
         return std::move(made).error();
       }
-      stores_.push_back({store.name, *std::move(made)});
+      stores_.push_back(*std::move(made));
       continue;
     }
     const auto lists = [&store](const config::Route& route) {
@@ -80,12 +80,14 @@ Status Pipeline::make_stores() {
   return {};
 }
 
-Result<std::unique_ptr<store::Store>> Pipeline::make_redis_store(const config::Store& store) const {
+Result<Pipeline::StoreRow> Pipeline::make_redis_store(const config::Store& store) const {
   auto url = config::parse_redis_url(
       store.url, store.cluster ? config::RedisTopology::kCluster : config::RedisTopology::kSingle);
   if (!url.ok()) return std::move(url).error();
   redis::RedisStoreOptions options{
       .name = store.name, .prefix = store.prefix, .topics = config_.kafka.topics};
+  for (const std::string& pattern : store.schemas) options.takes += pattern + '\n';
+  const auto stats = std::make_shared<redis::Stats>();
   options.client = {.topology = topology_of(url->topology),
                     .master_name = url->master_name,
                     .username = url->username,
@@ -95,13 +97,15 @@ Result<std::unique_ptr<store::Store>> Pipeline::make_redis_store(const config::S
                     .ca_file = store.ca_file,
                     .certificate_file = store.certificate_file,
                     .key_file = store.key_file,
-                    .timeout = store.timeout};
+                    .timeout = store.timeout,
+                    .stats = stats};
   for (const config::HostPort& host : url->hosts) {
     options.client.seeds.push_back({host.host, host.port});
   }
   auto made = redis::RedisStore::create(std::move(options));
   if (!made.ok()) return std::move(made).error();
-  return std::unique_ptr<store::Store>(*std::move(made));
+  store::SharedStore* const shared = made->get();
+  return StoreRow{store.name, *std::move(made), shared, stats};
 }
 
 registry::ClientOptions Pipeline::registry_options() const {
@@ -156,11 +160,14 @@ void Pipeline::make_intake(bool shared) {
 
 void Pipeline::learn_of_schemas() {
   schemas_->on_resolved([this](SchemaId id) {
-    const auto& wanted = config_.kafka.preload_schemas;
-    if (std::find(wanted.begin(), wanted.end(), id.value) == wanted.end()) return;
     const registry::SchemaEntry* schema = schemas_->find(id);
     if (schema == nullptr) return;
-    for (const Intake& intake : intakes_) intake.applier->announce(*schema);
+    const auto& wanted = config_.kafka.preload_schemas;
+    const bool preloaded = std::find(wanted.begin(), wanted.end(), id.value) != wanted.end();
+    for (const Intake& intake : intakes_) {
+      // Of a shared store also what other processes write is ours.
+      if (preloaded || intake.shared) intake.applier->announce(*schema);
+    }
   });
   for (const std::int32_t id : config_.kafka.preload_schemas) (void)schemas_->request(SchemaId(id));
 }
@@ -225,7 +232,9 @@ Status Pipeline::start_group(Intake& intake) {
                              ? ingest::OffsetReset::kLatest
                              : ingest::OffsetReset::kEarliest;
   options.from_beginning = config_.kafka.force_reset_earliest;
-  auto group = ingest::GroupFeed::start(options, *intake.applier, store_pointers(intake));
+  std::vector<store::SharedStore*> stores;
+  for (const std::size_t i : intake.stores) stores.push_back(stores_[i].shared);
+  auto group = ingest::GroupFeed::start(options, *intake.applier, std::move(stores));
   if (!group.ok()) return std::move(group).error();
   intake.group = *std::move(group);
   return {};

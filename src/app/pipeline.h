@@ -13,8 +13,10 @@
 #include "app/snapshots.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "redis/stats.h"
 #include "registry/client.h"
 #include "registry/schema_cache.h"
+#include "store/shared_store.h"
 #include "store/store.h"
 
 namespace push_cache::app {
@@ -27,6 +29,8 @@ class Pipeline {
   struct StoreRow {
     std::string name;
     std::unique_ptr<store::Store> store;
+    store::SharedStore* shared = nullptr;                 // the same, of one that is shared
+    std::shared_ptr<const redis::Stats> redis = nullptr;  // of its calls; null: not in Redis
   };
 
   // Makes everything but the feeds: nothing is read yet. Fails for TLS files of a store that can't
@@ -62,7 +66,7 @@ class Pipeline {
   registry::ClientOptions registry_options() const;
   Status make_stores();
   Status make_schemas();
-  Result<std::unique_ptr<store::Store>> make_redis_store(const config::Store& store) const;
+  Result<StoreRow> make_redis_store(const config::Store& store) const;
   void make_intake(bool shared);
   void learn_of_schemas();
   kafka::ConsumerOptions consumer_options() const;

@@ -53,6 +53,7 @@ void Service::make_routes(unsigned loops) {
         .topics =
             config_.webservice.position_headers ? config_.kafka.topics : std::vector<std::string>(),
         .serve_while_loading = config_.webservice.serve_while_loading,
+        .shared = pipeline_->intake_of(store).shared,
         .writes = config_.cache.writes == config::Writes::kLocal,
         .list = route.list,
         .key_from_body = route.key_from_body,

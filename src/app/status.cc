@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "app/redis_stats.h"
 #include "app/service.h"
 
 namespace push_cache::app {
@@ -59,6 +60,7 @@ json::value group_json(const std::optional<ingest::GroupStatus>& group) {
   }
   return {{"group_id", group->group_id},
           {"rebalances", group->rebalances},
+          {"losses", group->losses},
           {"commits", group->commits.sent},
           {"commit_errors", group->commits.failed},
           {"store_error", std::move(store_error)}};
@@ -74,8 +76,7 @@ json::object partition_json(const ingest::PartitionStatus& partition) {
           {"lag", partition.lag_records()},
           {"lag_seconds", partition.lag_seconds},
           {"owned", partition.owned},
-          {"committed",
-           partition.committed ? json::value(partition.committed->value) : json::value(nullptr)},
+          {"kept", partition.kept ? json::value(partition.kept->value) : json::value(nullptr)},
           {"digest", digest_json(partition.digest)},
           {"digest_mark",
            partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},
@@ -157,7 +158,8 @@ std::string Service::status_json() const {
            {"records", memory.records},
            {"slack", memory.slack},
            {"total", memory.total()},
-           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}}});
+           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}},
+         {"redis", row.redis == nullptr ? json::value(nullptr) : redis_json(row.redis->sum())}});
   }
   json::array routes;
   for (const RouteRow& row : routes_) {

@@ -111,6 +111,12 @@ Result<std::vector<RouteOutcome>> with_topics(const config::Config& config,
   return outcomes;
 }
 
+Result<RouteOutcome> compare_pair(const RouteAt& first, const RouteAt& second,
+                                  PairComparison::Lists lists, Patience& patience) {
+  PairComparison comparison(first, second, lists, patience);
+  return compare(first.name, comparison, patience);
+}
+
 Result<std::vector<RouteOutcome>> with_service(const std::vector<RouteAt>& first,
                                                const std::vector<RouteAt>& second,
                                                Patience& patience) {
@@ -126,8 +132,10 @@ Result<std::vector<RouteOutcome>> with_service(const std::vector<RouteAt>& first
           "none"};
       continue;
     }
-    PairComparison comparison(first[i], second[i], patience);
-    auto outcome = compare(first[i].name, comparison, patience);
+    auto outcome = compare_pair(first[i], second[i], PairComparison::Lists::kOrdered, patience);
+    if (!outcome.ok() && outcome.error().code == ErrorCode::kUnsupported) {
+      outcome = compare_pair(first[i], second[i], PairComparison::Lists::kUnordered, patience);
+    }
     if (!outcome.ok()) return std::move(outcome).error();
     outcomes.push_back(*std::move(outcome));
   }

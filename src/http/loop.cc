@@ -295,6 +295,7 @@ void Loop::stop() {
         connection = next;
       }
       work_.reset();
+      net::end_loop();
     });
     thread_.join();
   }

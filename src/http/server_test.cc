@@ -1,6 +1,7 @@
 #include "http/server.h"
 
 #include <gtest/gtest.h>
+#include <boost/asio/steady_timer.hpp>
 
 #include <condition_variable>
 #include <deque>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "http/test_client.h"
+#include "net/loop.h"
 
 namespace push_cache::http {
 namespace {
@@ -816,6 +818,24 @@ TEST(End, DropsEverythingThatIsUnderWay) {
     server.reset();
     EXPECT_EQ(alive.load(), 0);
   }
+}
+
+// As the connections of a remote store do.
+TEST(Server, EndsAlthoughSomethingElseKeepsItsLoopBusy) {
+  std::unique_ptr<boost::asio::steady_timer> timer;
+  FunctionHandler handler([&](Exchange& exchange) {
+    timer = std::make_unique<boost::asio::steady_timer>(*net::this_loop(), 1h);
+    timer->async_wait([](const boost::system::error_code&) {});
+    net::at_end([&] { timer.reset(); });
+    answer(exchange, "now");
+  });
+  ServerOptions options;
+  options.threads = 1;
+  auto server = serve(handler, options);
+  Client client(server->port());
+  EXPECT_EQ(client.get("/")->status, 200u);
+  server.reset();
+  EXPECT_EQ(timer, nullptr);
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ struct PartitionStatus {
                            // applied; grows while Kafka is not heard
   PartitionStage stage = PartitionStage::kLoading;
   Digest digest;
-  Digest mark;                      // position 0 before there is one
-  bool owned = true;                // read by this process; in a group another one may
-  std::optional<Offset> committed;  // of a group, as the brokers said last
+  Digest mark;                 // position 0 before there is one
+  bool owned = true;           // read by this process; in a group another one may
+  std::optional<Offset> kept;  // of a group: the position that the stores keep
   std::int64_t lag_records() const { return std::max<std::int64_t>(end.value - position.value, 0); }
 };
 
@@ -35,6 +35,7 @@ struct PartitionStatus {
 struct GroupStatus {
   std::string group_id;
   std::uint64_t rebalances = 0;  // partitions came or went
+  std::uint64_t losses = 0;      // partitions of which a store had lost records, each time
   kafka::CommitCounts commits;
   std::string store_error;         // why a store does not take writes now; "" when all do
   double store_error_seconds = 0;  // since when

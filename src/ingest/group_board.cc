@@ -10,8 +10,8 @@ constexpr Offset kNowhere{-1};
 
 }  // namespace
 
-GroupBoard::GroupBoard(Board& board, std::size_t topics, OffsetReset reset, bool ignore_commits)
-    : board_(board), reset_(reset), ignore_commits_(ignore_commits), topic_ids_(topics) {}
+GroupBoard::GroupBoard(Board& board, std::size_t topics, OffsetReset reset, bool ignore_kept)
+    : board_(board), reset_(reset), ignore_kept_(ignore_kept), topic_ids_(topics) {}
 
 // --- the member ---
 
@@ -24,6 +24,7 @@ std::optional<std::uint64_t> GroupBoard::begin(kafka::TopicPartition at,
   place.owned = true;
   place.generation = next_generation_++;
   place.acknowledged = acknowledged;
+  place.kept.reset();
   place.topic_id = topic_id;
   ++rebalances_;
   advance(place);
@@ -40,18 +41,66 @@ void GroupBoard::release(kafka::TopicPartition at) {
   if (place.state != nullptr && !place.reloading) board_.go_on(*place.state);
 }
 
-void GroupBoard::count_commits() {
+void GroupBoard::count_kept() {
   const std::lock_guard lock(mutex_);
-  ignore_commits_ = false;
+  ignore_kept_ = false;
 }
 
 std::vector<kafka::Commit> GroupBoard::positions() const {
   const std::lock_guard lock(mutex_);
   std::vector<kafka::Commit> out;
   for (const auto& [at, place] : places_) {
-    if (place.owned && place.acknowledged) out.push_back({at, *place.acknowledged, place.topic_id});
+    if (!place.owned || !place.acknowledged || !place.kept) continue;
+    out.push_back({at, std::min(*place.acknowledged, *place.kept), place.topic_id});
   }
   return out;
+}
+
+// --- who asks the stores ---
+
+std::vector<GroupBoard::Question> GroupBoard::questions() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Question> out;
+  for (const auto& [at, place] : places_) {
+    out.push_back({at, place.generation, place.owned ? place.acknowledged : std::nullopt});
+  }
+  return out;
+}
+
+GroupBoard::Question GroupBoard::question(kafka::TopicPartition at) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(at);
+  return {at, found == places_.end() ? 0 : found->second.generation, std::nullopt};
+}
+
+std::vector<GroupBoard::Loss> GroupBoard::take(std::span<const Question> questions,
+                                               std::span<const Answer> answers) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Loss> out;
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto [at, generation, reached] = questions[i];
+    const auto found = places_.find(at);
+    if (found == places_.end()) continue;
+    Place& place = found->second;
+    if (answers[i].went_back) {
+      const bool is_load = place.owned && !place.acknowledged;  // it asks for no position
+      if (is_load) continue;
+      lose(place, answers[i].position);
+      if (place.owned) out.push_back({at, place.generation, place.acknowledged});
+    } else if (place.generation == generation && (!place.owned || reached)) {
+      place.kept = answers[i].position;
+      advance(place);
+    }
+  }
+  return out;
+}
+
+void GroupBoard::lose(Place& place, std::optional<Offset> left) {
+  ++losses_;
+  place.generation = next_generation_++;
+  forget_positions(place);
+  place.kept = left;
+  if (place.owned) place.acknowledged = left;
 }
 
 // --- who asks brokers ---
@@ -70,35 +119,17 @@ void GroupBoard::set_topic_id(std::uint32_t topic, const std::string& id) {
 }
 
 PartitionState& GroupBoard::found(kafka::TopicPartition at, const kafka::Watermarks& marks,
-                                  const std::optional<kafka::Commit>& committed) {
+                                  std::optional<Offset> kept) {
   const std::lock_guard lock(mutex_);
   Place& place = places_[at];
-  take_commit(at, place, committed);
+  place.kept = kept;
   std::optional<Offset> from = position(place);
-  if (!from && reset_ == OffsetReset::kLatest && !place.owned && !ignore_commits_) {
+  if (!from && reset_ == OffsetReset::kLatest && !place.owned && !ignore_kept_) {
     from = marks.high;
   }
   place.state = &board_.add(at, marks, from.value_or(kNowhere));
   if (place.waits) board_.wait(*place.state, *place.waits);
   return *place.state;
-}
-
-void GroupBoard::committed(kafka::TopicPartition at,
-                           const std::optional<kafka::Commit>& committed) {
-  const std::lock_guard lock(mutex_);
-  Place& place = places_[at];
-  take_commit(at, place, committed);
-  advance(place);
-}
-
-// With the id of another topic as its note a commit is of the one that had the name before.
-void GroupBoard::take_commit(kafka::TopicPartition at, Place& place,
-                             const std::optional<kafka::Commit>& committed) {
-  const std::string& id = topic_ids_[at.topic];
-  place.committed.reset();
-  if (!committed) return;
-  if (!committed->note.empty() && !id.empty() && committed->note != id) return;
-  place.committed = committed->offset;
 }
 
 std::vector<std::pair<kafka::TopicPartition, std::uint64_t>> GroupBoard::remade(
@@ -113,7 +144,6 @@ std::vector<std::pair<kafka::TopicPartition, std::uint64_t>> GroupBoard::remade(
   for (auto& [at, place] : places_) {
     if (at.topic != topic) continue;
     place.topic_id = id;
-    place.committed.reset();
     place.generation = next_generation_++;
     forget_positions(place);
     if (place.owned) out.emplace_back(at, place.generation);
@@ -123,6 +153,7 @@ std::vector<std::pair<kafka::TopicPartition, std::uint64_t>> GroupBoard::remade(
 
 void GroupBoard::forget_positions(Place& place) {
   place.acknowledged.reset();
+  place.kept.reset();
   place.waits.reset();
   if (place.state == nullptr || place.state->stage == PartitionStage::kGone) return;
   place.reloading = true;
@@ -167,7 +198,7 @@ GroupBoard::Place* GroupBoard::owned(kafka::TopicPartition at, std::uint64_t gen
 
 std::optional<Offset> GroupBoard::position(const Place& place) const {
   if (place.owned) return place.acknowledged;
-  return ignore_commits_ ? std::nullopt : place.committed;
+  return ignore_kept_ ? std::nullopt : place.kept;
 }
 
 void GroupBoard::advance(Place& place) {
@@ -223,12 +254,13 @@ void GroupBoard::fill(PartitionStatus& out, std::uint32_t topic) const {
   const auto found = places_.find({topic, out.partition});
   if (found == places_.end()) return;
   out.owned = found->second.owned;
-  out.committed = found->second.committed;
+  out.kept = found->second.kept;
 }
 
 void GroupBoard::fill(GroupStatus& out) const {
   const std::lock_guard lock(mutex_);
   out.rebalances = rebalances_;
+  out.losses = losses_;
   const auto now = std::chrono::steady_clock::now();
   for (const auto& [lane, trouble] : troubles_) {
     const double seconds = std::chrono::duration<double>(now - trouble.since).count();

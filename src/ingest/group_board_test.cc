@@ -10,15 +10,19 @@ constexpr kafka::TopicPartition kSecond{0, Partition(1)};
 
 kafka::Watermarks marks(std::int64_t low, std::int64_t high) { return {Offset(low), Offset(high)}; }
 
-kafka::Commit commit(kafka::TopicPartition at, std::int64_t offset, const char* note = "id") {
-  return {at, Offset(offset), note};
-}
-
 class GroupBoardTest : public ::testing::Test {
  protected:
-  void make(OffsetReset reset = OffsetReset::kEarliest, bool ignore_commits = false) {
-    group_.emplace(board_, 1, reset, ignore_commits);
+  void make(OffsetReset reset = OffsetReset::kEarliest, bool ignore_kept = false) {
+    group_.emplace(board_, 1, reset, ignore_kept);
     group_->set_topic_id(0, "id");
+  }
+  // The stores have told their positions.
+  std::vector<GroupBoard::Loss> answer(kafka::TopicPartition at, std::optional<Offset> position,
+                                       bool went_back = false) {
+    std::vector<GroupBoard::Question> questions = group_->questions();
+    std::erase_if(questions, [at](const auto& one) { return one.at != at; });
+    const GroupBoard::Answer one{position, went_back};
+    return group_->take(questions, {&one, 1});
   }
   std::int64_t position(kafka::TopicPartition at) const {
     for (const PartitionState* one : board_.partitions()) {
@@ -31,16 +35,16 @@ class GroupBoardTest : public ::testing::Test {
   std::optional<GroupBoard> group_;
 };
 
-TEST_F(GroupBoardTest, ReadyByWhatWeAcknowledgedAndWhatOthersCommitted) {
+TEST_F(GroupBoardTest, ReadyByWhatWeAcknowledgedAndWhatTheStoresKeep) {
   make();
   group_->found(kFirst, marks(0, 10), std::nullopt);
-  group_->found(kSecond, marks(0, 20), commit(kSecond, 15));
+  group_->found(kSecond, marks(0, 20), Offset(15));
   board_.topic_complete(0);
   const auto generation = group_->begin(kFirst, std::nullopt, "id");
   ASSERT_TRUE(generation.has_value());
   group_->acknowledged(kFirst, *generation, Offset(10));
   EXPECT_FALSE(board_.ready());
-  group_->committed(kSecond, commit(kSecond, 20));
+  answer(kSecond, Offset(20));
   EXPECT_TRUE(board_.ready());
 }
 
@@ -49,43 +53,81 @@ TEST_F(GroupBoardTest, APartitionThatNobodyHasReadIsNotReadyAlsoWhenItIsEmpty) {
   group_->found(kFirst, marks(0, 0), std::nullopt);
   board_.topic_complete(0);
   EXPECT_FALSE(board_.ready());
-  group_->committed(kFirst, commit(kFirst, 0));
+  answer(kFirst, Offset(0));
   EXPECT_TRUE(board_.ready());
 }
 
-TEST_F(GroupBoardTest, WithLatestAPartitionWithoutCommitsCountsFromItsEnd) {
+TEST_F(GroupBoardTest, WithLatestAPartitionWithoutAPositionCountsFromItsEnd) {
   make(OffsetReset::kLatest);
   group_->found(kFirst, marks(0, 10), std::nullopt);
   board_.topic_complete(0);
   EXPECT_TRUE(board_.ready());
 }
 
-TEST_F(GroupBoardTest, CommitsSayNothingWhileTheyAreIgnored) {
+TEST_F(GroupBoardTest, WhatIsKeptSaysNothingWhileItIsIgnored) {
   make(OffsetReset::kEarliest, true);
-  group_->found(kFirst, marks(0, 10), commit(kFirst, 10));
+  group_->found(kFirst, marks(0, 10), Offset(10));
   board_.topic_complete(0);
-  group_->committed(kFirst, commit(kFirst, 10));
+  answer(kFirst, Offset(10));
   EXPECT_FALSE(board_.ready());
   const auto generation = group_->begin(kFirst, std::nullopt, "id");
-  group_->count_commits();
-  group_->committed(kFirst, commit(kFirst, 10));
+  group_->count_kept();
+  answer(kFirst, Offset(10));
   EXPECT_FALSE(board_.ready()) << "what we own is known by ourselves";
   group_->acknowledged(kFirst, *generation, Offset(10));
   EXPECT_TRUE(board_.ready());
 }
 
-TEST_F(GroupBoardTest, ACommitOfAnotherTopicOfTheNameIsNone) {
+TEST_F(GroupBoardTest, WhatWasLostIsReadAgain) {
   make();
-  group_->found(kFirst, marks(0, 10), commit(kFirst, 10, "other"));
+  group_->found(kFirst, marks(0, 10), Offset(10));
+  group_->found(kSecond, marks(0, 10), Offset(10));
   board_.topic_complete(0);
+  const auto former = group_->begin(kFirst, Offset(10), "id");
+  answer(kFirst, Offset(10));
+  ASSERT_TRUE(board_.ready());
+  EXPECT_TRUE(answer(kSecond, Offset(4), true).empty()) << "its owner reads it";
   EXPECT_FALSE(board_.ready());
-  group_->committed(kFirst, commit(kFirst, 10, "other"));
+  group_->begin_anew(kSecond, marks(0, 10));
+  EXPECT_EQ(position(kSecond), 4);
+  answer(kSecond, Offset(10));
+  ASSERT_TRUE(board_.ready());
+
+  const auto lost = answer(kFirst, Offset(7), true);
   EXPECT_FALSE(board_.ready());
-  group_->committed(kFirst, commit(kFirst, 10, ""));  // of a tool: believed
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].from, Offset(7));
+  group_->acknowledged(kFirst, *former, Offset(11));
+  group_->begin_anew(kFirst, marks(0, 10));
+  EXPECT_EQ(position(kFirst), 7) << "what the former reading acknowledged says nothing";
+  group_->acknowledged(kFirst, lost[0].generation, Offset(10));
   EXPECT_TRUE(board_.ready());
+  GroupStatus status;
+  group_->fill(status);
+  EXPECT_EQ(status.losses, 2u);
 }
 
-TEST_F(GroupBoardTest, WhatAFormerOwnershipAcknowledgesIsNotCommitted) {
+TEST_F(GroupBoardTest, ALoadHasNothingToLose) {
+  make();
+  group_->found(kFirst, marks(0, 10), std::nullopt);
+  board_.topic_complete(0);
+  (void)group_->begin(kFirst, std::nullopt, "id");
+  EXPECT_TRUE(answer(kFirst, std::nullopt, true).empty());
+}
+
+TEST_F(GroupBoardTest, AnAnswerToAFormerQuestionSaysNothing) {
+  make();
+  group_->found(kFirst, marks(0, 10), std::nullopt);
+  board_.topic_complete(0);
+  const std::vector<GroupBoard::Question> questions = group_->questions();
+  (void)group_->begin(kFirst, Offset(2), "id");
+  const GroupBoard::Answer old{Offset(10), false};
+  EXPECT_TRUE(group_->take(questions, {&old, 1}).empty());
+  EXPECT_FALSE(board_.ready());
+  EXPECT_TRUE(group_->positions().empty());
+}
+
+TEST_F(GroupBoardTest, OnlyWhatIsKeptIsCommitted) {
   make();
   group_->found(kFirst, marks(0, 10), std::nullopt);
   const auto former = group_->begin(kFirst, Offset(2), "id");
@@ -94,17 +136,21 @@ TEST_F(GroupBoardTest, WhatAFormerOwnershipAcknowledgesIsNotCommitted) {
   EXPECT_TRUE(group_->positions().empty());
   const auto generation = group_->begin(kFirst, Offset(3), "id");
   group_->acknowledged(kFirst, *former, Offset(9));
+  EXPECT_TRUE(group_->positions().empty());
+  answer(kFirst, Offset(3));
   ASSERT_EQ(group_->positions().size(), 1u);
   EXPECT_EQ(group_->positions()[0].offset, Offset(3));
   EXPECT_EQ(group_->positions()[0].note, "id");
   group_->acknowledged(kFirst, *generation, Offset(5));
+  EXPECT_EQ(group_->positions()[0].offset, Offset(3));
+  answer(kFirst, Offset(5));
   EXPECT_EQ(group_->positions()[0].offset, Offset(5));
 }
 
 TEST_F(GroupBoardTest, ATopicMadeAgainIsReadyOnceItIsReadAnew) {
   make();
-  group_->found(kFirst, marks(0, 10), commit(kFirst, 10));
-  group_->found(kSecond, marks(0, 10), commit(kSecond, 10));
+  group_->found(kFirst, marks(0, 10), Offset(10));
+  group_->found(kSecond, marks(0, 10), Offset(10));
   board_.topic_complete(0);
   const auto former = group_->begin(kFirst, Offset(10), "id");
   ASSERT_TRUE(board_.ready());
@@ -121,12 +167,11 @@ TEST_F(GroupBoardTest, ATopicMadeAgainIsReadyOnceItIsReadAnew) {
   group_->begin_anew(kFirst, marks(0, 3));
   group_->begin_anew(kSecond, marks(0, 4));
   EXPECT_TRUE(group_->reloading().empty());
-  group_->committed(kSecond, commit(kSecond, 10));
-  EXPECT_EQ(position(kSecond), -1) << "the brokers have not forgotten yet";
   group_->acknowledged(kFirst, owned[0].second, Offset(3));
   EXPECT_FALSE(board_.ready());
-  group_->committed(kSecond, commit(kSecond, 4, "new id"));
+  answer(kSecond, Offset(4));
   EXPECT_TRUE(board_.ready());
+  answer(kFirst, Offset(3));
   EXPECT_EQ(group_->positions()[0].note, "new id");
 }
 
@@ -145,7 +190,7 @@ TEST_F(GroupBoardTest, WhatWasOwnedBeforeItWasFoundCounts) {
 
 TEST_F(GroupBoardTest, AStoppedPartitionIsOnlyItsOwnersConcern) {
   make();
-  group_->found(kFirst, marks(0, 10), commit(kFirst, 10));
+  group_->found(kFirst, marks(0, 10), Offset(10));
   board_.topic_complete(0);
   const auto generation = group_->begin(kFirst, Offset(10), "id");
   group_->wait(kFirst, *generation, PartitionStage::kStopped);

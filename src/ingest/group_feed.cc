@@ -16,6 +16,8 @@ using std::chrono::steady_clock;
 
 // So many batches are on their way to a store at once, each from other partitions.
 constexpr std::size_t kLanes = 4;
+// Lanes are numbered from 1: the member's own trouble with stores.
+constexpr std::size_t kNoLane = 0;
 constexpr milliseconds kMemberPoll{100};
 constexpr milliseconds kDiscoveryRetry{500};
 // Between two questions after one that was not answered.
@@ -29,11 +31,11 @@ constexpr milliseconds kCommitPatience{5'000};
 
 Result<std::unique_ptr<GroupFeed>> GroupFeed::start(const GroupFeedOptions& options,
                                                     Applier& applier,
-                                                    std::vector<store::Store*> stores) {
+                                                    std::vector<store::SharedStore*> stores) {
   GroupFeedOptions own = options;
   if (own.lanes == 0) own.lanes = kLanes;
   own.consumer.queues = own.lanes + 1;  // the first is for what happens in the group
-  std::unique_ptr<GroupFeed> feed(new GroupFeed(own));
+  std::unique_ptr<GroupFeed> feed(new GroupFeed(own, std::move(stores)));
   auto consumer = kafka::GroupConsumer::create(own.consumer, *feed);
   if (!consumer) return std::move(consumer).error();
   feed->consumer_ = *std::move(consumer);
@@ -47,28 +49,32 @@ Result<std::unique_ptr<GroupFeed>> GroupFeed::start(const GroupFeedOptions& opti
     if (!letters) return std::move(letters).error();
     feed->dead_letters_ = *std::move(letters);
   }
+  feed->store_watch_ = std::make_unique<StoreWatch>(
+      feed->group_, feed->stores_, own.commit_interval, static_cast<StoreWatch::Owner&>(*feed));
   feed->around_ = std::make_unique<GroupSurroundings>(
       GroupSurroundings{.consumer = *feed->consumer_,
                         .applier = applier,
                         .board = feed->group_,
-                        .stores = std::move(stores),
+                        .stores = *feed->store_watch_,
                         .on_bad_record = own.on_bad_record,
                         .dead_letters = feed->dead_letters_.get(),
                         .look_again = [feed = feed.get()] { feed->look_again(); }});
   for (std::size_t i = 0; i < own.lanes; ++i) {
     feed->lanes_.push_back(std::make_unique<GroupLane>(*feed->around_, i + 1));
   }
+  feed->store_watch_->start();
   feed->watch_thread_ = std::thread([feed = feed.get()] { feed->watch_loop(); });
   feed->member_thread_ = std::thread([feed = feed.get()] { feed->member_loop(); });
   pthread_setname_np(feed->member_thread_.native_handle(), "group");
   return feed;
 }
 
-GroupFeed::GroupFeed(const GroupFeedOptions& options)
+GroupFeed::GroupFeed(const GroupFeedOptions& options, std::vector<store::SharedStore*> stores)
     : options_(options),
       board_(options.consumer.topics.size()),
       group_(board_, options.consumer.topics.size(), options.offset_reset, options.from_beginning),
-      ignore_committed_(options.from_beginning) {}
+      stores_(std::move(stores)),
+      ignore_kept_(options.from_beginning) {}
 
 GroupFeed::~GroupFeed() {
   {
@@ -80,6 +86,7 @@ GroupFeed::~GroupFeed() {
   if (member_thread_.joinable()) member_thread_.join();
   if (watch_thread_.joinable()) watch_thread_.join();
   if (consumer_) consumer_->close();  // while all that it calls is there
+  if (store_watch_) store_watch_->stop();
   lanes_.clear();  // with the messages they hold, which go before the handle they came from
 }
 
@@ -106,21 +113,29 @@ void GroupFeed::member_loop() {
 std::vector<kafka::GroupStart> GroupFeed::assigned(
     std::span<const kafka::TopicPartition> partitions) {
   std::vector<kafka::GroupStart> starts;
-  std::optional<Found> found;
-  while (!stopping_ && !partitions.empty() && !(found = ask(partitions))) {
-    log("ingest").warn("the group's committed offsets are not known yet");
-    std::this_thread::sleep_for(kAskRetry);
+  if (partitions.empty()) return starts;
+  Result<Found> found = ask(partitions);
+  if (!found.ok()) {
+    log("ingest").warn("where to go on with {} partitions is not known yet: {}", partitions.size(),
+                       found.error().describe());
   }
-  for (std::size_t i = 0; found && i < partitions.size(); ++i) {
+  while (!found.ok() && !stopping_) {
+    group_.store_failed(kNoLane, found.error().public_text);
+    std::this_thread::sleep_for(kAskRetry);
+    found = ask(partitions);
+  }
+  group_.store_works(kNoLane);
+  if (!found.ok()) return starts;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
     starts.push_back(begin(partitions[i], *found, i));
   }
-  ignore_committed_ = false;
-  group_.count_commits();
+  ignore_kept_ = false;
+  group_.count_kept();
   return starts;
 }
 
 void GroupFeed::name_topic(std::uint32_t topic, const std::string& id) {
-  for (store::Store* store : around_->stores) store->set_topic_id(topic, id);
+  for (store::SharedStore* store : stores_) store->set_topic_id(topic, id);
   group_.set_topic_id(topic, id);
 }
 
@@ -135,26 +150,28 @@ kafka::GroupStart GroupFeed::begin(kafka::TopicPartition at, Found& found, std::
   }
   const std::size_t lane = lane_of(at);
   lanes_[lane]->begin(*one);
-  log("ingest").info("{} is read here, from {}{}", consumer_->name_of(at),
+  log("ingest").info("{} is read here, from {}", consumer_->name_of(at),
                      one->from.value < 0 ? std::string("its beginning")
-                                         : "offset " + std::to_string(one->from.value),
-                     one->erase ? ", after the stores are emptied of it" : "");
+                                         : "offset " + std::to_string(one->from.value));
   return {at, one->from, lane + 1};
 }
 
-// What has to be known before partitions are read. Nothing when it cannot be had now.
-std::optional<GroupFeed::Found> GroupFeed::ask(std::span<const kafka::TopicPartition> partitions) {
+// What has to be known before partitions are read.
+Result<GroupFeed::Found> GroupFeed::ask(std::span<const kafka::TopicPartition> partitions) {
   Found found;
-  if (!ask_topic_ids()) return std::nullopt;
+  if (!ask_topic_ids()) return Error{ErrorCode::kUnavailable, "no broker tells the topics' ids"};
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
     found.topic_ids.push_back(group_.topic_id(topic));
   }
-  auto committed = consumer_->committed(partitions, options_.metadata_timeout);
-  if (!committed.ok()) return std::nullopt;
-  found.committed = *std::move(committed);
+  auto kept = store_watch_->positions(partitions);
+  if (!kept.ok()) return std::move(kept).error();
+  found.kept = *std::move(kept);
   if (options_.offset_reset != OffsetReset::kLatest) return found;
+  auto committed = consumer_->committed(partitions, options_.metadata_timeout);
+  if (!committed.ok()) return std::move(committed).error();
+  found.committed = *std::move(committed);
   for (const auto& [at, marks] : consumer_->watermarks(partitions, options_.metadata_timeout)) {
-    if (!marks.ok()) return std::nullopt;
+    if (!marks.ok()) return marks.error();
     found.ends.push_back(marks->high);
   }
   return found;
@@ -183,16 +200,13 @@ bool GroupFeed::ask_topic_ids() {
 std::optional<GroupLane::Beginning> GroupFeed::beginning(kafka::TopicPartition at,
                                                          const Found& found, std::size_t index) {
   const std::string& id = found.topic_ids[at.topic];
-  const std::optional<kafka::Commit>& committed = found.committed[index];
-  const bool is_of_this_topic =
-      committed && (committed->note.empty() || id.empty() || committed->note == id);
   GroupLane::Beginning out{.at = at, .from = kafka::GroupStart::kBeginning};
-  if (is_of_this_topic) {
-    if (!ignore_committed_) out.from = committed->offset;
-  } else if (options_.offset_reset == OffsetReset::kLatest && !committed) {
-    out.from = found.ends[index];
-  } else {
-    out.erase = true;
+  if (!ignore_kept_) {
+    if (found.kept[index]) {
+      out.from = *found.kept[index];
+    } else if (options_.offset_reset == OffsetReset::kLatest && !found.committed[index]) {
+      out.from = found.ends[index];  // else the stores have lost what was committed
+    }
   }
   const auto acknowledged = out.from.value >= 0 ? std::optional(out.from) : std::nullopt;
   const auto generation = group_.begin(at, acknowledged, id);
@@ -207,6 +221,10 @@ std::size_t GroupFeed::lane_of(kafka::TopicPartition at) {
 
 void GroupFeed::revoked(std::span<const kafka::TopicPartition> partitions) {
   give_up(partitions, steady_clock::now() + kGivePatience);
+  if (const Status kept = store_watch_->ask(); !kept.ok()) {
+    log("ingest").warn("{} partitions go, and the stores do not keep their last positions: {}",
+                       partitions.size(), kept.error().describe());
+  }
   const Status done = consumer_->commit_now(group_.positions(), kCommitPatience);
   if (!done.ok()) {
     log("ingest").warn("{} partitions go, and their positions are not committed: {}",
@@ -253,16 +271,25 @@ void GroupFeed::watch_loop() {
       (void)look_for_remade();
     }
     watch_->ask_ends();
-    ask_commits();
     const auto now = steady_clock::now();
-    const auto next =
-        std::min({next_look, now + watch_->interval(), now + options_.commit_interval});
+    const auto next = std::min(next_look, now + watch_->interval());
     std::unique_lock lock(mutex_);
     while (!stopping_ && !look_signal_ && steady_clock::now() < next) {
       wake_watch_.wait_until(lock, std::min(next, steady_clock::now() + TopicWatch::kRateInterval));
       watch_->update_rate();
     }
     if (std::exchange(look_signal_, false)) next_look = std::min(next_look, now + kDiscoveryRetry);
+  }
+}
+
+// What others wrote is asked for before a reader wants it.
+void GroupFeed::learn_schemas() {
+  for (store::SharedStore* store : stores_) {
+    const auto known = store->schemas();
+    if (!known.ok()) continue;  // said where it matters
+    for (const SchemaId id : *known) {
+      if (schemas_.insert(id).second) (void)around_->applier.schemas().request(id);
+    }
   }
 }
 
@@ -274,6 +301,7 @@ bool GroupFeed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
+  learn_schemas();
   const bool ids_known = look_for_remade();
   if (stopping_) return true;
   if (!fresh.empty() && !(ids_known && add(fresh))) {
@@ -292,11 +320,11 @@ bool GroupFeed::discover() {
 bool GroupFeed::add(std::span<const kafka::TopicPartition> fresh) {
   bool complete = true;
   const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
-  const auto committed = consumer_->committed(fresh, options_.metadata_timeout);
+  const auto kept = store_watch_->positions(fresh);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     const kafka::TopicPartition at = fresh[i];
     const Status known = !found[i].marks.ok() ? Status(found[i].marks.error())
-                         : !committed.ok()    ? Status(committed.error())
+                         : !kept.ok()         ? Status(kept.error())
                                               : Status();
     if (!known.ok()) {
       complete = false;
@@ -306,7 +334,7 @@ bool GroupFeed::add(std::span<const kafka::TopicPartition> fresh) {
     const kafka::Watermarks& marks = *found[i].marks;
     log("ingest").info("{}: offsets {} to {}", consumer_->name_of(at), marks.low.value,
                        marks.high.value);
-    watch_->add(group_.found(at, marks, (*committed)[i]));
+    watch_->add(group_.found(at, marks, (*kept)[i]));
   }
   return complete;
 }
@@ -327,10 +355,11 @@ bool GroupFeed::look_for_remade() {
       name_topic(topic, now);
       continue;
     }
-    // A write that is under way may get the new name: its lane empties the stores of it afterwards.
-    for (store::Store* store : around_->stores) store->set_topic_id(topic, now);
+    // A write that is under way may get the new name: the load takes it out, when the log has
+    // nothing of the kind.
+    for (store::SharedStore* store : stores_) store->set_topic_id(topic, now);
     for (const auto& [at, generation] : group_.remade(topic, now)) {
-      lanes_[lane_of(at)]->restart(at, generation);
+      lanes_[lane_of(at)]->restart(at, generation, kafka::GroupStart::kBeginning);
     }
     watch_->set_topic_id(topic, now);
   }
@@ -355,15 +384,25 @@ bool GroupFeed::answer_reloads() {
   return complete;
 }
 
-void GroupFeed::ask_commits() {
-  const std::vector<kafka::TopicPartition> all = watch_->partitions();
-  if (all.empty() || stopping_) return;
-  const auto committed = consumer_->committed(all, watch_->timeout());
-  if (!committed.ok()) {
-    log("ingest").debug("the group's committed offsets: {}", committed.error().describe());
-    return;
+// --- who asks the stores ---
+
+void GroupFeed::on_answers(std::span<const GroupBoard::Question> questions,
+                           std::span<const GroupBoard::Answer> answers) {
+  const std::lock_guard lock(hand_over_mutex_);
+  for (const GroupBoard::Loss& loss : group_.take(questions, answers)) {
+    log("ingest").warn(
+        "{}: a store has lost records that it had acknowledged; it is read again, from {}",
+        consumer_->name_of(loss.at),
+        loss.from ? "offset " + std::to_string(loss.from->value) : std::string("its beginning"));
+    lanes_[lane_of(loss.at)]->restart(loss.at, loss.generation,
+                                      loss.from.value_or(kafka::GroupStart::kBeginning));
+    look_again();
   }
-  for (std::size_t i = 0; i < all.size(); ++i) group_.committed(all[i], (*committed)[i]);
+}
+
+void GroupFeed::on_load_ended(kafka::TopicPartition at, std::uint64_t generation) {
+  const std::lock_guard lock(hand_over_mutex_);
+  lanes_[lane_of(at)]->load_ended(at, generation);
 }
 
 // --- any thread ---

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -22,9 +23,10 @@
 #include "ingest/feed_status.h"
 #include "ingest/group_board.h"
 #include "ingest/group_lane.h"
+#include "ingest/store_watch.h"
 #include "ingest/topic_watch.h"
 #include "kafka/group_consumer.h"
-#include "store/store.h"
+#include "store/shared_store.h"
 
 namespace push_cache::ingest {
 
@@ -38,48 +40,53 @@ struct GroupFeedOptions {
   std::chrono::milliseconds commit_interval{1'000};
   OnBadRecord on_bad_record = OnBadRecord::kSkip;
   std::string dead_letter_topic;  // for kDeadLetter
-  // Where to begin with a partition of which the group has committed nothing.
+  // Where to begin with a partition of which nothing is known: the stores keep no position, and the
+  // group has committed none.
   OffsetReset offset_reset = OffsetReset::kEarliest;
-  // The first partitions that this process gets are read from their beginning, whatever is
-  // committed: for a store that has lost what it had. Those that it gets later are not.
+  // The first partitions that this process gets are loaded from their beginning, whatever position
+  // is kept. Those that it gets later are not.
   bool from_beginning = false;
   // Threads that write, each one batch at a time to one partition's records; 0 = as many as keep a
   // store busy.
   std::size_t lanes = 0;
 };
 
-// Reads the partitions that the group gives to this process, and commits how far once the stores
-// have acknowledged what is before. The stores must take a record again, and refuse one that is
-// older than what they have of its partition (WriteOutcome::kOutdated), since after a rebalance a
-// record may come twice, from two processes. Brokers, topics, the registry or a store may be away
-// at the start or at any time: the feed waits and goes on by itself.
+// Reads the partitions that the group gives to this process. How far is kept by the stores
+// themselves (store/shared_store.h), once they have acknowledged what is before, and then committed
+// to the group, for those who watch that. So it goes on where the stores are, also as a member of a
+// new group, with a store that is new among several, or that has lost what it had. The stores must
+// take a record again, and refuse one that is older than what they have of its partition
+// (WriteOutcome::kOutdated), since after a rebalance a record may come twice, from two processes.
+// Brokers, topics, the registry or a store may be away at the start or at any time: the feed waits
+// and goes on by itself.
 //
 // It is ready once everything that was in the topics at its start is in the stores, whoever has
-// written it: for each partition our own acknowledged position or the group's committed offset has
-// reached the end that was captured. A partition of which nothing is committed, and which nobody
-// reads, is not.
+// written it: for each partition our own acknowledged position, or the one that the stores keep,
+// has reached the end that was captured. A partition of which none is kept, and which nobody reads,
+// is not.
 //
-// Before a partition of which nothing is committed is read from its beginning, what the stores have
-// of it is taken out (its topic may have been made again, or its commits have expired). The same of
-// a topic that is made again meanwhile, and of what a log has lost that starts behind the committed
-// offset. With OffsetReset::kLatest a partition of which nothing is committed is left as it is.
-class GroupFeed : private kafka::GroupOwner {
+// A partition of which no position is kept is loaded: read from its beginning, and then what the
+// stores have of it beside that is taken out. The same when its topic is made again, and when its
+// log now starts behind the position. With OffsetReset::kLatest one of which the group has
+// committed nothing either is read from its end instead, and left as it is.
+class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
  public:
   // `applier` must outlive the feed; `stores` are those that it writes to. Fails for properties
   // that librdkafka refuses.
   static Result<std::unique_ptr<GroupFeed>> start(const GroupFeedOptions& options, Applier& applier,
-                                                  std::vector<store::Store*> stores);
+                                                  std::vector<store::SharedStore*> stores);
   // Finishes the writes that are under way (for some seconds at most, but a write that blocks holds
   // up the end), commits, and leaves the group.
   ~GroupFeed();
 
   // See above. May turn false again: while a partition is stopped at a bad record here, a topic was
-  // made again and is not read yet, or what is held is older than `max_staleness`.
+  // made again and is not read yet, a store has lost what it had, or what is held is older than
+  // `max_staleness`.
   bool ready() const { return board_.ready(); }
   FeedStatus status() const;
 
  private:
-  explicit GroupFeed(const GroupFeedOptions& options);
+  GroupFeed(const GroupFeedOptions& options, std::vector<store::SharedStore*> stores);
 
   // --- the member's thread ---
   void member_loop();
@@ -88,11 +95,12 @@ class GroupFeed : private kafka::GroupOwner {
   void revoked(std::span<const kafka::TopicPartition> partitions) override;
   void lost(std::span<const kafka::TopicPartition> partitions) override;
   struct Found {
-    std::vector<std::optional<kafka::Commit>> committed;
+    std::vector<std::optional<Offset>> kept;
+    std::vector<std::optional<kafka::Commit>> committed;  // with OffsetReset::kLatest
     std::vector<Offset> ends;  // with OffsetReset::kLatest, of those without a commit
     std::vector<std::string> topic_ids;
   };
-  std::optional<Found> ask(std::span<const kafka::TopicPartition> partitions);
+  Result<Found> ask(std::span<const kafka::TopicPartition> partitions);
   bool ask_topic_ids();
   void name_topic(std::uint32_t topic, const std::string& id);
   kafka::GroupStart begin(kafka::TopicPartition at, Found& found, std::size_t index);
@@ -105,22 +113,30 @@ class GroupFeed : private kafka::GroupOwner {
   // --- the watching thread ---
   void watch_loop();
   bool discover();
+  void learn_schemas();
   bool add(std::span<const kafka::TopicPartition> fresh);
   bool look_for_remade();
   bool answer_reloads();
-  void ask_commits();
   void look_again();
+
+  // --- who asks the stores ---
+  void on_answers(std::span<const GroupBoard::Question> questions,
+                  std::span<const GroupBoard::Answer> answers) override;
+  void on_load_ended(kafka::TopicPartition at, std::uint64_t generation) override;
 
   const GroupFeedOptions options_;
   Board board_;
   GroupBoard group_;
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<kafka::GroupConsumer> consumer_;
+  const std::vector<store::SharedStore*> stores_;
   std::unique_ptr<TopicWatch> watch_;
+  std::unique_ptr<StoreWatch> store_watch_;
   std::unique_ptr<DeadLetters> dead_letters_;
   std::unique_ptr<GroupSurroundings> around_;
   std::vector<std::unique_ptr<GroupLane>> lanes_;
-  bool ignore_committed_ = false;  // the member's own
+  std::set<SchemaId> schemas_;  // asked for, by the watching thread
+  bool ignore_kept_ = false;    // the member's own
   // Held while a partition is given to a lane: what `group_` says of it and the lane's orders come
   // in one order.
   std::mutex hand_over_mutex_;

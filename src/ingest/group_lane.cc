@@ -59,8 +59,12 @@ std::uint64_t GroupLane::give(Order order) {
 
 void GroupLane::begin(const Beginning& one) { give({Order::Kind::kBegin, one}); }
 
-void GroupLane::restart(kafka::TopicPartition at, std::uint64_t generation) {
-  give({Order::Kind::kRestart, {.at = at, .generation = generation}});
+void GroupLane::restart(kafka::TopicPartition at, std::uint64_t generation, Offset from) {
+  give({Order::Kind::kRestart, {.at = at, .generation = generation, .from = from}});
+}
+
+void GroupLane::load_ended(kafka::TopicPartition at, std::uint64_t generation) {
+  give({Order::Kind::kLoadEnded, {.at = at, .generation = generation}});
 }
 
 void GroupLane::drop(std::span<const kafka::TopicPartition> partitions,
@@ -86,27 +90,30 @@ void GroupLane::take_orders() {
 
 void GroupLane::take(const Order& order) {
   const Beginning& one = order.one;
+  Own* const known = find(one.at);
+  if (order.kind == Order::Kind::kLoadEnded) {
+    if (known != nullptr && known->generation == one.generation) known->load = Load::kNone;
+    return;
+  }
   writes_.drop(one.at);
   bad_.forget(one.at);
-  switch (order.kind) {
-    case Order::Kind::kDrop:
-      partitions_.erase(one.at);
-      break;
-    case Order::Kind::kBegin: {
-      Own& own = partitions_[one.at];
-      own = {.generation = one.generation, .from = one.from, .since_poll = polls_};
-      if (one.from.value >= 0) own.next = own.told = one.from;
-      if (one.erase) own.erase_below = store::Store::kAllOffsets;
-      break;
-    }
-    case Order::Kind::kRestart: {
-      Own* const own = find(one.at);
-      if (own == nullptr) break;
-      *own = {.generation = one.generation, .from = kafka::GroupStart::kBeginning};
-      own->erase_below = store::Store::kAllOffsets;
-      hold(*own, one.at, {.why = PartitionStage::kReloading});
-      break;
-    }
+  if (known != nullptr && known->load != Load::kNone) around_.stores.cancel_load(one.at);
+  if (order.kind == Order::Kind::kDrop) {
+    partitions_.erase(one.at);
+    return;
+  }
+  if (order.kind == Order::Kind::kRestart && known == nullptr) return;
+  Own& own = partitions_[one.at];
+  own = {.generation = one.generation, .from = one.from};
+  if (one.from.value >= 0) {
+    own.next = own.told = one.from;
+  } else {
+    own.load = Load::kDue;
+  }
+  if (order.kind == Order::Kind::kBegin) {
+    own.since_poll = polls_;
+  } else {
+    hold(own, one.at, {.why = PartitionStage::kReloading});
   }
 }
 
@@ -116,7 +123,8 @@ void GroupLane::run() {
   while (!stopping_) {
     take_orders();
     look_at_held();
-    if (!bad_.look().empty()) publish();
+    (void)bad_.look();
+    publish();
     const bool any_held = std::any_of(partitions_.begin(), partitions_.end(),
                                       [](const auto& one) { return one.second.held.has_value(); });
     ++polls_;
@@ -152,7 +160,7 @@ void GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
     hold(*own, at, {.why = PartitionStage::kLoading});
     return;
   }
-  if ((own->erase_below || (own->next && own->next != message.offset)) &&
+  if ((own->load == Load::kDue || (own->next && own->next != message.offset)) &&
       !comes_in_place(at, message)) {
     return;
   }
@@ -162,6 +170,7 @@ void GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
     add(*own, index);
   } else {
     own->next = message.offset;  // markers and aborted records before it are passed
+    own->at_end = true;
   }
 }
 
@@ -169,44 +178,51 @@ void GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
 bool GroupLane::comes_in_place(kafka::TopicPartition at, const kafka::Message& message) {
   Own* own = find(at);
   if (own->next && message.offset < *own->next) {
-    log("ingest").warn(
-        "{}: the log goes on at offset {} instead of {}; it is emptied and read anew",
-        around_.consumer.name_of(at), message.offset.value, own->next->value);
-    around_.board.restart(at, own->generation);  // not ready, before anything is taken out
-    around_.look_again();
-    own->told.reset();
-    own->erase_below = store::Store::kAllOffsets;
-  } else if (own->next && !own->erase_below) {
+    log("ingest").warn("{}: the log goes on at offset {} instead of {}; it is read anew",
+                       around_.consumer.name_of(at), message.offset.value, own->next->value);
+    load_anew(at, *own);
+    own->replaced = true;
+  } else if (own->next && own->load != Load::kDue) {
     // Mostly a hole that compaction or a transaction has left.
     const auto start = around_.consumer.cached_start(at);
     if (!start || *start <= *own->next) return true;
     log("ingest").warn("{}: the log starts at offset {} now, behind the position {}",
                        around_.consumer.name_of(at), start->value, own->next->value);
-    own->erase_below = *start;
+    load_anew(at, *own);
   }
-  if (!own->erase_below) return true;
+  if (own->load != Load::kDue) return true;
   write();  // what came before
   own = find(at);
   if (own == nullptr || own->held) return false;
   own->next = message.offset;
-  if (erase(at, *own)) return true;
+  if (begin_load(at, *own)) return true;
   hold(*own, at,
        {.why = PartitionStage::kWaitingForStore, .retry_at = steady_clock::now() + kRetry});
   return false;
 }
 
-bool GroupLane::erase(kafka::TopicPartition at, Own& own) {
-  for (store::Store* store : around_.stores) {
-    const auto erased = store->erase_partition(at.topic, at.partition, *own.erase_below);
-    if (erased.ok()) continue;
+// What comes now is the beginning of the log.
+void GroupLane::load_anew(kafka::TopicPartition at, Own& own) {
+  around_.board.restart(at, own.generation);  // not ready, before anything changes
+  around_.look_again();
+  own.told.reset();
+  own.load = Load::kDue;
+}
+
+bool GroupLane::begin_load(kafka::TopicPartition at, Own& own) {
+  const auto needs_end = around_.stores.begin_load(at, own.replaced);
+  if (!needs_end.ok()) {
     if (!own.held) {  // else it was said
-      log("ingest").warn("{} waits, a store cannot be emptied of it: {}",
-                         around_.consumer.name_of(at), erased.error().describe());
+      log("ingest").warn("{} waits, a store does not begin to load it: {}",
+                         around_.consumer.name_of(at), needs_end.error().describe());
     }
-    around_.board.store_failed(queue_, erased.error().public_text);
+    around_.board.store_failed(queue_, needs_end.error().public_text);
     return false;
   }
-  own.erase_below.reset();
+  own.load = *needs_end ? Load::kRunning : Load::kNone;
+  own.replaced = false;
+  own.load_end = around_.consumer.cached_end(at);
+  own.at_end = false;
   return true;
 }
 
@@ -322,12 +338,21 @@ void GroupLane::wait_for_store() {
 // Everything that was added is acknowledged.
 void GroupLane::publish() {
   for (auto& [at, own] : partitions_) {
-    if (!own.next || own.erase_below) continue;
+    if (!own.next || !may_tell(at, own)) continue;
     const Offset position = bad_.first_waiting(at).value_or(*own.next);
     if (own.told == position) continue;
     own.told = position;
     around_.board.acknowledged(at, own.generation, position);
   }
+}
+
+// Whether the position stands for all before it. Ends a load that has read all that there was.
+bool GroupLane::may_tell(kafka::TopicPartition at, Own& own) {
+  if (own.load == Load::kRunning && (own.at_end || (own.load_end && own.next >= own.load_end))) {
+    own.load = Load::kEnding;
+    around_.stores.end_load(at, own.generation, *own.next);
+  }
+  return own.load == Load::kNone;
 }
 
 GroupLane::Own* GroupLane::find(kafka::TopicPartition at) {

@@ -17,9 +17,9 @@
 
 #include "ingest/bad_records.h"
 #include "ingest/group_board.h"
+#include "ingest/store_watch.h"
 #include "ingest/write_batch.h"
 #include "kafka/group_consumer.h"
-#include "store/store.h"
 
 namespace push_cache::ingest {
 
@@ -28,7 +28,7 @@ struct GroupSurroundings {
   kafka::GroupConsumer& consumer;
   Applier& applier;
   GroupBoard& board;
-  std::vector<store::Store*> stores;
+  StoreWatch& stores;
   OnBadRecord on_bad_record;
   DeadLetters* dead_letters;  // for kDeadLetter
   // Says, from a lane's thread, that topics or offsets are to be looked at.
@@ -40,8 +40,9 @@ struct GroupSurroundings {
 // does, and meanwhile nothing more is polled here: what librdkafka fetches in advance is limited. A
 // record that waits for anything else holds up its partition only.
 //
-// A partition whose offsets go back was replaced in the log, and one whose log now starts behind
-// its position has lost records: what the stores have of that is taken out before it is read on.
+// A partition of which no position is known is loaded: read from the beginning of its log, and what
+// the stores have of it beside that is taken out (store/shared_store.h). So is one whose offsets go
+// back, which was replaced in the log, and one whose log now starts behind its position.
 class GroupLane {
  public:
   // `queue`: the consumer's, and nobody else polls it.
@@ -54,15 +55,15 @@ class GroupLane {
   struct Beginning {
     kafka::TopicPartition at;
     std::uint64_t generation = 0;
-    Offset from{0};  // as given to the consumer
-    // Whether what the stores have of it is taken out before it is read.
-    bool erase = false;
+    Offset from{0};  // as given to the consumer; less than 0: a load
   };
   // Reads a partition from now on. Call it before the consumer is told to. From any thread, as what
   // follows.
   void begin(const Beginning& one);
-  // A partition of this lane's was made again: it is emptied and read from its beginning.
-  void restart(kafka::TopicPartition at, std::uint64_t generation);
+  // A partition of this lane's is read again, from `from` as above.
+  void restart(kafka::TopicPartition at, std::uint64_t generation, Offset from);
+  // The stores have nothing any more of a partition but what its load brought.
+  void load_ended(kafka::TopicPartition at, std::uint64_t generation);
   // Gives partitions up; what is not acknowledged is dropped. Waits for a write that is under way,
   // but at most until `deadline`.
   void drop(std::span<const kafka::TopicPartition> partitions,
@@ -76,18 +77,27 @@ class GroupLane {
     bool counted = false;                      // as bad
     std::chrono::steady_clock::time_point retry_at{};
   };
+  enum class Load : std::uint8_t {
+    kNone,
+    kDue,      // begins with the next that comes
+    kRunning,  // positions are not told until it has ended
+    kEnding,   // all is read that was there; the stores are being cleared of the rest
+  };
   struct Own {
     std::uint64_t generation = 0;
-    Offset from{0};                     // to read on from, while `next` is not known
-    std::optional<Offset> next;         // behind the last record that was added to the batch
-    std::optional<Offset> told;         // to the board
-    std::optional<Offset> erase_below;  // to be taken out of the stores before anything is written
-    std::uint64_t since_poll = 0;       // what this poll gave may be of before its beginning
+    Offset from{0};              // to read on from, while `next` is not known
+    std::optional<Offset> next;  // behind the last record that was added to the batch
+    std::optional<Offset> told;  // to the board
+    Load load = Load::kNone;
+    bool replaced = false;           // the log is another one than before
+    std::optional<Offset> load_end;  // of the log, when the load began; nothing = not known
+    bool at_end = false;             // the end of the log was met
+    std::uint64_t since_poll = 0;    // what this poll gave may be of before its beginning
     bool waits_for_store = false;
     std::optional<Held> held;
   };
   struct Order {
-    enum class Kind { kBegin, kRestart, kDrop } kind;
+    enum class Kind { kBegin, kRestart, kLoadEnded, kDrop } kind;
     Beginning one;
   };
   static constexpr std::chrono::milliseconds kRetry{200};
@@ -109,7 +119,9 @@ class GroupLane {
   void settle_too_large();
   void wait_for_store();
   void publish();
-  bool erase(kafka::TopicPartition at, Own& own);
+  void load_anew(kafka::TopicPartition at, Own& own);
+  bool begin_load(kafka::TopicPartition at, Own& own);
+  bool may_tell(kafka::TopicPartition at, Own& own);
   void hold(Own& own, kafka::TopicPartition at, Held held);
   void look_at_held();
   bool look_at(kafka::TopicPartition at, std::chrono::steady_clock::time_point now);

@@ -41,8 +41,8 @@ bool GroupLane::look_at(kafka::TopicPartition at, steady_clock::time_point now) 
   const bool for_schema = own->held->why == PartitionStage::kWaitingForSchema;
   if (!for_schema && now < own->held->retry_at) return false;
   own->held->retry_at = now + (own->held->counted ? kBadRetry : kRetry);
-  if (own->erase_below) {
-    if (!erase(at, *own)) {
+  if (own->load == Load::kDue && own->next) {
+    if (!begin_load(at, *own)) {
       own->held->why = PartitionStage::kWaitingForStore;
       around_.board.wait(at, own->generation, PartitionStage::kWaitingForStore);
       return false;

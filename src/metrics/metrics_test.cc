@@ -79,6 +79,25 @@ TEST(Page, RendersThePrometheusTextFormat) {
   EXPECT_EQ(Page().text(), "");
 }
 
+TEST(Page, RendersHistograms) {
+  const double bounds[] = {0.1, 0.5};
+  const std::uint64_t counts[] = {3, 0, 2};
+  Page page;
+  EXPECT_TRUE(page.add_histogram("push_cache_redis_call_duration_seconds", {"s", "read"},
+                                 {.bounds = bounds, .counts = counts, .sum = 7.5}));
+  const std::string name = "push_cache_redis_call_duration_seconds";
+  const std::string labels = "{store=\"s\",kind=\"read\"";
+  EXPECT_EQ(page.text(), "# HELP " + name +
+                             " Time from a call to its answer, or to its time-out.\n# TYPE " +
+                             name + " histogram\n" + name + "_count" + labels + "} 5\n" + name +
+                             "_sum" + labels + "} 7.5\n" + name + "_bucket" + labels +
+                             ",le=\"0.1\"} 3\n" + name + "_bucket" + labels + ",le=\"0.5\"} 3\n" +
+                             name + "_bucket" + labels + ",le=\"+Inf\"} 5\n");
+  EXPECT_FALSE(page.add(name, {"s", "write"}, 1));
+  EXPECT_FALSE(page.add_histogram("push_cache_redis_connections", {"s"}, {}));
+  EXPECT_THAT(page.refused(), ElementsAre(name, "push_cache_redis_connections"));
+}
+
 TEST(Page, RefusesWhatTheTableDoesNotHave) {
   Page page;
   EXPECT_FALSE(page.add("request_total", {}, 1));

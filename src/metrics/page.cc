@@ -3,6 +3,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "metrics/table.h"
 
@@ -10,7 +11,15 @@ namespace push_cache::metrics {
 namespace {
 
 prometheus::MetricType type_of(Type type) {
-  return type == Type::kCounter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+  switch (type) {
+    case Type::kCounter:
+      return prometheus::MetricType::Counter;
+    case Type::kGauge:
+      return prometheus::MetricType::Gauge;
+    case Type::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
 }
 
 }  // namespace
@@ -26,12 +35,14 @@ Page::Page() {
   }
 }
 
-bool Page::add(std::string_view name, std::initializer_list<std::string_view> labels,
-               double value) {
+prometheus::ClientMetric* Page::place(std::string_view name,
+                                      std::initializer_list<std::string_view> labels,
+                                      bool histogram) {
   const Metric* metric = find(name);
-  if (metric == nullptr || metric->labels.size() != labels.size()) {
+  if (metric == nullptr || metric->labels.size() != labels.size() ||
+      (metric->type == Type::kHistogram) != histogram) {
     refused_.emplace_back(name);
-    return false;
+    return nullptr;
   }
   prometheus::ClientMetric sample;
   std::size_t index = 0;
@@ -42,14 +53,34 @@ bool Page::add(std::string_view name, std::initializer_list<std::string_view> la
   for (const prometheus::ClientMetric& other : family.metric) {
     if (other.label != sample.label) continue;
     refused_.emplace_back(name);
-    return false;
+    return nullptr;
   }
-  if (metric->type == Type::kCounter) {
-    sample.counter.value = value;
-  } else {
-    sample.gauge.value = value;
+  return &family.metric.emplace_back(std::move(sample));
+}
+
+bool Page::add(std::string_view name, std::initializer_list<std::string_view> labels,
+               double value) {
+  prometheus::ClientMetric* const sample = place(name, labels, false);
+  if (sample == nullptr) return false;
+  // The serializer writes the one of the family's type.
+  sample->counter.value = value;
+  sample->gauge.value = value;
+  return true;
+}
+
+bool Page::add_histogram(std::string_view name, std::initializer_list<std::string_view> labels,
+                         const Histogram& values) {
+  prometheus::ClientMetric* const sample = place(name, labels, true);
+  if (sample == nullptr) return false;
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < values.counts.size(); ++i) {
+    below += values.counts[i];
+    const double bound =
+        i < values.bounds.size() ? values.bounds[i] : std::numeric_limits<double>::infinity();
+    sample->histogram.bucket.push_back({below, bound});
   }
-  family.metric.push_back(std::move(sample));
+  sample->histogram.sample_count = below;
+  sample->histogram.sample_sum = values.sum;
   return true;
 }
 

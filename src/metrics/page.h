@@ -4,7 +4,9 @@
 #include <prometheus/metric_family.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,15 @@ class Page {
   // program expects it to be empty.
   bool add(std::string_view name, std::initializer_list<std::string_view> labels, double value);
 
+  struct Histogram {
+    std::span<const double> bounds;         // of the buckets but the last, ascending
+    std::span<const std::uint64_t> counts;  // of each bucket alone; one more than `bounds`
+    double sum = 0;
+  };
+  // The same of a histogram.
+  bool add_histogram(std::string_view name, std::initializer_list<std::string_view> labels,
+                     const Histogram& values);
+
   // Names that `add` refused, each once per call.
   const std::vector<std::string>& refused() const { return refused_; }
 
@@ -34,6 +45,10 @@ class Page {
   std::string text() const;
 
  private:
+  // The place of a new value; null when it is refused.
+  prometheus::ClientMetric* place(std::string_view name,
+                                  std::initializer_list<std::string_view> labels, bool histogram);
+
   std::vector<prometheus::MetricFamily> families_;  // one a row of the table
   std::vector<std::string> refused_;
 };

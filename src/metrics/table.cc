@@ -12,6 +12,7 @@ constexpr std::string_view kClass[] = {"class"};
 constexpr std::string_view kRoute[] = {"route"};
 constexpr std::string_view kStore[] = {"store"};
 constexpr std::string_view kStoreKind[] = {"store", "kind"};
+constexpr std::string_view kStoreKindOutcome[] = {"store", "kind", "outcome"};
 constexpr std::string_view kServer[] = {"server"};
 // The feed: "replica" (of stores in memory, which every process reads whole) or "group".
 constexpr std::string_view kPartition[] = {"topic", "partition", "feed"};
@@ -60,6 +61,17 @@ constexpr Metric kTable[] = {
     {"push_cache_store_memory_bytes", kGauge, "Memory of the store: index, order (of the keys, for lists), records (keys, values and their heads), slack (free for records to come).", kStoreKind},
     {"push_cache_store_memory_max_bytes", kGauge, "Cap of the store's memory, beyond which it refuses new keys; 0 = none.", kStore},
     {"push_cache_store_refused_total", kCounter, "Records with a new key that the store refused at its cap of memory. The store is not ready from then on.", kStore},
+
+    // Stores in Redis; absent for others. kind: read, write, scan, other.
+    {"push_cache_redis_calls_total", kCounter, "Calls to Redis that have ended. outcome: ok, wrong_type (of a read: a deleted key), oom (beyond Redis' maxmemory), denied (by its ACL), refused (another error of Redis), timeout, lost (the connection or the node went before the answer), overload (not sent: too much was waiting).", kStoreKindOutcome},
+    {"push_cache_redis_call_duration_seconds", kHistogram, "Time from a call to its answer, or to its time-out.", kStoreKind},
+    {"push_cache_redis_calls_waiting", kGauge, "Calls that wait for their answers, or to be sent.", kStore},
+    {"push_cache_redis_connections", kGauge, "Open connections to Redis, those to sentinels aside.", kStore},
+    {"push_cache_redis_connections_total", kCounter, "Connections to Redis that were made.", kStore},
+    {"push_cache_redis_connections_lost_total", kCounter, "Connections that were lost, or given up since Redis did not answer.", kStore},
+    {"push_cache_redis_connect_errors_total", kCounter, "Attempts at a connection that failed; they go on.", kStore},
+    {"push_cache_redis_redirections_total", kCounter, "Answers of a Cluster that another node has the key. kind: moved, or ask for a key on its move.", kStoreKind},
+    {"push_cache_redis_retries_total", kCounter, "Commands that were sent again: Redis was loading, had no master, had forgotten a script or wanted them later, or the connection was lost.", kStore},
 
     // Snapshots; absent without snapshot.dir.
     {"push_cache_snapshots_total", kCounter, "Snapshots taken since the start."},
@@ -119,7 +131,9 @@ std::string reference_page() {
   std::string page(kIntroduction);
   for (const Metric& metric : kTable) {
     page += fmt::format("| `{}` | {} | {} | {} |\n", metric.name,
-                        metric.type == kCounter ? "counter" : "gauge",
+                        metric.type == kCounter ? "counter"
+                        : metric.type == kGauge ? "gauge"
+                                                : "histogram",
                         fmt::join(metric.labels, ", "), metric.help);
   }
   page += R"(
@@ -130,6 +144,7 @@ std::string reference_page() {
 - `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause: `null_key`,
   `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, `store_full` (a new key, and the store
   has reached its cap of memory), or `unresolvable` (a route's reader schema cannot show it).
+- `rate(push_cache_redis_calls_total{outcome!~"ok|wrong_type"}[5m]) > 0`: Redis is away, slow, full or refuses what is needed.
 - `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
 - `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
 )";

@@ -10,6 +10,7 @@ namespace push_cache::metrics {
 enum class Type {
   kCounter,  // only grows; from 0 at each start
   kGauge,
+  kHistogram,  // with Page::add_histogram
 };
 
 struct Metric {

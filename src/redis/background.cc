@@ -1,11 +1,8 @@
 #include "redis/background.h"
 
-#include <boost/asio/post.hpp>
-
 #include <utility>
 
 #include "base/log.h"
-#include "net/loop.h"
 #include "redis/calls.h"
 
 namespace push_cache::redis {
@@ -77,75 +74,32 @@ void PolicyWatch::reply(const Reply& reply) {
       store_, policy);
 }
 
-// --- PartitionEraser ---
+// --- KeyCount ---
 
-struct PartitionEraser::Part final : ReplySink {
-  explicit Part(PartitionEraser& to) : owner(to) {}
-  PartitionEraser& owner;
-  void reply(const Reply& reply) override {
-    PartitionEraser& to = owner;
-    delete this;
-    if (reply.type != Reply::Type::kInteger) {
-      if (to.status_.ok()) to.status_ = error_of(reply);
-    } else {
-      to.erased_ += reply.integer == 1 ? 1 : 0;
-    }
-    to.one_done();
-  }
-  void failed(const Error& error) override {
-    PartitionEraser& to = owner;
-    delete this;
-    if (to.status_.ok()) to.status_ = error;
-    to.one_done();
-  }
-};
-
-void PartitionEraser::start(Client& client, const Script& script, std::string prefix,
-                            std::string part, std::string below, Done done) {
-  auto* self = new PartitionEraser(client, script, std::move(prefix), std::move(part),
-                                   std::move(below), std::move(done));
-  self->waits_for_ = 1;
-  self->scan_.next(*self);
+void KeyCount::start(Client& client, Done done) {
+  const std::vector<Node> masters = client.masters();
+  if (masters.empty()) return done(Error{ErrorCode::kUnavailable, "no server is known"});
+  auto* const self = new KeyCount(std::move(done));
+  self->waits_for_ = masters.size();
+  const std::string_view args[] = {"DBSIZE"};
+  for (const Node& node : masters) client.send_to(node, args, *self);
 }
 
-PartitionEraser::PartitionEraser(Client& client, const Script& script, std::string prefix,
-                                 std::string part, std::string below, Done done)
-    : client_(client),
-      script_(script),
-      key_start_(prefix.empty() ? "" : prefix + ":"),
-      part_(std::move(part)),
-      below_(std::move(below)),
-      done_(std::move(done)),
-      scan_(client, {.prefix = std::move(prefix), .deleted = true}) {}
-
-void PartitionEraser::key(std::string_view key) {
-  ++waits_for_;
-  const std::string_view args[] = {part_, below_};
-  client_.eval(script_, key_start_ + std::string(key), args, *new Part(*this));
-}
-
-void PartitionEraser::end(bool more) {
-  more_ = more;
+void KeyCount::reply(const Reply& reply) {
+  if (reply.type != Reply::Type::kInteger) return failed(error_of(reply));
+  keys_ += static_cast<std::uint64_t>(reply.integer);
   one_done();
 }
 
-void PartitionEraser::failed(const Error& error) {
-  status_ = error;
+void KeyCount::failed(const Error& error) {
+  if (status_.ok()) status_ = error;
   one_done();
 }
 
-void PartitionEraser::one_done() {
+void KeyCount::one_done() {
   if (--waits_for_ > 0) return;
-  if (status_.ok() && more_) {
-    waits_for_ = 1;
-    return scan_.next(*this);
-  }
-  const Done done = done_;
-  Result<std::uint64_t> outcome = erased_;
-  if (!status_.ok()) outcome = std::move(status_).error();
-  // The scan's own call may be under way.
-  boost::asio::post(*net::this_loop(), [this] { delete this; });
-  done(std::move(outcome));
+  const std::unique_ptr<KeyCount> self(this);
+  status_.ok() ? done_(keys_) : done_(status_.error());
 }
 
 }  // namespace push_cache::redis

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "redis/client.h"
 #include "redis/key_scan.h"
@@ -64,33 +65,22 @@ class PolicyWatch final : private ReplySink {
   std::string warned_of_;
 };
 
-// Removes what came from a partition, see Scripts::erase_from. One run, which deletes itself.
-class PartitionEraser final : private store::KeyScan::Sink {
+// How many keys all servers have, of whatever prefix. One run, which deletes itself.
+class KeyCount final : private ReplySink {
  public:
-  using Done = std::function<void(Result<std::uint64_t> erased)>;
-  // `part` and `below`: ARGV of the script. `done` is called once, on the loop.
-  static void start(Client& client, const Script& script, std::string prefix, std::string part,
-                    std::string below, Done done);
+  using Done = std::function<void(Result<std::uint64_t> keys)>;
+  // `done` is called once, on the loop. The servers must be known.
+  static void start(Client& client, Done done);
 
  private:
-  struct Part;
-  PartitionEraser(Client& client, const Script& script, std::string prefix, std::string part,
-                  std::string below, Done done);
-  void key(std::string_view key) override;
-  void end(bool more) override;
+  explicit KeyCount(Done done) : done_(std::move(done)) {}
+  void reply(const Reply& reply) override;
   void failed(const Error& error) override;
   void one_done();
 
-  Client& client_;
-  const Script& script_;
-  const std::string key_start_;
-  const std::string part_;
-  const std::string below_;
   const Done done_;
-  RedisKeyScan scan_;
-  std::size_t waits_for_ = 0;  // the step and each of its keys
-  bool more_ = true;
-  std::uint64_t erased_ = 0;
+  std::size_t waits_for_ = 0;
+  std::uint64_t keys_ = 0;
   Status status_;
 };
 

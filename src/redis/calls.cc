@@ -57,13 +57,21 @@ Error error_of(const Reply& reply) {
   return {ErrorCode::kUnavailable, "Redis refuses a command", detail};
 }
 
+Error in_doubt() {
+  return {ErrorCode::kUnavailable,
+          "Redis was restarted or replaced: whether it has all that it had is being checked"};
+}
+
 // --- LookUp ---
 
-LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of) {
+LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of,
+                     const std::atomic<std::uint64_t>& doubts) {
   LookUp& out = Pool<LookUp>::here().take();
   out.key_.assign(key);
   out.sink_ = &sink;
   out.topic_of_ = &topic_of;
+  out.doubts_ = &doubts;
+  out.doubts_before_ = doubts.load(std::memory_order_relaxed);
   return out;
 }
 
@@ -73,6 +81,7 @@ store::GetSink& LookUp::done() {
 }
 
 void LookUp::reply(const Reply& reply) {
+  if (doubts_->load(std::memory_order_relaxed) != doubts_before_) return done().failed(in_doubt());
   switch (reply.type) {
     case Reply::Type::kNil:
       return done().absent();
@@ -122,35 +131,51 @@ void Insert::failed(const Error& error) { done().failed(error); }
 // --- Batch ---
 
 Batch::Batch(std::span<const store::Write> writes, std::span<store::WriteOutcome> outcomes)
-    : writes_(writes), outcomes_(outcomes), parts_(writes.size()), left_(writes.size()) {
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
-    parts_[i].batch = this;
-    parts_[i].number = i;
-    outcomes_[i] = store::WriteOutcome::kFailed;
-  }
+    : writes_(writes), outcomes_(outcomes), left_(writes.size()) {}
+
+ReplySink& Batch::expect(std::span<const std::uint32_t> numbers) {
+  Part& part = parts_.emplace_back();
+  part.batch = this;
+  part.numbers.assign(numbers.begin(), numbers.end());
+  return part;
+}
+
+void Batch::pass(std::uint32_t number) {
+  outcomes_[number] =
+      writes_[number].tombstone ? store::WriteOutcome::kErased : store::WriteOutcome::kReplaced;
+  --left_;
 }
 
 void Batch::Part::reply(const Reply& reply) {
   using store::WriteOutcome;
-  if (reply.type != Reply::Type::kInteger) return batch->fail(number, error_of(reply));
-  if (reply.integer == 2) return batch->settle(number, WriteOutcome::kOutdated);
-  const bool was_there = reply.integer == 1;
-  batch->settle(number, batch->writes_[number].tombstone
-                            ? (was_there ? WriteOutcome::kErased : WriteOutcome::kAbsent)
-                            : (was_there ? WriteOutcome::kReplaced : WriteOutcome::kInserted));
-}
-
-void Batch::fail(std::size_t number, const Error& error) {
-  if (number < first_failed_) {
-    first_failed_ = number;
-    status_ = error;
+  if (reply.type != Reply::Type::kString || reply.text.size() != numbers.size()) {
+    return failed(error_of(reply));
   }
-  settle(number, store::WriteOutcome::kFailed);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const bool was_there = reply.text[i] == '1';
+    WriteOutcome outcome = batch->writes_[numbers[i]].tombstone
+                               ? (was_there ? WriteOutcome::kErased : WriteOutcome::kAbsent)
+                               : (was_there ? WriteOutcome::kReplaced : WriteOutcome::kInserted);
+    if (reply.text[i] == '2') outcome = WriteOutcome::kOutdated;
+    batch->outcomes_[numbers[i]] = outcome;
+  }
+  batch->settle(numbers.size());
 }
 
-void Batch::settle(std::size_t number, store::WriteOutcome outcome) {
-  outcomes_[number] = outcome;
-  if (--left_ > 0) return;
+void Batch::Part::failed(const Error& error) {
+  if (numbers.front() < batch->first_failed_) {
+    batch->first_failed_ = numbers.front();
+    batch->status_ = error;
+  }
+  for (const std::uint32_t number : numbers) {
+    batch->outcomes_[number] = store::WriteOutcome::kFailed;
+  }
+  batch->settle(numbers.size());
+}
+
+void Batch::settle(std::size_t writes) {
+  left_ -= writes;
+  if (left_ > 0) return;
   const std::lock_guard lock(mutex_);
   done_ = true;
   changed_.notify_all();
@@ -158,7 +183,7 @@ void Batch::settle(std::size_t number, store::WriteOutcome outcome) {
 
 Status Batch::wait() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return done_ || parts_.empty(); });
+  changed_.wait(lock, [this] { return done_; });
   return std::move(status_);
 }
 

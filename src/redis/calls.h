@@ -1,7 +1,10 @@
 // What becomes of single calls of the store: the sinks of their commands. Only for redis_store.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,12 +23,16 @@ using TopicOf = std::function<std::uint32_t(std::uint32_t name)>;
 
 // What an error answer of Redis means to the caller of the store.
 Error error_of(const Reply& reply);
+// While it is in doubt whether Redis has all that it should.
+Error in_doubt();
 
 // The answer of GET or of Scripts::take, for a GetSink. From a pool of its thread, which owns also
 // what is under way when its loop ends.
 class LookUp final : public ReplySink {
  public:
-  static LookUp& take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of);
+  // `doubts`: see SharedStore; an answer that came after a new one is none.
+  static LookUp& take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of,
+                      const std::atomic<std::uint64_t>& doubts);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
@@ -36,6 +43,8 @@ class LookUp final : public ReplySink {
   std::string key_;
   store::GetSink* sink_ = nullptr;
   const TopicOf* topic_of_ = nullptr;
+  const std::atomic<std::uint64_t>* doubts_ = nullptr;
+  std::uint64_t doubts_before_ = 0;
 };
 
 // The answer of Scripts::insert.
@@ -57,25 +66,28 @@ class Batch {
  public:
   Batch(std::span<const store::Write> writes, std::span<store::WriteOutcome> outcomes);
 
-  std::size_t size() const { return writes_.size(); }
-  const store::Write& write(std::size_t i) const { return writes_[i]; }
-  ReplySink& sink(std::size_t i) { return parts_[i]; }
+  std::span<const store::Write> writes() const { return writes_; }
+  // Expects the answer to a script for these writes (numbers, all of a kind). Each write has one
+  // but for those that `pass` names, before anything is sent.
+  ReplySink& expect(std::span<const std::uint32_t> numbers);
+  // One that need not be done, since a later one of the same key follows.
+  void pass(std::uint32_t number);
   // Until every sink was called: the first error by the writes' order.
   Status wait();
 
  private:
   struct Part final : ReplySink {
     Batch* batch = nullptr;
-    std::size_t number = 0;
+    std::vector<std::uint32_t> numbers;
     void reply(const Reply& reply) override;
-    void failed(const Error& error) override { batch->fail(number, error); }
+    void failed(const Error& error) override;
   };
-  void settle(std::size_t number, store::WriteOutcome outcome);
-  void fail(std::size_t number, const Error& error);
+  // So many writes have their outcomes. All may be gone when this returns.
+  void settle(std::size_t writes);
 
   std::span<const store::Write> writes_;
   std::span<store::WriteOutcome> outcomes_;
-  std::vector<Part> parts_;
+  std::deque<Part> parts_;
   std::size_t left_;  // the loop's
   std::size_t first_failed_ = SIZE_MAX;
   Status status_;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "redis/stats.h"
 
 namespace push_cache::redis {
 
@@ -50,6 +52,12 @@ struct ClientOptions {
   // Commands without an answer, and their bytes, at one node: beyond, `send` fails at once.
   std::size_t waiting_max = 64 * 1024;
   std::size_t waiting_bytes_max = 256 * 1024 * 1024;
+  // Called on the loop, before anything comes from there, when a client that was connected to all
+  // masters is connected to another one, or to one that was restarted or has become the master
+  // anew: it may hold less than what was written.
+  std::function<void()> on_doubt;
+  // Where the client counts; of several clients together when they have the same. Null: nowhere.
+  std::shared_ptr<Stats> stats;
 };
 
 // One answer as it is read. Borrowed: it lives during ReplySink::reply.
@@ -121,11 +129,15 @@ class Client {
   // the command and its arguments, copied. `sink` must live until it is called.
   virtual void send(std::string_view key, std::span<const std::string_view> args, ReplySink& sink,
                     SendOptions options = {}) = 0;
-  // EVALSHA of a script with one key, `key`, and `args` as ARGV; the script itself when the server
-  // does not know it yet.
-  virtual void eval(const Script& script, std::string_view key,
+  // EVALSHA of a script with `keys` (one at least, all of one slot in a Cluster) and `args` as
+  // ARGV; the script itself when the server does not know it yet.
+  virtual void eval(const Script& script, std::span<const std::string_view> keys,
                     std::span<const std::string_view> args, ReplySink& sink,
                     SendOptions options = {}) = 0;
+  void eval(const Script& script, std::string_view key, std::span<const std::string_view> args,
+            ReplySink& sink, SendOptions options = {}) {
+    eval(script, std::span(&key, 1), args, sink, options);
+  }
   // Sends to this node whatever the key; kUnavailable when it is no master any more.
   virtual void send_to(const Node& node, std::span<const std::string_view> args, ReplySink& sink,
                        SendOptions options = {}) = 0;

@@ -24,11 +24,12 @@ constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 }  // namespace
 
 Connection::Connection(boost::asio::io_context& loop, const LinkOptions& options,
-                       const Endpoint& endpoint, Load& load, Owner& owner)
+                       const Endpoint& endpoint, Load& load, ClientStats& stats, Owner& owner)
     : loop_(loop),
       options_(options),
       endpoint_(endpoint),
       load_(load),
+      stats_(stats),
       owner_(owner),
       error_{ErrorCode::kUnavailable, "Redis is not connected yet"},
       again_(load),
@@ -42,6 +43,7 @@ Connection::Connection(boost::asio::io_context& loop, const LinkOptions& options
 }
 
 Connection::~Connection() {
+  if (ready_) stats_.connections(-1);
   if (link_ != nullptr) link_->close();
 }
 
@@ -61,6 +63,8 @@ void Connection::on_alarm() {
 void Connection::on_ready() {
   ready_ = true;
   ready_at_ = Clock::now();
+  stats_.connections(1);
+  stats_.count(ClientStats::Event::kConnected);
   renew_ = false;
   known_.clear();
   write();
@@ -70,6 +74,9 @@ void Connection::on_ready() {
 void Connection::on_closed(const Error& error) {
   const Clock::time_point now = Clock::now();
   if (ready_ && now - ready_at_ > kReconnectMost) reconnect_wait_.reset();
+  using Event = ClientStats::Event;
+  stats_.count(ready_ ? Event::kConnectionLost : Event::kConnectError);
+  if (ready_) stats_.connections(-1);
   link_ = nullptr;
   ready_ = false;
   writing_ = false;
@@ -83,6 +90,7 @@ void Connection::on_closed(const Error& error) {
   while (Request* const request = sent_.first()) {
     sent_.remove(*request);
     if (request->sink != nullptr && request->repeatable) {
+      stats_.count(Event::kRetried);
       request->asking_answered = false;
       repeated.push_back(*request);
     } else {

@@ -33,17 +33,21 @@ class Connection final : Link::Owner {
     ~Owner() = default;
   };
 
-  // Connects at once. `options`, `load`, `owner` and all requests outlive it.
+  // Connects at once. `options`, `load`, `stats`, `owner` and all requests outlive it.
   Connection(boost::asio::io_context& loop, const LinkOptions& options, const Endpoint& endpoint,
-             Load& load, Owner& owner);
+             Load& load, ClientStats& stats, Owner& owner);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   const Endpoint& endpoint() const { return endpoint_; }
+  // Setup::identity; while `ready`.
+  const std::string& identity() const { return link_->identity(); }
   bool ready() const { return ready_; }
   // Why it is not ready.
   const Error& error() const { return error_; }
+  // When the present answer came; within `on_answer`.
+  Clock::time_point answered_at() const { return link_->last_read(); }
 
   void send(Request& request);
   // Sends again, before all that was not sent yet, what has just been answered with "not now".
@@ -78,6 +82,7 @@ class Connection final : Link::Owner {
   const LinkOptions& options_;
   const Endpoint endpoint_;
   Load& load_;
+  ClientStats& stats_;
   Owner& owner_;
   std::shared_ptr<Link> link_;  // null while it waits for the next attempt
   unsigned attempts_ = 0;

@@ -20,6 +20,7 @@ LinkOptions make_link_options(const ClientOptions& options,
   made.setup.password = options.password;
   made.setup.database = options.topology == Topology::kCluster ? 0 : options.database;
   made.setup.master_only = options.topology == Topology::kSentinel;
+  made.setup.identity = options.on_doubt != nullptr;
   made.tls = std::move(tls);
   made.timeout = options.timeout;
   return made;
@@ -28,6 +29,7 @@ LinkOptions make_link_options(const ClientOptions& options,
 // The same to the nodes of a Cluster; Sentinels have users of their own and get no AUTH.
 LinkOptions make_discovery_options(const ClientOptions& options, const LinkOptions& link) {
   LinkOptions made = link;
+  made.setup.identity = false;
   if (options.topology == Topology::kSentinel) {
     made.setup = SetupOptions();
     made.setup.name = false;
@@ -51,6 +53,8 @@ Dispatcher::Dispatcher(boost::asio::io_context& loop, const ClientOptions& optio
                        std::shared_ptr<boost::asio::ssl::context> tls)
     : loop_(loop),
       options_(options),
+      all_stats_(options.stats != nullptr ? options.stats : std::make_shared<Stats>()),
+      stats_(all_stats_->add_client()),
       link_options_(make_link_options(options, std::move(tls))),
       tick_(loop, [this] { on_tick(); }),
       deliver_soon_(loop, [this] { deliver(); }) {
@@ -63,7 +67,10 @@ Dispatcher::Dispatcher(boost::asio::io_context& loop, const ClientOptions& optio
   }
 }
 
-Dispatcher::~Dispatcher() { *alive_ = false; }
+Dispatcher::~Dispatcher() {
+  *alive_ = false;
+  stats_.gone();
+}
 
 // ---- Commands
 
@@ -76,12 +83,14 @@ void Dispatcher::send(std::string_view key, std::span<const std::string_view> ar
   dispatch(*request);
 }
 
-void Dispatcher::eval(const Script& script, std::string_view key,
+void Dispatcher::eval(const Script& script, std::span<const std::string_view> keys,
                       std::span<const std::string_view> args, ReplySink& sink,
                       SendOptions options) {
-  const std::uint16_t slot = options_.topology == Topology::kCluster ? slot_of(key) : 0;
+  const std::uint16_t slot = options_.topology == Topology::kCluster ? slot_of(keys.front()) : 0;
   const Script& kept = keep(script);
-  args_.assign({"EVALSHA", kept.sha(), "1", key});
+  const std::string count = std::to_string(keys.size());
+  args_.assign({"EVALSHA", kept.sha(), count});
+  args_.insert(args_.end(), keys.begin(), keys.end());
   args_.insert(args_.end(), args.begin(), args.end());
   Request* const request = start(args_, routes_.at(slot), sink, options);
   if (request == nullptr) return;
@@ -106,6 +115,8 @@ Request* Dispatcher::start(std::span<const std::string_view> args, const Peer* p
   request.sink = &sink;
   request.line = options.line;
   request.repeatable = options.repeatable;
+  request.kind = kind_of(args.front());
+  stats_.begun();
   std::size_t bytes = 0;
   for (const std::string_view arg : args) bytes += arg.size();
   // What waits for another try was sent to this node or may go there.
@@ -113,13 +124,13 @@ Request* Dispatcher::start(std::span<const std::string_view> args, const Peer* p
   load.count += waiting_load_.count;
   load.bytes += waiting_load_.bytes;
   if (bytes > limits::kRedisCommandBytesMax) {
-    fail(request, {ErrorCode::kTooLarge, "too large for Redis"});
+    fail(request, CallOutcome::kRefused, {ErrorCode::kTooLarge, "too large for Redis"});
     return nullptr;
   }
   // One that is too large by itself may still go alone.
   if (load.count >= options_.waiting_max ||
       (load.count > 0 && load.bytes + bytes > options_.waiting_bytes_max)) {
-    fail(request, too_much());
+    fail(request, CallOutcome::kOverload, too_much());
     return nullptr;
   }
   request.command = Command(args);
@@ -141,7 +152,8 @@ void Dispatcher::dispatch(Request& request) {
   if (request.pinned) {
     Peer* const peer = routes_.find(request.node);
     if (peer != nullptr && peer->master) return line(*peer, request.line).send(request);
-    return fail(request, {ErrorCode::kUnavailable, "this node of Redis is no master any more"});
+    return fail(request, CallOutcome::kLost,
+                {ErrorCode::kUnavailable, "this node of Redis is no master any more"});
   }
   Peer* const peer = routes_.at(request.slot);
   if (peer != nullptr) return line(*peer, request.line).send(request);
@@ -153,7 +165,7 @@ Connection& Dispatcher::line(Peer& peer, Line which) {
   auto& connection = peer.lines[static_cast<std::size_t>(which)];
   if (connection == nullptr) {
     connection = std::make_unique<Connection>(loop_, link_options_, peer.endpoint, peer.load,
-                                              static_cast<Connection::Owner&>(*this));
+                                              stats_, static_cast<Connection::Owner&>(*this));
   }
   return *connection;
 }
@@ -163,7 +175,8 @@ void Dispatcher::finish(Request& request) {
   pool_.give_back(request);
 }
 
-void Dispatcher::fail(Request& request, Error error) {
+void Dispatcher::fail(Request& request, CallOutcome outcome, Error error) {
+  stats_.ended(request.kind, outcome);
   deadlines_.remove(request);
   request.error = std::move(error);
   failed_.push_back(request);
@@ -176,6 +189,9 @@ void Dispatcher::on_answer(Connection& connection, Request& request, const Reply
   if (request.sink == nullptr) return finish(request);
   if (reply.type == Reply::Type::kError && settle(connection, request, reply.text)) return;
   connection.on_progress();
+  stats_.took(request.kind, connection.answered_at() - (request.deadline - options_.timeout));
+  stats_.ended(request.kind,
+               reply.type == Reply::Type::kError ? outcome_of_error(reply.text) : CallOutcome::kOk);
   ReplySink& sink = *request.sink;
   finish(request);
   sink.reply(reply);
@@ -183,7 +199,7 @@ void Dispatcher::on_answer(Connection& connection, Request& request, const Reply
 
 void Dispatcher::on_lost(Request& request, const Error& error) {
   if (request.sink == nullptr) return finish(request);
-  fail(request,
+  fail(request, CallOutcome::kLost,
        {ErrorCode::kUnavailable, "the connection to Redis was lost; the command may have been done",
         error.describe()});
 }
@@ -233,16 +249,18 @@ void Dispatcher::on_tick() {
 
 void Dispatcher::expire(Request& request, const Error& error) {
   Connection* const sent_on = request.list->sent_on();
+  stats_.took(request.kind, options_.timeout);
   if (sent_on == nullptr) {
     request.list->remove(request);
-    return fail(request, error);
+    return fail(request, CallOutcome::kTimeout, error);
   }
   // It stays, so that its answer is not taken for that of another; its sink is told by a second
   // one.
   deadlines_.remove(request);
   Request& messenger = pool_.take();
   messenger.sink = std::exchange(request.sink, nullptr);
-  fail(messenger, error);
+  messenger.kind = request.kind;
+  fail(messenger, CallOutcome::kTimeout, error);
   sent_on->on_overdue();
 }
 

@@ -29,8 +29,9 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
 
   void send(std::string_view key, std::span<const std::string_view> args, ReplySink& sink,
             SendOptions options) override;
-  void eval(const Script& script, std::string_view key, std::span<const std::string_view> args,
-            ReplySink& sink, SendOptions options) override;
+  using Client::eval;
+  void eval(const Script& script, std::span<const std::string_view> keys,
+            std::span<const std::string_view> args, ReplySink& sink, SendOptions options) override;
   void send_to(const Node& node, std::span<const std::string_view> args, ReplySink& sink,
                SendOptions options) override;
   std::vector<Node> masters() const override;
@@ -55,7 +56,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   void dispatch(Request& request);
   Connection& line(Peer& peer, Line which);
   void finish(Request& request);
-  void fail(Request& request, Error error);
+  void fail(Request& request, CallOutcome outcome, Error error);
 
   bool settle(Connection& connection, Request& request, std::string_view text);
   void again(Connection& connection, Request& request);
@@ -71,6 +72,8 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
 
   boost::asio::io_context& loop_;
   const ClientOptions options_;
+  const std::shared_ptr<Stats> all_stats_;
+  ClientStats& stats_;
   const LinkOptions link_options_;
   RequestPool pool_;
   DeadlineList deadlines_;
@@ -87,6 +90,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   Routes routes_;
   std::vector<SlotRange> map_;  // as it was found last
   bool moved_ = false;          // `routes_` has changed since
+  bool was_well_ = false;       // all masters were connected once
   std::size_t rounds_ = 0;      // of the discovery
   std::optional<Discovery> discovery_;
   Alarm tick_;

@@ -49,6 +49,9 @@ void RedisKeyScan::next(Sink& sink) {
 }
 
 void RedisKeyScan::take(const Reply& reply, Sink& sink) {
+  if (const Status well = options_.check ? options_.check() : Status(); !well.ok()) {
+    return sink.failed(well.error());
+  }
   if (!std::exchange(begun_, true)) {
     nodes_ = client_.masters();
     return nodes_.empty() ? sink.failed(error_of(reply)) : next(sink);

@@ -14,8 +14,9 @@ namespace push_cache::redis {
 
 struct ScanOptions {
   std::string prefix;
-  bool deleted = false;      // also the keys that are deleted for some time
-  std::size_t count = 1000;  // looked at in one step: what a server does at once
+  bool deleted = false;                // also the keys that are deleted for some time
+  std::function<Status()> check = {};  // an error ends a step; none = all is well
+  std::size_t count = 1000;            // looked at in one step: what a server does at once
 };
 
 // `client` must outlive it.

@@ -4,9 +4,18 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
+
+#include "redis/answers.h"
+#include "redis/client.h"
 
 namespace push_cache::redis {
 namespace {
+
+constexpr std::string_view kPositionName = "\xffpositions";
+constexpr std::string_view kSchemasName = "\xffschemas";
+constexpr std::size_t kPositionKeys = 128;
 
 template <typename T>
 void write_big_endian(char* at, T value) {
@@ -26,6 +35,13 @@ std::int64_t read_long(std::string_view position, std::size_t at) {
 
 std::uint32_t read_int(std::string_view position, std::size_t at) {
   return static_cast<std::uint32_t>(read_big_endian(position.substr(at, 4)));
+}
+
+// No key of a record is like it: that is UTF-8.
+std::string own_key(std::string_view prefix, std::string_view name) {
+  std::string out(prefix);
+  if (!prefix.empty()) out += ':';
+  return out.append(name);
 }
 
 }  // namespace
@@ -48,6 +64,13 @@ std::array<char, kPositionBytes> position_of(const store::RecordView& record, To
 }
 
 std::string_view partition_part(std::string_view position) { return position.substr(24, 8); }
+
+std::string_view incarnation_part(std::string_view position) { return position.substr(32, 4); }
+
+std::optional<Position> parse_position(std::string_view position) {
+  if (position.size() != kPositionBytes || position.substr(36) != kLayoutMark) return std::nullopt;
+  return Position{Offset(read_long(position, 0)), read_long(position, 16)};
+}
 
 void append_value(std::string& out, const store::RecordView& record, TopicMark topic) {
   out += '\0';
@@ -80,6 +103,32 @@ std::optional<Value> parse_value(std::string_view value) {
   out.record.timestamp_ms = read_long(position, 8);
   return out;
 }
+
+std::vector<std::string> position_keys(std::string_view prefix, bool cluster) {
+  const std::string start = own_key(prefix, kPositionName);
+  if (!cluster) return {start};
+  std::vector<std::string> out(kPositionKeys);
+  std::set<std::size_t> found;
+  // A prefix with a hash tag puts all into one slot, so that this ends early.
+  for (std::size_t tag = 0; found.size() < kPositionKeys && tag < 64 * kPositionKeys; ++tag) {
+    std::string key = start + "{" + std::to_string(tag) + "}";
+    const std::size_t part = slot_of(key) / (kSlots / kPositionKeys);
+    if (found.insert(part).second) out[part] = std::move(key);
+  }
+  std::erase(out, "");
+  return out;
+}
+
+std::string position_field(std::string_view topic, Partition partition, std::string_view id,
+                           std::string_view takes) {
+  std::string out(topic);
+  out += '/' + std::to_string(partition.value) + ' ';
+  out += id.empty() ? "-" : id;
+  if (!takes.empty()) out += " #" + std::to_string(XXH32(takes.data(), takes.size(), 0));
+  return out;
+}
+
+std::string schemas_key(std::string_view prefix) { return own_key(prefix, kSchemasName); }
 
 std::string key_pattern(std::string_view prefix) {
   std::string out;

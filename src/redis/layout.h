@@ -14,6 +14,14 @@
 //
 // A deleted key is, for some time, a hash with one field, `position`: these 40 bytes of what
 // deleted it. It keeps older records, which may be delivered again, from coming back.
+//
+// How far each partition is in the store stands in hashes, the position keys: one, in a Cluster one
+// in each 128th of the slots, so that every master has some. Their names are no UTF-8, which keys
+// of records are. A field is "topic/partition id" (the topic's id, - = not known), and "#", a mark
+// when the store takes only a part of the records; its value an offset as decimal digits: all
+// before it were acknowledged by this server before the value was written.
+//
+// A set has the ids of the schemas that records were written with, as decimal digits.
 #pragma once
 
 #include <array>
@@ -23,6 +31,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/types.h"
 #include "store/store.h"
@@ -49,6 +58,14 @@ TopicMark topic_mark(std::string_view name, std::string_view id);
 std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic);
 // Partition and topic, bytes 24 to 31 of a position: what its records are found by.
 std::string_view partition_part(std::string_view position);
+// Which topic of that name, bytes 32 to 35.
+std::string_view incarnation_part(std::string_view position);
+// What else the 40 bytes say. Nothing when they are none of ours.
+struct Position {
+  Offset offset;
+  std::int64_t local;  // the number of a record that came by HTTP, or 0
+};
+std::optional<Position> parse_position(std::string_view position);
 
 // Appends the whole value.
 void append_value(std::string& out, const store::RecordView& record, TopicMark topic);
@@ -60,6 +77,14 @@ struct Value {
   std::uint32_t topic_name;
 };
 std::optional<Value> parse_value(std::string_view value);
+
+// The names of the position keys.
+std::vector<std::string> position_keys(std::string_view prefix, bool cluster);
+// The field of a partition. `takes`: what is taken of the topic, "" = all.
+std::string position_field(std::string_view topic, Partition partition, std::string_view id,
+                           std::string_view takes);
+
+std::string schemas_key(std::string_view prefix);
 
 // The pattern of SCAN that all keys with this prefix match, and no others.
 std::string key_pattern(std::string_view prefix);

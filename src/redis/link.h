@@ -67,6 +67,8 @@ class Link final : public std::enable_shared_from_this<Link>, ReplyReader::Handl
   // As `close`, but says so: `on_closed`.
   void fail(std::string_view what, std::string_view detail = {});
 
+  // Of the set-up.
+  const std::string& identity() const { return setup_.identity(); }
   bool tls() const { return tls_.has_value(); }
   // When something came last.
   Clock::time_point last_read() const { return last_read_; }

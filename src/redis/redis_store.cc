@@ -18,8 +18,12 @@
 #include "redis/calls.h"
 #include "redis/key_scan.h"
 #include "redis/layout.h"
+#include "redis/loads.h"
 #include "redis/loop_clients.h"
+#include "redis/positions.h"
+#include "redis/schema_notes.h"
 #include "redis/scripts.h"
+#include "redis/write_plan.h"
 
 namespace push_cache::redis {
 namespace {
@@ -29,6 +33,9 @@ using std::chrono::milliseconds;
 // Between two looks at the connections, and of these between two at how the servers are set.
 constexpr milliseconds kHealthInterval{200};
 constexpr unsigned kPolicyTurns = 150;
+// A database that held nothing so short a time ago holds nothing that its topics do not have any
+// more: compaction keeps tombstones for longer.
+constexpr std::chrono::seconds kEmptyLately{60};
 
 std::uint64_t next_number() {
   static constinit std::atomic<std::uint64_t> last{0};
@@ -91,6 +98,9 @@ class Implementation final : public RedisStore {
         incarnations_(std::make_unique<std::atomic<std::uint32_t>[]>(options_.topics.size())),
         timer_(loop_) {
     for (const std::string& topic : options_.topics) names_.push_back(topic_mark(topic, "").name);
+    topic_ids_.resize(options_.topics.size());
+    client_options_ = options_.client;
+    client_options_.on_doubt = [this] { doubt(); };
     topic_of_ = [this](std::uint32_t name) {
       for (std::uint32_t i = 0; i < names_.size(); ++i) {
         if (names_[i] == name) return i;
@@ -100,15 +110,20 @@ class Implementation final : public RedisStore {
   }
 
   ~Implementation() override {
+    on_doubt({});
     if (!thread_.joinable()) return;
     loop_.stop();
     thread_.join();
   }
 
   Status start() {
-    auto client = Client::create(loop_, options_.client);
+    auto client = Client::create(loop_, client_options_);
     if (!client.ok()) return std::move(client).error();
     client_ = *std::move(client);
+    const bool cluster = options_.client.topology == Topology::kCluster;
+    positions_ =
+        std::make_unique<Positions>(*client_, scripts_, position_keys(options_.prefix, cluster));
+    schemas_ = std::make_unique<SchemaNotes>(*client_, schemas_key(options_.prefix));
     counter_ = std::make_unique<Counter>(loop_, *client_, options_.prefix);
     policy_ = std::make_unique<PolicyWatch>(*client_, options_.name);
     counter_->start();
@@ -123,6 +138,8 @@ class Implementation final : public RedisStore {
 
   void set_topic_id(std::uint32_t topic, std::string_view id) override {
     incarnations_[topic] = topic_mark(options_.topics[topic], id).incarnation;
+    const std::lock_guard lock(mutex_);
+    topic_ids_[topic] = id;
   }
 
   Result<store::PutOutcome> put(const store::RecordView& record) override {
@@ -152,10 +169,9 @@ class Implementation final : public RedisStore {
       if (Status fits = check_size(writes[i].record); !fits.ok()) return fits;
     }
     if (writes.empty()) return {};
+    loads_.note(writes);
     Batch batch(writes, outcomes);
-    boost::asio::post(loop_, [this, &batch] {
-      for (std::size_t i = 0; i < batch.size(); ++i) send(batch, i);
-    });
+    boost::asio::post(loop_, [this, &batch] { send(batch); });
     return batch.wait();
   }
 
@@ -168,12 +184,14 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (is_in_doubt()) return sink.failed(in_doubt());
     std::string value;
     append_value(value, record, mark_of(record));
     const std::string_view all(value);
     const std::string_view args[] = {all.substr(0, all.size() - kPositionBytes),
                                      all.substr(all.size() - kPositionBytes)};
     client->eval(scripts_.insert, key_of(record.key), args, Insert::take(sink));
+    boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
   void take(std::string_view key, store::GetSink& sink) override {
@@ -184,9 +202,10 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (is_in_doubt()) return sink.failed(in_doubt());
     const std::string_view args[] = {fence_ms_};
     // Once: what a second time finds nothing was perhaps removed by the first.
-    client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_),
+    client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_, doubts_),
                  {.repeatable = false});
   }
 
@@ -198,9 +217,10 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (is_in_doubt()) return sink.failed(in_doubt());
     const std::string_view full = key_of(key);
     const std::string_view args[] = {"GET", full};
-    client->send(full, args, LookUp::take(key, sink, topic_of_));
+    client->send(full, args, LookUp::take(key, sink, topic_of_, doubts_));
   }
 
   Result<bool> page(PageStart, std::size_t, store::KeySink&) override {
@@ -210,33 +230,80 @@ class Implementation final : public RedisStore {
   std::unique_ptr<store::KeyScan> scan_keys() override {
     Client* client = here();
     if (client == nullptr) return nullptr;
-    return std::make_unique<RedisKeyScan>(*client, ScanOptions{.prefix = options_.prefix});
+    const std::uint64_t before = doubts_;
+    return std::make_unique<RedisKeyScan>(
+        *client, ScanOptions{.prefix = options_.prefix, .check = [this, before] {
+                               return is_in_doubt() || doubts_ != before ? Status(in_doubt())
+                                                                         : Status();
+                             }});
   }
 
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
-                                        Offset below) override {
-    const auto position = position_of({.partition = partition, .offset = below, .topic = topic},
-                                      topic_mark(options_.topics[topic], ""));
-    const std::string_view bytes(position.data(), position.size());
-    Event done;
-    Result<std::uint64_t> outcome = std::uint64_t{0};
-    boost::asio::post(loop_, [&] {
-      PartitionEraser::start(*client_, scripts_.erase_from, options_.prefix,
-                             std::string(partition_part(bytes)), std::string(bytes.substr(0, 8)),
-                             [&](Result<std::uint64_t> erased) {
-                               outcome = std::move(erased);
-                               done.set();
-                             });
+  Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
+    std::vector<std::string> fields;
+    for (const Source& one : sources) fields.push_back(field_of(one));
+    return on_loop<Result<std::vector<Kept>>>(
+        [&](auto done) { positions_->read(std::move(fields), std::move(done)); });
+  }
+
+  Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) override {
+    std::vector<Positions::Step> steps;
+    for (const Progress& one : all) steps.push_back({field_of(one.source), one.reached});
+    return on_loop<Positions::Reached>(
+        [&](auto done) { positions_->advance(std::move(steps), std::move(done)); });
+  }
+
+  Result<std::vector<SchemaId>> schemas() override {
+    return on_loop<Result<std::vector<SchemaId>>>(
+        [this](auto done) { schemas_->read(std::move(done)); });
+  }
+
+  Result<bool> begin_load(Source source, bool replaced) override {
+    const Status forgotten =
+        on_loop<Status>([&](auto done) { positions_->forget(field_of(source), std::move(done)); });
+    if (!forgotten.ok()) return forgotten.error();
+    if (replaced) {
+      const Status gone = on_loop<Status>([&](auto done) {
+        sweep({part_of({source, Offset(0)}, 0)}, std::move(done));
+      });
+      if (!gone.ok()) return gone.error();
+    }
+    const auto keys = on_loop<Result<std::uint64_t>>(
+        [&](auto done) { KeyCount::start(*client_, std::move(done)); });
+    if (!keys.ok()) return keys.error();
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (*keys == 0) empty_at_ = now;
+    if (replaced || *keys == 0 || (empty_at_ && now - *empty_at_ < kEmptyLately)) return false;
+    loads_.begin(source);
+    return true;
+  }
+
+  void cancel_load(Source source) override { loads_.cancel(source); }
+
+  void end_loads(std::vector<LoadEnd> ends, std::function<void(Status)> done) override {
+    boost::asio::post(loop_, [this, ends = std::move(ends), done = std::move(done)] {
+      std::vector<Sweep::Part> parts;
+      for (const LoadEnd& end : ends) {
+        const std::uint64_t load = loads_.number(end.source);
+        // Else it was given up, or needs no end.
+        if (load != 0) parts.push_back(part_of(end, load));
+      }
+      parts.empty() ? done({}) : sweep(std::move(parts), done);
     });
-    done.wait();
-    return outcome;
+  }
+
+  std::uint64_t doubts() const override { return doubts_; }
+  void trust(std::uint64_t doubts) override { trusted_ = doubts; }
+  void on_doubt(std::function<void()> listener) override {
+    const std::lock_guard lock(doubt_mutex_);
+    doubt_listener_ = std::move(listener);
   }
 
   store::Counts counts() const override { return {.records = counter_->records(), .bytes = 0}; }
 
   Status health() const override {
     const std::lock_guard lock(mutex_);
-    return health_;
+    return health_.ok() && is_in_doubt() ? Status(in_doubt()) : health_;
   }
 
  private:
@@ -249,7 +316,37 @@ class Implementation final : public RedisStore {
     boost::asio::io_context* loop = net::this_loop();
     if (loop == nullptr) return nullptr;
     if (loop == &loop_) return client_.get();
-    return LoopClients::of(*loop, number_, options_.client);
+    return LoopClients::of(*loop, number_, client_options_);
+  }
+
+  // Runs `start` on the store's loop, and waits for what it gives to its argument there.
+  template <typename T, typename Start>
+  T on_loop(const Start& start) {
+    Event event;
+    std::optional<T> out;
+    boost::asio::post(loop_, [&] {
+      start([&](T outcome) {
+        out.emplace(std::move(outcome));
+        event.set();
+      });
+    });
+    event.wait();
+    return *std::move(out);
+  }
+
+  void doubt() {
+    ++doubts_;
+    const std::lock_guard lock(doubt_mutex_);
+    if (doubt_listener_) doubt_listener_();
+  }
+  bool is_in_doubt() const {
+    return doubts_.load(std::memory_order_relaxed) != trusted_.load(std::memory_order_relaxed);
+  }
+
+  std::string field_of(Source source) {
+    const std::lock_guard lock(mutex_);
+    return position_field(options_.topics[source.topic], source.partition, topic_ids_[source.topic],
+                          options_.takes);
   }
 
   // Until this thread's next call.
@@ -271,18 +368,77 @@ class Implementation final : public RedisStore {
     return outcome;
   }
 
-  void send(Batch& batch, std::size_t i) {
-    const store::Write& one = batch.write(i);
-    const std::string_view key = key_of(one.record.key);
-    if (one.tombstone) {
-      const auto position = position_of(one.record, mark_of(one.record));
-      const std::string_view args[] = {{position.data(), position.size()}, fence_ms_};
-      return client_->eval(scripts_.erase, key, args, batch.sink(i));
+  Sweep::Part part_of(const LoadEnd& end, std::uint64_t load) const {
+    const store::RecordView any{.partition = end.source.partition, .topic = end.source.topic};
+    const auto bytes = position_of(any, mark_of(any));
+    const std::string_view position(bytes.data(), bytes.size());
+    return {end.source, load, end.end, std::string(partition_part(position)),
+            std::string(incarnation_part(position))};
+  }
+
+  void sweep(std::vector<Sweep::Part> parts, const std::function<void(Status)>& done) {
+    if (sweep_ != nullptr) return done(Error{ErrorCode::kUnavailable, "other loads are ending"});
+    sweep_ = std::make_unique<Sweep>(
+        *client_, scripts_, loads_, options_.prefix, parts,
+        [this, parts, done](const Sweep::Outcome& outcome) { end_sweep(parts, outcome, done); });
+    sweep_->start();
+  }
+
+  void end_sweep(const std::vector<Sweep::Part>& parts, const Sweep::Outcome& outcome,
+                 const std::function<void(Status)>& done) {
+    // It is still running.
+    boost::asio::post(loop_, [this] { sweep_.reset(); });
+    for (const Sweep::Part& part : parts) {
+      if (outcome.status.ok() && loads_.number(part.source) == part.load) {
+        loads_.cancel(part.source);
+      }
     }
-    value_.clear();
-    append_value(value_, one.record, mark_of(one.record));
-    const std::string_view args[] = {value_};
-    client_->eval(scripts_.put, key, args, batch.sink(i));
+    if (outcome.erased > 0) {
+      log("redis").warn("store '{}': {} keys went, which their topics do not have any more",
+                        options_.name, outcome.erased);
+    }
+    done(outcome.status);
+  }
+
+  void send(Batch& batch) {
+    const std::span<const store::Write> writes = batch.writes();
+    SchemaId last{-1};  // mostly all have one
+    for (const store::Write& one : writes) {
+      if (one.tombstone || one.record.schema == last) continue;
+      last = one.record.schema;
+      schemas_->note(last);
+    }
+    plan_.make(writes, options_.client.topology == Topology::kCluster ? 1 : kWritesInOne);
+    for (const std::uint32_t number : plan_.passed()) batch.pass(number);
+    for (const WritePlan::Part& part : plan_.parts()) send(batch, part);
+  }
+
+  void send(Batch& batch, const WritePlan::Part& part) {
+    bytes_.clear();
+    ends_.clear();
+    for (const std::uint32_t number : part.writes) {
+      const store::RecordView& record = batch.writes()[number].record;
+      bytes_ += key_start_;
+      bytes_ += record.key;
+      ends_.push_back(bytes_.size());
+      if (part.tombstones) {
+        const auto position = position_of(record, mark_of(record));
+        bytes_.append(position.data(), position.size());
+      } else {
+        append_value(bytes_, record, mark_of(record));
+      }
+      ends_.push_back(bytes_.size());
+    }
+    keys_.clear();
+    args_.clear();
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < ends_.size(); ++i) {
+      (i % 2 == 0 ? keys_ : args_).push_back(std::string_view(bytes_).substr(at, ends_[i] - at));
+      at = ends_[i];
+    }
+    if (part.tombstones) args_.push_back(fence_ms_);
+    client_->eval(part.tombstones ? scripts_.erase : scripts_.put, keys_, args_,
+                  batch.expect(part.writes));
   }
 
   void look() {
@@ -302,7 +458,11 @@ class Implementation final : public RedisStore {
     });
   }
 
+  // Keys of one command: the more, the less each costs, and the longer others wait.
+  static constexpr std::size_t kWritesInOne = 64;
+
   const RedisStoreOptions options_;
+  ClientOptions client_options_;
   const std::uint64_t number_ = next_number();
   const std::string key_start_;
   const std::string fence_ms_;
@@ -311,7 +471,16 @@ class Implementation final : public RedisStore {
   std::unique_ptr<std::atomic<std::uint32_t>[]> incarnations_;
   TopicOf topic_of_;
   mutable std::mutex mutex_;
-  Status health_ = Error{ErrorCode::kUnavailable, "no connection to Redis yet"};  // under mutex_
+  // Under mutex_.
+  Status health_ = Error{ErrorCode::kUnavailable, "no connection to Redis yet"};
+  std::vector<std::string> topic_ids_;
+  std::optional<std::chrono::steady_clock::time_point> empty_at_;
+
+  Loads loads_;
+  std::atomic<std::uint64_t> doubts_ = 0;
+  std::atomic<std::uint64_t> trusted_ = 0;
+  std::mutex doubt_mutex_;
+  std::function<void()> doubt_listener_;  // under doubt_mutex_
 
   // The store's own loop, and what is used there.
   boost::asio::io_context loop_{1};
@@ -319,7 +488,14 @@ class Implementation final : public RedisStore {
   std::unique_ptr<Client> client_;
   std::unique_ptr<Counter> counter_;
   std::unique_ptr<PolicyWatch> policy_;
-  std::string value_;
+  std::unique_ptr<Positions> positions_;
+  std::unique_ptr<SchemaNotes> schemas_;
+  std::unique_ptr<Sweep> sweep_;
+  WritePlan plan_;
+  std::string bytes_;
+  std::vector<std::size_t> ends_;
+  std::vector<std::string_view> keys_;
+  std::vector<std::string_view> args_;
   bool was_well_ = false;
   bool was_lost_ = false;
   unsigned policy_turns_ = 0;

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "redis/client.h"
-#include "store/store.h"
+#include "store/shared_store.h"
 
 namespace push_cache::redis {
 
@@ -20,6 +20,9 @@ struct RedisStoreOptions {
   ClientOptions client;
   std::string prefix;               // "" = none
   std::vector<std::string> topics;  // by the number that RecordView::topic is
+  // What it takes of the topics, as text; "" = all. With another text positions are not known: the
+  // topics are read from their beginning.
+  std::string takes;
 };
 
 // What each of the store's calls is, beside what store/store.h says:
@@ -34,9 +37,16 @@ struct RedisStoreOptions {
 // calls fail with kUnavailable within ClientOptions::timeout. A write that Redis refuses for want
 // of memory is kUnavailable too: it may pass.
 //
+// Of writes of one key and partition in one call of `write` only the last is sent. Without a
+// Cluster those of many keys go in one command.
+//
 // `page` and `scan` are kUnsupported. `counts` are the records at the last count, made in the
 // background by SCAN at a small part of the server's time; bytes are not known (0).
-class RedisStore : public store::Store {
+//
+// A doubt (SharedStore::doubts) comes with each server that was restarted or takes over: one that
+// says in INFO that it is the same gives none. In a Cluster a server whose slots lie all between
+// two of layout.h's position keys has none of them: what it loses is not noticed.
+class RedisStore : public store::SharedStore {
  public:
   // Connects in the background: a server that is away is no error. kInvalidArgument when the TLS
   // files cannot be read.

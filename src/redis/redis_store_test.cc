@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <string>
@@ -14,29 +15,12 @@
 
 #include "net/loop.h"
 #include "redis/layout.h"
+#include "redis/store_fixture.h"
 #include "redis/test_server.h"
 #include "store/contract_test.h"
 
 namespace push_cache::redis {
 namespace {
-
-using store::record;
-using store::WriteOutcome;
-
-RedisStoreOptions options_for(const TestServer& server, std::string prefix) {
-  RedisStoreOptions out{.name = "test",
-                        .client = {.seeds = {server.endpoint()}},
-                        .prefix = std::move(prefix),
-                        .topics = {"zero", "one", "two"}};
-  out.client.timeout = std::chrono::seconds(30);
-  return out;
-}
-
-std::unique_ptr<RedisStore> make(const TestServer& server, std::string prefix = "") {
-  auto made = RedisStore::create(options_for(server, std::move(prefix)));
-  EXPECT_TRUE(made.ok());
-  return *std::move(made);
-}
 
 // A store with a server of its own.
 class Whole final : public store::Store {
@@ -55,10 +39,6 @@ class Whole final : public store::Store {
   void get(std::string_view key, store::GetSink& sink) override { inner_->get(key, sink); }
   Result<bool> page(PageStart start, std::size_t most, store::KeySink& sink) override {
     return inner_->page(start, most, sink);
-  }
-  Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
-                                        Offset below) override {
-    return inner_->erase_partition(topic, partition, below);
   }
   store::Counts counts() const override { return inner_->counts(); }
   Status health() const override { return inner_->health(); }
@@ -81,36 +61,6 @@ INSTANTIATE_TEST_SUITE_P(Redis, StoreContract,
 
 namespace push_cache::redis {
 namespace {
-
-class RedisStoreTest : public testing::Test {
- protected:
-  void SetUp() override { ASSERT_TRUE(server_.ok()) << server_.log(); }
-
-  store::PutOutcome put(std::string_view key, std::string_view datum, int partition,
-                        std::int64_t offset) {
-    store::RecordView one = record(key, datum, offset);
-    one.partition = Partition(partition);
-    const auto done = store_->put(one);
-    EXPECT_TRUE(done.ok());
-    return done.ok() ? *done : store::PutOutcome::kOutdated;
-  }
-  WriteOutcome erase(std::string_view key, int partition, std::int64_t offset) {
-    store::RecordView one = record(key, "", offset);
-    one.partition = Partition(partition);
-    const store::Write write{one, true};
-    WriteOutcome outcome{};
-    EXPECT_TRUE(store_->write({&write, 1}, {&outcome, 1}).ok());
-    return outcome;
-  }
-  store::RecordView local(std::string_view key, std::string_view datum, std::int64_t number) {
-    store::RecordView one = record(key, datum, number);
-    one.partition = Partition(-1);
-    return one;
-  }
-
-  TestServer server_;
-  std::unique_ptr<RedisStore> store_ = make(server_, "pc");
-};
 
 TEST_F(RedisStoreTest, ADeliveryOnceMoreMakesNoKeyOlder) {
   using enum store::PutOutcome;
@@ -228,21 +178,47 @@ TEST_F(RedisStoreTest, SurvivesItsServersEndAndForgottenScripts) {
   EXPECT_EQ(put("a", "three", 1, 3), store::PutOutcome::kInserted) << "it kept nothing";
 }
 
-TEST_F(RedisStoreTest, ErasesWhatCameFromAPartition) {
+TEST_F(RedisStoreTest, ManyWritesOfAllKindsAtOnceAreFencedEach) {
+  put("newer", "kept", 1, 500);
+  put("older", "old", 1, 1);
+  store::RecordView moved = record("moved", "of 2", 900);
+  moved.partition = Partition(2);
+  moved.timestamp_ms = 0;
+  ASSERT_TRUE(store_->put(moved).ok());
+  erase("gone", 1, 600);
   std::vector<std::string> keys;
-  for (int i = 0; i < 3000; ++i) keys.push_back("k" + std::to_string(i));
+  for (int i = 0; i < 1000; ++i) keys.push_back("k" + std::to_string(i));
   std::vector<store::Write> writes;
-  for (int i = 0; i < 3000; ++i) {
-    store::RecordView one = record(keys[static_cast<std::size_t>(i)], "v", i);
-    one.partition = Partition(i % 3);
-    writes.push_back({one, i % 10 == 9});
-  }
+  const auto add = [&](std::string_view key, int offset, bool tombstone = false,
+                       int partition = 1) {
+    store::RecordView one = record(key, tombstone ? "" : "new", offset);
+    one.partition = Partition(partition);
+    one.timestamp_ms = 0;
+    writes.push_back({one, tombstone});
+  };
+  for (int i = 0; i < 1000; ++i) add(keys[static_cast<std::size_t>(i)], 100 + i, i % 10 == 9);
+  add("newer", 400);
+  add("older", 401);
+  add("moved", 402);
+  add("gone", 403);
+  add("k0", 1200);
+  add("k0", 1201, true);
+  add("k1", 7, false, 3);
   std::vector<WriteOutcome> outcomes(writes.size());
   ASSERT_TRUE(store_->write(writes, outcomes).ok());
-  EXPECT_EQ(*store_->erase_partition(1, Partition(1), Offset(1500)), 450u);
-  EXPECT_EQ(*store_->erase_partition(1, Partition(1)), 450u);
-  EXPECT_EQ(*store_->erase_partition(2, Partition(0)), 0u);
-  EXPECT_EQ(server_.ask({"DBSIZE"}), "2000");
+  EXPECT_EQ(store::get(*store_, "newer"), "kept");
+  EXPECT_EQ(store::get(*store_, "older"), "new");
+  EXPECT_EQ(store::get(*store_, "gone"), std::nullopt);
+  EXPECT_EQ(store::get(*store_, "k0"), std::nullopt);
+  EXPECT_EQ(outcomes[1000], WriteOutcome::kOutdated);
+  EXPECT_EQ(outcomes[1001], WriteOutcome::kReplaced);
+  EXPECT_EQ(outcomes[1003], WriteOutcome::kOutdated);
+  // Of equal times the higher partition's is the last.
+  EXPECT_EQ(outcomes[1002], WriteOutcome::kOutdated);
+  EXPECT_EQ(outcomes[1006], WriteOutcome::kReplaced);
+  for (int i = 2; i < 1000; ++i) {
+    EXPECT_EQ(store::get(*store_, keys[static_cast<std::size_t>(i)]).has_value(), i % 10 != 9);
+  }
 }
 
 // Runs a loop with the store's calls on it.

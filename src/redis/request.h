@@ -25,6 +25,7 @@ struct Request {
   Error error;                // once it has failed
   Endpoint node;              // with `pinned`: the only one that may get it
   std::uint16_t slot = 0;
+  CallKind kind = CallKind::kOther;
   Line line = Line::kPoint;
   bool repeatable = true;
   bool pinned = false;

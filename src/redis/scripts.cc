@@ -44,27 +44,56 @@ local function fence(key, position, ms)
 end
 )lua";
 
+// Native commands over all keys at once: a script's single calls cost more than what they do. What
+// MGET does not give may be a deleted key, which EXISTS tells for all of them.
 constexpr const char* kPut = R"lua(
-local kept, is_record = stored(KEYS[1])
-if outdated(string.sub(ARGV[1], -40), kept) then return 2 end
-redis.call('SET', KEYS[1], ARGV[1])
-return is_record and 1 or 0
+local sub, numbers = string.sub, struct.unpack
+local olds = redis.call('MGET', unpack(KEYS))
+local without = {}
+for i = 1, #KEYS do
+  if not olds[i] then without[#without + 1] = KEYS[i] end
+end
+local deleted = #without > 0 and redis.call('EXISTS', unpack(without)) > 0
+local out, sets = {}, {}
+for i = 1, #KEYS do
+  local came, old = ARGV[i], olds[i]
+  local outcome = old and '1' or '0'
+  if old and sub(old, -16) == sub(came, -16) and string.byte(came, #came - 15) < 128 then
+    local co, cl = numbers('>i4I4', came, #came - 39)
+    local ko, kl = numbers('>i4I4', old, #old - 39)
+    if co < ko or (co == ko and cl <= kl) then outcome = '2' end
+  elseif (old or deleted) and outdated(sub(came, -40), (stored(KEYS[i]))) then
+    outcome = '2'
+  end
+  if outcome ~= '2' then
+    sets[#sets + 1] = KEYS[i]
+    sets[#sets + 1] = came
+  end
+  out[i] = outcome
+end
+if #sets > 0 then redis.call('MSET', unpack(sets)) end
+return table.concat(out)
 )lua";
 
 constexpr const char* kErase = R"lua(
-local kept, is_record = stored(KEYS[1])
-local came = ARGV[1]
-if not has_partition(came) then
-  came = kept
-elseif outdated(came, kept) then
-  return 2
+local ms = ARGV[#ARGV]
+local function erase(key, came)
+  local kept, is_record = stored(key)
+  if not has_partition(came) then
+    came = kept
+  elseif outdated(came, kept) then
+    return '2'
+  end
+  if has_partition(came) then
+    fence(key, came, ms)
+  else
+    redis.call('DEL', key)
+  end
+  return is_record and '1' or '0'
 end
-if has_partition(came) then
-  fence(KEYS[1], came, ARGV[2])
-else
-  redis.call('DEL', KEYS[1])
-end
-return is_record and 1 or 0
+local out = {}
+for i = 1, #KEYS do out[i] = erase(KEYS[i], ARGV[i]) end
+return table.concat(out)
 )lua";
 
 constexpr const char* kInsert = R"lua(
@@ -92,15 +121,31 @@ end
 return value
 )lua";
 
-constexpr const char* kEraseFrom = R"lua(
-local kept, is_record = stored(KEYS[1])
-if #kept ~= 40 or string.sub(kept, 25, 32) ~= ARGV[1] then return 0 end
-if is_record and is_local(kept) then return 0 end
-local ko, kl = struct.unpack('>i4I4', kept)
-local bo, bl = struct.unpack('>i4I4', ARGV[2])
-if ko > bo or (ko == bo and kl >= bl) then return 0 end
-redis.call('DEL', KEYS[1])
-return is_record and 1 or 0
+constexpr const char* kEraseIf = R"lua(
+if stored(KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+)lua";
+
+constexpr const char* kPosition = R"lua(
+return (stored(KEYS[1]))
+)lua";
+
+constexpr const char* kAdvance = R"lua(
+local out = {}
+for i = 1, #ARGV, 3 do
+  local kept = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or -1)
+  local before, reached = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  if kept >= before and kept < reached then
+    local done = redis.pcall('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
+    if type(done) ~= 'table' then
+      kept = reached
+    elseif not string.find(done.err, 'OOM', 1, true) then
+      return done
+    end
+  end
+  out[#out + 1] = kept
+end
+return out
 )lua";
 
 Script with_common(const char* body) { return Script(std::string(kCommon) + body); }
@@ -112,6 +157,8 @@ Scripts::Scripts()
       erase(with_common(kErase)),
       insert(with_common(kInsert)),
       take(with_common(kTake)),
-      erase_from(with_common(kEraseFrom)) {}
+      erase_if(with_common(kEraseIf)),
+      position(with_common(kPosition)),
+      advance(kAdvance) {}
 
 }  // namespace push_cache::redis

@@ -26,6 +26,7 @@ Setup::Setup(const SetupOptions& options) : password_(options.password) {
   if (options.database != 0) add(Step::kSelect, "SELECT", std::to_string(options.database));
   if (options.name) add(Step::kName, "CLIENT", "SETNAME", "push-cache");
   if (options.master_only) add(Step::kRole, "ROLE");
+  if (options.identity) add(Step::kIdentity, "INFO", "replication");
 }
 
 Status Setup::take(const Reply& reply) {
@@ -42,8 +43,15 @@ Status Setup::take(const Reply& reply) {
     if (step == Step::kAuth) return refused("Redis refused the user or password: " + text);
     if (step == Step::kSelect) return refused("Redis refused the database: " + text);
     if (step == Step::kRole) return refused("Redis does not say whether it is a master: " + text);
-    // A name is a courtesy, which an ACL may forbid.
+    // A name is a courtesy, and so is what is told of a server: an ACL may forbid both.
     return useless ? Status(refused("Redis refused the connection: " + text)) : Status();
+  }
+  if (step == Step::kIdentity) {
+    constexpr std::string_view kName = "master_replid:";
+    const std::size_t at = reply.text.find(kName);
+    if (reply.type != Reply::Type::kString || at == std::string_view::npos) return {};
+    const std::string_view rest = reply.text.substr(at + kName.size());
+    identity_ = rest.substr(0, rest.find_first_of("\r\n"));
   }
   if (step == Step::kRole) {
     if (reply.type != Reply::Type::kArray || reply.elements.empty() ||

@@ -16,22 +16,25 @@ struct SetupOptions {
   int database = 0;
   bool name = true;          // CLIENT SETNAME: who this is, in the server's CLIENT LIST
   bool master_only = false;  // ROLE: refuse what is no master
+  bool identity = false;     // INFO replication: which data set this is
 };
 
-// AUTH, SELECT, CLIENT SETNAME and ROLE, as far as wanted: all are sent at once, and the answers
-// are judged one by one.
+// AUTH, SELECT, CLIENT SETNAME, ROLE and INFO, as far as wanted: all are sent at once, and the
+// answers are judged one by one.
 class Setup {
  public:
   explicit Setup(const SetupOptions& options);
 
   const std::string& bytes() const { return bytes_; }
   bool done() const { return answered_ == steps_.size(); }
+  // The server's master_replid: another one after each restart and each failover. "" = not told.
+  const std::string& identity() const { return identity_; }
   // The next answer; not when `done`. kUnavailable: the connection is of no use; the text says why
   // and never holds the password.
   Status take(const Reply& reply);
 
  private:
-  enum class Step : std::uint8_t { kAuth, kSelect, kName, kRole };
+  enum class Step : std::uint8_t { kAuth, kSelect, kName, kRole, kIdentity };
   template <typename... Args>
   void add(Step step, const Args&... args);
 
@@ -39,6 +42,7 @@ class Setup {
   std::size_t answered_ = 0;
   std::string bytes_;
   std::string password_;
+  std::string identity_;
 };
 
 }  // namespace push_cache::redis

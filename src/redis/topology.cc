@@ -29,6 +29,7 @@ void add(std::vector<Endpoint>& list, const Endpoint& endpoint) {
 bool Dispatcher::settle(Connection& connection, Request& request, std::string_view text) {
   using Kind = Refusal::Kind;
   static_assert(kWaitTimes.size() == kWaits);
+  using Event = ClientStats::Event;
   const Refusal refusal = read_refusal(text, connection.endpoint());
   switch (refusal.kind) {
     case Kind::kNone:
@@ -37,6 +38,7 @@ bool Dispatcher::settle(Connection& connection, Request& request, std::string_vi
     case Kind::kAsk: {
       if (options_.topology != Topology::kCluster) return false;
       Peer& peer = routes_.get(refusal.endpoint);
+      stats_.count(refusal.kind == Kind::kMoved ? Event::kMoved : Event::kAsked);
       line(peer, Line::kPoint);  // each master has one: it says whether the master is well
       if (refusal.kind == Kind::kMoved) {
         routes_.set(refusal.slot, peer);
@@ -48,18 +50,21 @@ bool Dispatcher::settle(Connection& connection, Request& request, std::string_vi
       return true;
     }
     case Kind::kTryAgain:
+      stats_.count(Event::kRetried);
       try_later(request);
       return true;
     case Kind::kServerAway:
     case Kind::kReadOnly:
       // All of this server waits, so that nothing overtakes: the present master, when it is found,
       // gets it in this order.
+      stats_.count(Event::kRetried);
       again(connection, request);
       connection.pause(refusal.kind == Kind::kReadOnly && options_.topology == Topology::kSingle);
       refresh();
       return true;
     case Kind::kNoScript:
       if (request.script == nullptr || request.whole_script) return false;
+      stats_.count(Event::kRetried);
       connection.forget(*request.script);
       again(connection, request);
       return true;
@@ -77,7 +82,8 @@ void Dispatcher::again(Connection& connection, Request& request) {
 
 void Dispatcher::redirect(Request& request, Peer& peer) {
   if (request.pinned) {
-    return fail(request, {ErrorCode::kUnavailable, "this node of Redis has the key no more"});
+    return fail(request, CallOutcome::kLost,
+                {ErrorCode::kUnavailable, "this node of Redis has the key no more"});
   }
   if (request.redirects >= kRedirectsAtOnce) {
     request.asking = false;
@@ -120,6 +126,10 @@ void Dispatcher::on_connected(Connection& connection) {
   if (peer == nullptr || peer->line(Line::kPoint) != &connection) return;
   log("redis").info("connected to {}", to_text(peer->endpoint));
   peer->reported.clear();
+  const bool is_other = connection.identity().empty() || connection.identity() != peer->identity;
+  peer->identity = connection.identity();
+  if (was_well_ && is_other && options_.on_doubt) options_.on_doubt();
+  was_well_ = was_well_ || health().ok();
 }
 
 void Dispatcher::on_down(Connection& connection) {

@@ -87,6 +87,7 @@ struct Write {
   bool tombstone = false;
 };
 // What became of it. kFailed: not done, or, of a remote store, perhaps done; it can be done again.
+// Whether there was a record a remote store knows only for the first write of a key in a batch.
 enum class WriteOutcome : std::uint8_t {
   kInserted,
   kReplaced,
@@ -158,7 +159,8 @@ class Store {
   virtual void take(std::string_view key, GetSink& sink) = 0;
 
   // Writes in their order, `outcomes[i]` of the i-th; both spans have the same size. A remote store
-  // has them all under way at once. Waits for all; the error is the one of the first that failed.
+  // has them all under way at once, and may leave out what a later one makes needless. Waits for
+  // all; the error is the one of the first that failed.
   virtual Status write(std::span<const Write> writes, std::span<WriteOutcome> outcomes);
 
   // Hands the last record of `key` to `sink`.
@@ -187,9 +189,10 @@ class Store {
 
   // Removes every record that came from this partition and has an offset less than `below`; how
   // many there were. May take as long as reading all records does; other calls go on meanwhile.
+  // kUnsupported for a shared one, which has loads (store/shared_store.h).
   static constexpr Offset kAllOffsets{std::numeric_limits<std::int64_t>::max()};
   virtual Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
-                                                Offset below = kAllOffsets) = 0;
+                                                Offset below = kAllOffsets);
 
   // Hands every record to `sink`, in the order of its keys when the store keeps one. Each record
   // that was there throughout comes exactly once, with a value that it had at some time of the
@@ -214,11 +217,6 @@ class Store {
     (void)topic, (void)partition;
     return 0;
   }
-
-  // Of a store that others may have filled: which topic of its name, by Kafka's topic id as text,
-  // records come from now on; before the first of them is written. Records of another topic of the
-  // name are older, whatever their offsets. "" (as at first) = not known.
-  virtual void set_topic_id(std::uint32_t topic, std::string_view id) { (void)topic, (void)id; }
 
   virtual Counts counts() const = 0;
   virtual MemoryUse memory() const { return {}; }
@@ -255,6 +253,12 @@ inline Status Store::write(std::span<const Write> writes, std::span<WriteOutcome
 inline void Store::get_batch(std::span<const std::string_view> keys,
                              std::span<GetSink* const> sinks) {
   for (std::size_t i = 0; i < keys.size(); ++i) get(keys[i], *sinks[i]);
+}
+
+inline Result<std::uint64_t> Store::erase_partition(std::uint32_t topic, Partition partition,
+                                                    Offset below) {
+  (void)topic, (void)partition, (void)below;
+  return Error{ErrorCode::kUnsupported, "this store takes out no partitions"};
 }
 
 inline Status Store::scan(RecordSink& sink) {

@@ -101,6 +101,20 @@ def check_truth(running, topic, route="/customers", seconds=0, ordered=True):
     return len(records)
 
 
+def check_all(running, topic, history, seconds=60):
+    """check_truth of a store in Redis; and every key that the topic has had and has no more answers 404."""
+    count = check_truth(running, topic, seconds=seconds, ordered=False)
+    gone = sorted(set(history.states) - set(history.last()))
+    pipeline = Pipeline(running.addresses()["api"])
+    try:
+        answers = pipeline.get([path_of("/customers", key) for key in gone])
+    finally:
+        pipeline.close()
+    served = [(key, *answer) for key, answer in zip(gone, answers) if answer[0] != 404]
+    assert not served, f"{len(served)} of {len(gone)} deleted keys are served, such as {served[:5]}"
+    return count
+
+
 class Lie(AssertionError):
     """The service said what was not true."""
 
@@ -112,6 +126,9 @@ class Watcher:
     acknowledged when the service was started, or older than one it has answered before; one that was never
     written; ready while the API answers 503, or the other way round; live that is not 200. `changes` has what
     /ready said, as (seconds, ready, reasons).
+
+    When all is loaded and only a store is not well (a Redis that is away, or one of its servers), some answers may
+    come and others not.
     """
 
     ROUND = 20  # keys that are asked for between two looks at /ready
@@ -182,26 +199,28 @@ class Watcher:
 
     def _round(self, api, health):
         keys = self._choose()
-        before = self._ready(health)
+        before = self._state(health)
         answers = api.get([path_of(self.route, key) for key in keys])
-        after = self._ready(health)
+        after = self._state(health)
         for key, (status, body) in zip(keys, answers):
             self.counts[status] = self.counts.get(status, 0) + 1
             if status != 503:
                 self._judge(key, status, body)
         refused = [status == 503 for status, _ in answers]
         # A fall and a rise between two looks is possible, but not in three rounds one after the other.
-        disagrees = before == after and (any(refused) if before else not all(refused))
+        disagrees = before == after and (any(refused) if before == "ready" else
+                                         before == "not ready" and not all(refused))
         self._disagreed = self._disagreed + 1 if disagrees else 0
         if self._disagreed == 3:
-            raise Lie(f"/ready says {before} while the API answers {answers[refused.index(before)]}")
+            raise Lie(f"/ready says {before} while the API answers {answers[refused.index(before == 'ready')]}")
 
     def _choose(self):
         known = list(self.history.states)
         keys = [self.chance.choice(known) for _ in range(self.ROUND - 1)] if known else []
         return [*keys, key_of(self.chance.randrange(800_000, 900_000))]  # the last one was never written
 
-    def _ready(self, health):
+    def _state(self, health):
+        """"ready", "not ready", or "store" when that is so because of stores alone."""
         (ready, said), (live, body) = health.get(["/ready", "/live"])
         if live != 200:
             raise Lie(f"/live: {live} {body!r}")
@@ -210,7 +229,9 @@ class Watcher:
             raise Lie(f"/ready: {ready} {said}")
         if not self.changes or self.changes[-1][1] != said["ready"]:
             self.changes.append((round(time.monotonic() - self._started, 2), said["ready"], said["reasons"]))
-        return said["ready"]
+        if said["ready"]:
+            return "ready"
+        return "store" if all(reason.startswith("store '") for reason in said["reasons"]) else "not ready"
 
     def _judge(self, key, status, body):
         states, floor = self.history.states.get(key, [None]), self.floors.get(key, 0)

@@ -7,8 +7,9 @@ import tempfile
 import pytest
 
 from e2e.checking import Watcher
+from e2e.history import History, Writer
 from e2e.producing import Kafka
-from e2e.pushcache import PushCache, make_config
+from e2e.pushcache import PushCache, make_config, shared_store
 from services import KafkaCluster, RedisCluster, RedisSentinel, RedisServer, Registry, RegistryGate
 
 
@@ -126,6 +127,22 @@ def config(cluster, registry, name):
     """Makes a configuration: config("topic"), with more by its sections: config("topic", cache={...})."""
     def make(topics, **sections):
         return make_config(cluster.bootstrap(), registry.url, f"{name}-group", topics, **sections)
+    return make
+
+
+@pytest.fixture
+def filled(topic, config):
+    """A filled topic and settings for a store in that Redis: made, history, writer, settings = filled(redis, seed).
+    Every change of the topic is in the history; `store`: keys of the store."""
+    def make(redis, seed, keys=4_000, changes=6_000, partitions=4, **store):
+        made = topic(partitions=partitions)
+        history = History()
+        writer = Writer(made, history, seed, keys).fill(changes)
+        cache = shared_store(redis, **{"timeout": "500ms", **store})
+        cache["routes"][0]["key_from_body"] = "accountId"  # these topics' keys are no field
+        settings = config(made.name, cache=cache)
+        settings["kafka"]["properties"] = {"session.timeout.ms": "6000"}  # for members that are killed
+        return made, history, writer, settings
     return make
 
 

@@ -218,9 +218,15 @@ def make_config(brokers, registry_url, group, topics, **sections):
 
 def slow(settings):
     """Makes the service fetch in small pieces: its load takes seconds, not a blink."""
-    settings["kafka"]["properties"] = {"fetch.message.max.bytes": "4000", "queued.min.messages": "100",
-                                       "queued.max.messages.kbytes": "64"}
+    settings["kafka"].setdefault("properties", {}).update(
+        {"fetch.message.max.bytes": "4000", "queued.min.messages": "100", "queued.max.messages.kbytes": "64"})
     return settings
+
+
+def shared_store(redis, **more):
+    """The cache section with one store in this Redis; `more`: keys of the store."""
+    return {"stores": [{"name": "shared", "prefix": "pc", "timeout": "5s", **redis.store(), **more}],
+            "routes": [{"path": "/customers", "store": "shared"}]}
 
 
 def write_config(folder, config):

@@ -1,6 +1,5 @@
 """Topics that change under a reader: compacted, cut, with transactions, with more partitions."""
 import contextlib
-import random
 import signal
 
 import pytest
@@ -9,45 +8,10 @@ from e2e.checking import check_truth
 from e2e.history import History, Writer, key_of, make_seed, soak
 from e2e.producing import Kafka
 from e2e.pushcache import slow
+from e2e.transactions import Transactions, last_offsets
 from services import Network, wait_for
 
 pytestmark = pytest.mark.faults
-
-
-class Transactions:
-    """Writes to a topic in transactions of some records, every other one aborted, the last one as `ends`."""
-
-    def __init__(self, topic, history, seed):
-        self.chance = random.Random(seed)
-        self.history = history
-        self.producer = topic.kafka.new_producer(**{"transactional.id": topic.name})
-        self.producer.init_transactions(60)
-        self.writer = Writer(topic, history, seed, keys=2_000, producer=self.producer)
-        self.aborted = Writer(topic, Ignored(history), seed, keys=3_000, producer=self.producer)
-
-    def run(self, commit, records=20):
-        self.producer.begin_transaction()
-        writer = self.writer if commit else self.aborted
-        for _ in range(records):
-            writer.write_random()
-        writer.flush()
-        if commit:
-            self.producer.commit_transaction(60)
-        else:
-            self.producer.abort_transaction(60)
-
-
-class Ignored:
-    """A history of what never counts: of aborted transactions."""
-
-    def __init__(self, history):
-        self.history = history
-
-    def note(self, _, tombstone):
-        return 0, None if tombstone else self.history.new_version()
-
-    def acknowledge(self, *_):
-        pass
 
 
 @pytest.mark.parametrize("ends", ["committed", "aborted"])
@@ -78,11 +42,6 @@ def test_compaction_and_transactions_with_markers_last(topic, config, watched, e
         transactions.run(commit=ends == "committed")
         check_truth(running, made, seconds=30)
     assert not watcher.fell()
-
-
-def last_offsets(topic):
-    """partition -> the offset of the last record that shows"""
-    return {partition: offset for partition, offset, _, _ in topic.read()}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,138 @@
+#include "redis/positions.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "redis/calls.h"
+
+namespace push_cache::redis {
+namespace {
+
+// Of a field that is not there -1.
+std::int64_t number_of(const Reply& reply) {
+  if (reply.type == Reply::Type::kInteger) return reply.integer;
+  std::int64_t number = -1;
+  std::from_chars(reply.text.data(), reply.text.data() + reply.text.size(), number);
+  return number;
+}
+
+}  // namespace
+
+// One question to every position key. Deletes itself when all have answered.
+class Positions::Call {
+ public:
+  Call(std::size_t keys, std::function<void(Call&)> done) : parts_(keys), done_(std::move(done)) {
+    for (Part& part : parts_) part.call = this;
+  }
+  ReplySink& sink(std::size_t key) { return parts_[key]; }
+  std::int64_t number(std::size_t key, std::size_t i) const { return parts_[key].numbers[i]; }
+  const Status& status() const { return status_; }
+  void expect(std::size_t numbers) { expected_ = numbers; }
+
+ private:
+  struct Part final : ReplySink {
+    Call* call = nullptr;
+    std::vector<std::int64_t> numbers;
+    void reply(const Reply& reply) override {
+      for (const Reply& one : reply.elements) numbers.push_back(number_of(one));
+      const bool is_error = reply.type == Reply::Type::kError;
+      call->end(is_error || numbers.size() != call->expected_ ? Status(error_of(reply)) : Status());
+    }
+    void failed(const Error& error) override { call->end(error); }
+  };
+
+  void end(Status status) {
+    if (status_.ok() && !status.ok()) status_ = std::move(status);
+    if (++ended_ < parts_.size()) return;
+    const std::unique_ptr<Call> self(this);
+    done_(*this);
+  }
+
+  std::vector<Part> parts_;
+  const std::function<void(Call&)> done_;
+  std::size_t expected_ = 0;
+  std::size_t ended_ = 0;
+  Status status_;
+};
+
+Positions::Positions(Client& client, const Scripts& scripts, std::vector<std::string> keys)
+    : client_(client), scripts_(scripts), keys_(std::move(keys)) {}
+
+void Positions::read(std::vector<std::string> fields,
+                     std::function<void(Result<std::vector<Kept>>)> done) {
+  if (fields.empty()) return done(std::vector<Kept>());
+  auto shared = std::make_shared<std::vector<std::string>>(std::move(fields));
+  auto* call = new Call(keys_.size(), [this, shared, done = std::move(done)](Call& ended) {
+    if (!ended.status().ok()) return done(ended.status().error());
+    std::vector<Kept> out;
+    for (std::size_t i = 0; i < shared->size(); ++i) {
+      std::vector<std::int64_t>& seen = seen_of((*shared)[i]);
+      Kept& kept = out.emplace_back();
+      std::int64_t lowest = ended.number(0, i);
+      for (std::size_t key = 0; key < keys_.size(); ++key) {
+        const std::int64_t now = ended.number(key, i);
+        kept.went_back = kept.went_back || now < seen[key];
+        lowest = std::min(lowest, now);
+        seen[key] = now;
+      }
+      if (lowest >= 0) kept.position = Offset(lowest);
+    }
+    done(std::move(out));
+  });
+  call->expect(shared->size());
+  for (std::size_t key = 0; key < keys_.size(); ++key) {
+    std::vector<std::string_view> args = {"HMGET", keys_[key]};
+    args.insert(args.end(), shared->begin(), shared->end());
+    client_.send(keys_[key], args, call->sink(key));
+  }
+}
+
+void Positions::advance(std::vector<Step> steps, std::function<void(Reached)> done) {
+  if (steps.empty()) return done(std::vector<std::optional<Offset>>());
+  auto shared = std::make_shared<std::vector<Step>>(std::move(steps));
+  auto* call = new Call(keys_.size(), [this, shared, done = std::move(done)](Call& ended) {
+    if (!ended.status().ok()) return done(ended.status().error());
+    std::vector<std::optional<Offset>> out;
+    for (std::size_t i = 0; i < shared->size(); ++i) {
+      std::vector<std::int64_t>& seen = seen_of((*shared)[i].field);
+      std::int64_t lowest = ended.number(0, i);
+      for (std::size_t key = 0; key < keys_.size(); ++key) {
+        lowest = std::min(lowest, ended.number(key, i));
+        seen[key] = std::max(seen[key], ended.number(key, i));
+      }
+      out.push_back(lowest < 0 ? std::nullopt : std::optional(Offset(lowest)));
+    }
+    done(std::move(out));
+  });
+  call->expect(shared->size());
+  for (std::size_t key = 0; key < keys_.size(); ++key) {
+    std::vector<std::string> args;
+    for (const Step& step : *shared) {
+      args.push_back(step.field);
+      args.push_back(std::to_string(seen_of(step.field)[key]));
+      args.push_back(std::to_string(step.reached.value));
+    }
+    const std::vector<std::string_view> views(args.begin(), args.end());
+    client_.eval(scripts_.advance, keys_[key], views, call->sink(key));
+  }
+}
+
+std::vector<std::int64_t>& Positions::seen_of(const std::string& field) {
+  std::vector<std::int64_t>& seen = seen_[field];
+  seen.resize(keys_.size(), -1);
+  return seen;
+}
+
+void Positions::forget(const std::string& field, std::function<void(Status)> done) {
+  auto* call = new Call(keys_.size(), [this, field, done = std::move(done)](Call& ended) {
+    if (ended.status().ok()) seen_.erase(field);
+    done(ended.status());
+  });
+  for (std::size_t key = 0; key < keys_.size(); ++key) {
+    const std::string_view args[] = {"HDEL", keys_[key], field};
+    client_.send(keys_[key], args, call->sink(key));
+  }
+}
+
+}  // namespace push_cache::redis

@@ -1,0 +1,84 @@
+// What a store can do beside the rest that several processes fill together, and that outlives them.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "store/store.h"
+
+namespace push_cache::store {
+
+// The store itself keeps how far each partition is in it, its position: all records before it are
+// there. So whoever reads a partition next knows where to go on, and everybody sees when a store
+// has lost what it had acknowledged: positions are kept beside the records, behind them in each
+// server's own order, so that they are lost with them.
+//
+// As for Store everything may be called from any thread. What blocks is not for event loops.
+class SharedStore : public Store {
+ public:
+  struct Source {
+    std::uint32_t topic = 0;
+    Partition partition{0};
+    auto operator<=>(const Source&) const = default;
+  };
+
+  // Which topic of its name, by Kafka's topic id as text, records come from now on; before the
+  // first of them is written. Positions and records of another topic of the name are none of this
+  // one, whatever their offsets. "" (as at first) = not known.
+  virtual void set_topic_id(std::uint32_t topic, std::string_view id) = 0;
+
+  struct Kept {
+    std::optional<Offset> position;  // the lowest that a server has; nothing = none is known
+    // A server had a later one before: it has lost what is behind `position` (all, when that is
+    // nothing). Told once.
+    bool went_back = false;
+  };
+  // The positions that are kept. Blocks; a store that takes no writes answers all the same.
+  virtual Result<std::vector<Kept>> positions(std::span<const Source> sources) = 0;
+  struct Progress {
+    Source source;
+    Offset reached;  // the store has acknowledged all before it
+  };
+  // Keeps positions, and gives those that are kept then. That may be others: of several processes
+  // the latest counts, there may be no memory, and what has gone back stays until `positions` has
+  // told it. Blocks.
+  virtual Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) = 0;
+
+  // The schemas that records were written with, of this process and of others. Some may be missing:
+  // they are noted beside the records. Blocks.
+  virtual Result<std::vector<SchemaId>> schemas() = 0;
+
+  // A load: from now on the partition is read from the beginning of its log, since nobody knows how
+  // much of it is here. Forgets its position. True when something may be here that the log does not
+  // have any more: then what is written is remembered, and `end_loads` takes out the rest. Blocks.
+  // `replaced`: the log is another one than what is here came from, so that all of this is taken
+  // out first, as long as that takes.
+  virtual Result<bool> begin_load(Source source, bool replaced) = 0;
+  virtual void cancel_load(Source source) = 0;
+  struct LoadEnd {
+    Source source;
+    Offset end;  // the log was read up to here
+  };
+  // Takes out what has an offset before its end and was not written since `begin_load`, and what is
+  // of another topic of the name. `done` is called once, on a thread of the store's, not after the
+  // store's end; with an error: call it again.
+  virtual void end_loads(std::vector<LoadEnd> ends, std::function<void(Status)> done) = 0;
+
+  // A doubt: a server is another one than before, or was restarted, so that records may be missing.
+  // Reads fail with kUnavailable (and so does `health`) until someone has called `positions` and
+  // drawn the consequences, and says so by `trust` with what `doubts` was before.
+  virtual std::uint64_t doubts() const = 0;
+  virtual void trust(std::uint64_t doubts) = 0;
+  // `listener` is called on any thread when there is a new doubt; it must not block. Not called any
+  // more once another one (or none) is set.
+  virtual void on_doubt(std::function<void()> listener) = 0;
+};
+
+}  // namespace push_cache::store
