@@ -55,6 +55,7 @@ std::vector<const PartitionState*> Board::partitions() const {
 void Board::condemn(const PartitionState& partition) {
   const std::lock_guard lock(mutex_);
   ++restarts_;
+  catch_up_.topic_replaced(partition.at.topic);
   catch_up_.restart(partition.at);
   judge();
 }

@@ -115,8 +115,8 @@ class Board {
   static std::int64_t now_ns() {
     return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
   }
-  // Not ready from now on, until `begin_anew`: what is held of it is of a log that has gone. Its
-  // lane is still to be told.
+  // Not ready from now on, until `begin_anew` and the topic's next `topic_complete`: what is held of
+  // it is of a log that has gone. Its lane is still to be told.
   void condemn(const PartitionState& partition);
   // How often `condemn` or `restart` was called.
   std::uint64_t restarts() const { return restarts_; }

@@ -63,6 +63,8 @@ TEST(Board, ACondemnedPartitionIsNotReadyUntilItIsBegunAnew) {
   board.advance(first, Offset(3));
   EXPECT_FALSE(board.ready()) << "the other one";
   board.remove(second);
+  EXPECT_FALSE(board.ready()) << "it may have more partitions than before";
+  board.topic_complete(0);
   EXPECT_TRUE(board.ready());
   ASSERT_EQ(board.partitions().size(), 1u);
   EXPECT_EQ(board.partitions()[0]->at, kFirst);

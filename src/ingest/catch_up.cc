@@ -1,12 +1,15 @@
 #include "ingest/catch_up.h"
 
+#include <utility>
+
 namespace push_cache::ingest {
 
 void CatchUp::add(kafka::TopicPartition partition, Offset start, Offset target) {
   auto [place, added] = partitions_.try_emplace(partition);
   Progress& progress = place->second;
   const bool counted_behind = !added && progress.counts && progress.behind;
-  const bool counts = !added || !ever_caught_up_;
+  // One that is new in a topic that was complete begins with records that nobody has missed.
+  const bool counts = !added || !ever_caught_up_ || !complete_[partition.topic];
   progress = {
       .start = start, .position = start, .target = target, .behind = true, .counts = counts};
   if (counts && !counted_behind) ++behind_;
@@ -19,6 +22,10 @@ void CatchUp::topic_complete(std::uint32_t topic) {
   complete = true;
   ++complete_topics_;
   note_caught_up();
+}
+
+void CatchUp::topic_replaced(std::uint32_t topic) {
+  if (std::exchange(complete_[topic], false)) --complete_topics_;
 }
 
 void CatchUp::advance(kafka::TopicPartition partition, Offset position) {

@@ -25,6 +25,9 @@ class CatchUp {
   void add(kafka::TopicPartition partition, Offset start, Offset target);
   // Every partition that `topic` has now was added.
   void topic_complete(std::uint32_t topic);
+  // The topic is another one of its name now: its partitions, which may be more than before, all
+  // count until the next `topic_complete`.
+  void topic_replaced(std::uint32_t topic);
 
   // The next record to apply is at `position`; all before it are. Never moves back.
   void advance(kafka::TopicPartition partition, Offset position);

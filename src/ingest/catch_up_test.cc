@@ -99,5 +99,26 @@ TEST(CatchUp, APartitionOfATopicNotYetCompleteCounts) {
   EXPECT_FALSE(catch_up.caught_up());
 }
 
+TEST(CatchUp, MorePartitionsOfATopicThatWasReplaced) {
+  CatchUp catch_up(1);
+  catch_up.add({0, Partition(0)}, Offset(0), Offset(10));
+  catch_up.topic_complete(0);
+  catch_up.advance({0, Partition(0)}, Offset(10));
+  ASSERT_TRUE(catch_up.caught_up());
+  catch_up.topic_replaced(0);
+  catch_up.restart({0, Partition(0)});
+  catch_up.add({0, Partition(0)}, Offset(0), Offset(5));
+  catch_up.advance({0, Partition(0)}, Offset(5));
+  EXPECT_FALSE(catch_up.caught_up());  // nobody knows whether that is all of it
+  catch_up.add({0, Partition(1)}, Offset(0), Offset(3));
+  catch_up.topic_complete(0);
+  EXPECT_FALSE(catch_up.caught_up());
+  catch_up.advance({0, Partition(1)}, Offset(3));
+  EXPECT_TRUE(catch_up.caught_up());
+  // One that is added later does not count, as ever.
+  catch_up.add({0, Partition(2)}, Offset(0), Offset(9));
+  EXPECT_TRUE(catch_up.caught_up());
+}
+
 }  // namespace
 }  // namespace push_cache::ingest

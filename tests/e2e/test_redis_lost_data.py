@@ -43,7 +43,7 @@ def test_restarted_without_persistence(redis_server, filled, watched, busy):
     running, watcher = watched(settings, history, seed)
     with watcher:
         running.wait_ready()
-        for _ in range(soak(2, 20)):
+        for _ in range(soak(1, 20)):
             wait_kept(running)
             if busy:
                 writer.start(per_second=1000)
@@ -64,7 +64,7 @@ def test_flushed(redis_server, filled, service, busy):
     redis = redis_server()
     made, history, writer, settings = filled(redis, seed)
     running = service(settings).wait_ready()
-    for _ in range(soak(2, 20)):
+    for _ in range(soak(1, 20)):
         wait_kept(running)
         if busy:
             writer.start(per_second=1000)
@@ -119,7 +119,7 @@ def test_one_master_of_a_cluster_lost_its_part(redis_cluster, filled, watched, s
     cluster = redis_cluster(replicas=0)
     made, history, _, settings = filled(cluster, seed)
     running = service(settings).wait_ready()
-    for number in range(soak(2, 12)):
+    for number in range(soak(1, 12)):
         wait_kept(running)
         master = cluster.masters()[number % 3]
         if how == "flushed":
