@@ -8,7 +8,7 @@ WORKDIR /src
 COPY scripts/setup scripts/packages.txt scripts/
 RUN scripts/setup package
 COPY . .
-RUN scripts/package deb /out
+RUN scripts/package /out
 
 FROM ${DEBIAN}
 # The package names the libraries that the programs need; documentation is of no use here.

@@ -52,6 +52,12 @@ test-deploy:  ## the Debian package, the image's build steps, Compose files, the
 	@test -x $(BIN)/push-cache || $(MAKE) --no-print-directory programs
 	PUSH_CACHE_REQUIREMENTS=tests/deploy/requirements.txt $(PYTEST) tests/deploy
 
+.PHONY: test-bare-debian
+test-bare-debian:  ## the image and the systemd unit in a bare Debian below a folder, as root, some minutes
+	scripts/setup deploy
+	scripts/setup bare
+	PUSH_CACHE_BARE=1 PUSH_CACHE_REQUIREMENTS=tests/deploy/requirements.txt $(PYTEST) tests/deploy/test_bare_debian.py
+
 soak: build-tests  ## the fault tests and the load with faults in their long form, about 40 minutes
 	PUSH_CACHE_SOAK=1 $(PYTEST) -m faults --timeout 1800 --durations 0 $(wildcard tests/e2e)
 
@@ -119,7 +125,7 @@ stop-services:  ## ends what the start-* targets started; the records stay
 .PHONY: package
 package:  ## a Debian package of this release, in build/package
 	scripts/setup package
-	scripts/package deb build/package
+	scripts/package build/package
 
 .PHONY: docker compose-redis compose-kafka-zk compose-kafka-kraft compose-monitoring compose-down
 docker:  ## builds the container image
@@ -131,12 +137,11 @@ compose-kafka-zk:  ## the same with a Kafka that has ZooKeeper
 compose-monitoring: COMPOSE_FILE = monitoring
 compose-monitoring:  ## the same as compose-kafka-kraft, with Prometheus and Grafana
 compose-redis: COMPOSE_FILE = redis
-compose-redis:  ## with a store in Redis
+compose-redis:  ## Kafka, a registry, Redis and the service with its records there, in containers
 compose-kafka-kraft compose-kafka-zk compose-monitoring compose-redis:
-	@test -f deploy/compose/$(COMPOSE_FILE).yaml || { echo 'make $@: not in this version' >&2; exit 2; }
 	docker compose -f deploy/compose/$(COMPOSE_FILE).yaml up -d --build
 compose-down:  ## ends the containers of the compose-* targets
-	for project in push-cache push-cache-zk; do docker compose -p $$project down; done
+	for project in push-cache push-cache-zk push-cache-redis; do docker compose -p $$project down; done
 
 # --- Code
 

@@ -60,7 +60,8 @@ endif()
 # The RESP reader and the command formatter; connections are ours.
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 
-# Compressed sets of offsets.
-find_package(roaring REQUIRED)
 # sd_notify: what the service tells systemd of itself.
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+
+# Compressed sets of offsets.
+find_package(roaring REQUIRED)

@@ -16,7 +16,7 @@ def package(tmp_path_factory):
     *copied, everything = dockerfile.steps(build, "COPY")
     setup, make = dockerfile.steps(build, "RUN")
     assert everything == ". ." and copied == ["scripts/setup scripts/packages.txt scripts/"]
-    assert make.endswith(" /out")
+    assert (setup, make) == ("scripts/setup package", "scripts/package /out")
     dockerfile.copy_context(source)
     first = tmp_path_factory.mktemp("first")  # the layer before `COPY . .`
     (first / "scripts").mkdir()
