@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "store/local_number.h"
 
 namespace push_cache::api {
 namespace {
@@ -37,9 +38,6 @@ std::int64_t now_ms() {
       .count();
 }
 
-// The low bits: microseconds since 1970, which fit until 2112.
-constexpr unsigned kLocalTimeBits = 52;
-
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -49,7 +47,7 @@ std::int64_t now_us() {
 // What tells this process from others that write to the same store at the same moment.
 std::int64_t process_number() {
   static const std::int64_t number =
-      static_cast<std::int64_t>(std::random_device()() % (1U << (63 - kLocalTimeBits)));
+      static_cast<std::int64_t>(std::random_device()() % (1U << (63 - store::kLocalTimeBits)));
   return number;
 }
 
@@ -63,7 +61,7 @@ std::int64_t next_local_offset() {
   do {
     next = std::max(before + 1, now_us());
   } while (!last.compare_exchange_weak(before, next, std::memory_order_relaxed));
-  return process_number() << kLocalTimeBits | next;
+  return store::local_number(process_number(), next);
 }
 
 bool is_json(std::string_view content_type) {

@@ -9,6 +9,7 @@
 
 #include "redis/answers.h"
 #include "redis/client.h"
+#include "store/local_number.h"
 
 namespace push_cache::redis {
 namespace {
@@ -95,7 +96,7 @@ std::optional<Value> parse_value(std::string_view value) {
   if (local != 0) {
     out.record.partition = Partition(-1);
     out.record.offset = Offset(local);
-    out.record.timestamp_ms = local / 1000;
+    out.record.timestamp_ms = store::time_us_of(local) / 1000;
     return out;
   }
   out.record.partition = Partition(static_cast<std::int32_t>(read_int(position, 24)));

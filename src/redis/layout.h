@@ -6,7 +6,7 @@
 //
 //   0  8  offset                          } of the last record of Kafka that this key had
 //   8  8  its timestamp, ms since 1970    }
-//  16  8  0, or the number of a record that came by HTTP (us since 1970)
+//  16  8  0, or the number of a record that came by HTTP (store/local_number.h)
 //  24  4  partition; -1 = no record of Kafka yet
 //  28  4  XXH32 (seed 0) of the topic's name
 //  32  4  XXH32 of the topic's id as text, 0 when that is not known: another topic of the same name

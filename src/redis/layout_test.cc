@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "store/local_number.h"
 #include "store/test_support.h"
 
 namespace push_cache::redis {
@@ -37,7 +38,7 @@ TEST(Layout, IsAsThePageSays) {
 TEST(Layout, OfARecordOfHttpHasItsNumber) {
   store::RecordView record = store::record("a", "");
   record.partition = Partition(-1);
-  record.offset = Offset(1'700'000'000'000'123);
+  record.offset = Offset(store::local_number(5, 1'700'000'000'000'123));
   std::string value;
   append_value(value, record, {1, 2});
   const auto parsed = parse_value(value);
