@@ -37,7 +37,7 @@ RouteOutcome sum(const VerifyReport& report) {
   return all;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   Buffer out;
   append_json_string(out, text);
   return std::string(out.view());
@@ -61,7 +61,7 @@ std::string truth_text(const Truth& truth) {
 std::string difference_text(const VerifyReport& report, const RouteOutcome& route,
                             const Suspect& one) {
   std::string text =
-      fmt::format("{} {} {}: ", to_string(one.last.verdict), route.route, quoted(one.key));
+      fmt::format("{} {} {}: ", to_string(one.last.verdict), route.route, in_quotes(one.key));
   if (report.against.empty()) {
     text += fmt::format("topic: {}; service: {}", truth_text(one.last.truth),
                         told_text(one.last.first));
@@ -142,7 +142,7 @@ std::string report_text(const VerifyReport& report, std::size_t show) {
   for (const RouteOutcome& route : report.routes) {
     if (!route.moving.empty()) {
       text += fmt::format("moving {} {}: written all the time, never seen equal\n", route.route,
-                          quoted(route.moving.front()));
+                          in_quotes(route.moving.front()));
     }
     for (const std::string& note : route.notes) text += route.route + ": " + note + "\n";
   }

@@ -207,7 +207,7 @@ bool DatumWriter::write_bytes(const Node& node, Ref value, Buffer& out) {
   const std::optional<std::string> bytes = defaults ? decode_latin1(text) : decode_base64(text);
   if (!bytes) {
     return fail(defaults ? "characters up to U+00FF are needed"
-                         : "base64 with padding is needed, not " + quoted(text));
+                         : "base64 with padding is needed, not " + in_quotes(text));
   }
   if (node.type == Type::kBytes) {
     append_bytes(out, *bytes);
@@ -226,7 +226,7 @@ bool DatumWriter::write_enum(const Node& node, Ref value, Buffer& out) {
   const std::string_view text = tree_.text(value);
   const auto found = std::find(node.symbols.begin(), node.symbols.end(), text);
   if (found == node.symbols.end()) {
-    return fail(quoted(text) + " is no symbol of " + node.full_name);
+    return fail(in_quotes(text) + " is no symbol of " + node.full_name);
   }
   append_varint(out, found - node.symbols.begin());
   return true;
@@ -263,7 +263,7 @@ bool DatumWriter::write_map(const Node& node, Ref value, Buffer& out) {
   for (Ref key = tree_.first(value); key < tree_.end(value); key = tree_.next(key + 1)) {
     append_bytes(out, tree_.text(key));
     if (!write(*node.items, key + 1, out)) {
-      return --depth_, within("[" + quoted(tree_.text(key)) + "]");
+      return --depth_, within("[" + in_quotes(tree_.text(key)) + "]");
     }
   }
   --depth_;
@@ -283,7 +283,7 @@ bool DatumWriter::match_fields(const Node& node, Ref value, std::size_t base) {
                                       [&](const Field& field) { return field.name == name; });
       if (found == node.fields.end()) {
         fail("no such field in " + node.full_name);
-        std::string segment = quoted(name);
+        std::string segment = in_quotes(name);
         return within(segment.substr(1, segment.size() - 2));
       }
       expected = static_cast<std::size_t>(found - node.fields.begin());

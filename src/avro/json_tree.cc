@@ -35,7 +35,7 @@ std::string_view describe(JsonKind kind) {
   return "";
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kQuotedBytesMax = 64;
   const bool cut = text.size() > kQuotedBytesMax;
   if (cut) {
@@ -175,7 +175,7 @@ Result<JsonTree> JsonTree::parse(std::string_view text, std::size_t depth_max,
   if (error || used != text.size()) {
     if (const std::string* key = parser.handler().repeated_key()) {
       return Error{ErrorCode::kInvalidArgument,
-                   "key " + quoted(*key) + " stands twice in the object that ends at byte " +
+                   "key " + in_quotes(*key) + " stands twice in the object that ends at byte " +
                        std::to_string(used)};
     }
     std::string what =

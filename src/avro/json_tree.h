@@ -19,7 +19,7 @@ std::string_view describe(JsonKind kind);
 
 // Text from outside for an error: in single quotes, cut when it is long, without control
 // characters.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 class JsonTree {
  public:

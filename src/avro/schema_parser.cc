@@ -129,7 +129,7 @@ const Node* SchemaParser::look_up(std::string_view name, std::string_view space)
   auto found = types_.named.find(qualify(name, space));
   // A name without a namespace may also be one of no namespace: what other parsers accept as well.
   if (found == types_.named.end()) found = types_.named.find(name);
-  if (found == types_.named.end()) return fail("unknown type " + quoted(name));
+  if (found == types_.named.end()) return fail("unknown type " + in_quotes(name));
   return found->second;
 }
 
@@ -187,11 +187,11 @@ Node* SchemaParser::define(Ref ref, Type type, std::string_view space) {
   if (own_space != JsonTree::kNone && tree_.is_string(own_space)) space = tree_.text(own_space);
   const std::string_view text = tree_.text(name);
   if (!is_dotted_name(text)) {
-    return fail_at("name", quoted(text) + " is not a name (letters, digits and _)");
+    return fail_at("name", in_quotes(text) + " is not a name (letters, digits and _)");
   }
   std::string full_name = qualify(text, space);
   if (full_name.size() != text.size() && !is_dotted_name(space)) {
-    return fail_at("namespace", quoted(space) + " is not names joined by dots");
+    return fail_at("namespace", in_quotes(space) + " is not names joined by dots");
   }
   if (primitive_type(full_name)) return fail_at("name", "'" + full_name + "' is a primitive type");
 

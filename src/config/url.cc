@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/url/parse.hpp>
-#include <boost/url/src.hpp>  // this file is the one that holds Boost.URL's definitions
 #include <cctype>
 #include <charconv>
 #include <optional>
