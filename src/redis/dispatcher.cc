@@ -26,13 +26,16 @@ LinkOptions make_link_options(const ClientOptions& options,
   return made;
 }
 
-// The same to the nodes of a Cluster; Sentinels have users of their own and get no AUTH.
+// The same to the nodes of a Cluster. Sentinels have users of their own, or none: mostly, when they
+// want a password, it is the same one.
 LinkOptions make_discovery_options(const ClientOptions& options, const LinkOptions& link) {
   LinkOptions made = link;
   made.setup.identity = false;
   if (options.topology == Topology::kSentinel) {
-    made.setup = SetupOptions();
+    made.setup.database = 0;
+    made.setup.master_only = false;
     made.setup.name = false;
+    made.setup.may_need_no_auth = true;
   }
   return made;
 }

@@ -22,7 +22,7 @@ class SentinelTest : public ClientTest {
     options.topology = Topology::kSentinel;
     options.seeds = {first_.endpoint(), second_.endpoint()};
     options.master_name = "main";
-    options.password = "only for the master";
+    options.password = "s3cret";
     options.timeout = std::chrono::seconds(60);
     connect(options);
   }
@@ -42,11 +42,29 @@ TEST_F(SentinelTest, FindsTheMasterThroughAnyOfThem) {
   const TestSink& sink = send({"GET", "k"});
   ASSERT_TRUE(all_done());
   EXPECT_EQ(sink.shown, "\"a\"");
-  EXPECT_TRUE(second_.setups.empty()) << "the password is not for Sentinels";
+  ASSERT_EQ(second_.setups.size(), 1u);
+  EXPECT_EQ(second_.setups[0][0], "AUTH");
   ASSERT_EQ(a_.setups.size(), 3u);
   EXPECT_EQ(a_.setups[0][0], "AUTH");
   EXPECT_EQ(a_.setups[2][0], "ROLE");
   EXPECT_THAT(client_->masters(), testing::ElementsAre(Node{a_.endpoint()}));
+}
+
+TEST_F(SentinelTest, ASentinelMayWantNoPassword) {
+  FakeServer open(loop_, [this](const Words& words, auto&) -> std::string {
+    if (words[0] == "AUTH") return "-ERR AUTH called without any password configured\r\n";
+    return sentinel(words);
+  });
+  open.answers_setup = false;
+  master_ = &a_;
+  ClientOptions options;
+  options.topology = Topology::kSentinel;
+  options.seeds = {open.endpoint()};
+  options.master_name = "main";
+  options.password = "s3cret";
+  options.timeout = std::chrono::seconds(60);
+  connect(options);
+  EXPECT_TRUE(healthy());
 }
 
 TEST_F(SentinelTest, SaysThatTheNameIsUnknown) {

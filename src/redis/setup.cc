@@ -14,7 +14,8 @@ void Setup::add(Step step, const Args&... args) {
   steps_.push_back(step);
 }
 
-Setup::Setup(const SetupOptions& options) : password_(options.password) {
+Setup::Setup(const SetupOptions& options)
+    : password_(options.password), may_need_no_auth_(options.may_need_no_auth) {
   if (!options.password.empty()) {
     // With two arguments it is Redis 6's; older ones know only the password.
     if (options.username.empty()) {
@@ -40,6 +41,7 @@ Status Setup::take(const Reply& reply) {
     // clients or is in protected mode.
     const bool useless = text.starts_with("NOAUTH") || text.starts_with("DENIED") ||
                          text.starts_with("ERR max number of clients");
+    if (step == Step::kAuth && may_need_no_auth_) return {};
     if (step == Step::kAuth) return refused("Redis refused the user or password: " + text);
     if (step == Step::kSelect) return refused("Redis refused the database: " + text);
     if (step == Step::kRole) return refused("Redis does not say whether it is a master: " + text);

@@ -13,6 +13,7 @@ namespace push_cache::redis {
 struct SetupOptions {
   std::string username;
   std::string password;  // "" = no AUTH
+  bool may_need_no_auth = false;  // a refused AUTH is no error: what is asked next tells
   int database = 0;
   bool name = true;          // CLIENT SETNAME: who this is, in the server's CLIENT LIST
   bool master_only = false;  // ROLE: refuse what is no master
@@ -42,6 +43,7 @@ class Setup {
   std::size_t answered_ = 0;
   std::string bytes_;
   std::string password_;
+  bool may_need_no_auth_;
   std::string identity_;
 };
 
