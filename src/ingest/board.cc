@@ -36,10 +36,12 @@ PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& ma
   return partition;
 }
 
-void Board::topic_complete(std::uint32_t topic) {
+bool Board::topic_complete(std::uint32_t topic, std::uint64_t restarts_before) {
   const std::lock_guard lock(mutex_);
+  if (restarts_ != restarts_before) return false;
   catch_up_.topic_complete(topic);
   judge();
+  return true;
 }
 
 std::vector<const PartitionState*> Board::partitions() const {
@@ -67,9 +69,10 @@ void Board::remove(PartitionState& partition) {
   judge();
 }
 
-void Board::restart(PartitionState& partition) {
+void Board::restart(PartitionState& partition, bool log_replaced) {
   const std::lock_guard lock(mutex_);
   ++restarts_;
+  if (log_replaced) catch_up_.topic_replaced(partition.at.topic);
   catch_up_.restart(partition.at);
   set_stage(partition, PartitionStage::kReloading);
   judge();

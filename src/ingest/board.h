@@ -107,8 +107,9 @@ class Board {
   // A partition that was found, to be read from `from` (not below `marks.low`); one that has
   // nothing behind it is caught up at once.
   PartitionState& add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from);
-  // Every partition that `topic` has now was added.
-  void topic_complete(std::uint32_t topic);
+  // Every partition that `topic` has now was added, by what was asked since `restarts` was
+  // `restarts_before`. False when there was one since, after which it must be asked again.
+  bool topic_complete(std::uint32_t topic, std::uint64_t restarts_before);
   // From this moment on it is not ready: what it holds may be too old. kNever = no such moment.
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   void stale_after(std::int64_t steady_ns) { stale_after_ns_ = steady_ns; }
@@ -134,8 +135,9 @@ class Board {
       reached(partition, position);
     }
   }
-  // Its offsets have gone. By the time this returns `ready` is false.
-  void restart(PartitionState& partition);
+  // Its offsets have gone. By the time this returns `ready` is false. `log_replaced`: so may the
+  // topic be, with other partitions, so that it is not ready before the next `topic_complete`.
+  void restart(PartitionState& partition, bool log_replaced);
   // It is read anew, from `from`.
   void begin_anew(PartitionState& partition, const kafka::Watermarks& marks, Offset from);
   // It waits (or is stopped), or goes on after that.

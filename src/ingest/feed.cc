@@ -129,6 +129,7 @@ void Feed::discovery_loop() {
 
 // Finds partitions that are new, and has them read. False when something is still missing.
 bool Feed::discover() {
+  const std::uint64_t restarts = board_.restarts();
   std::vector<kafka::TopicPartition> fresh;
   std::set<std::uint32_t> incomplete;
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
@@ -164,7 +165,7 @@ bool Feed::discover() {
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
     if (incomplete.contains(topic)) continue;
     watch_->set_problem(topic, "");
-    board_.topic_complete(topic);
+    if (!board_.topic_complete(topic, restarts)) incomplete.insert(topic);
   }
   return incomplete.empty();
 }

@@ -98,7 +98,7 @@ std::vector<GroupBoard::Loss> GroupBoard::take(std::span<const Question> questio
 void GroupBoard::lose(Place& place, std::optional<Offset> left) {
   ++losses_;
   place.generation = next_generation_++;
-  forget_positions(place);
+  forget_positions(place, false);
   place.kept = left;
   if (place.owned) place.acknowledged = left;
 }
@@ -145,19 +145,19 @@ std::vector<std::pair<kafka::TopicPartition, std::uint64_t>> GroupBoard::remade(
     if (at.topic != topic) continue;
     place.topic_id = id;
     place.generation = next_generation_++;
-    forget_positions(place);
+    forget_positions(place, true);
     if (place.owned) out.emplace_back(at, place.generation);
   }
   return out;
 }
 
-void GroupBoard::forget_positions(Place& place) {
+void GroupBoard::forget_positions(Place& place, bool log_replaced) {
   place.acknowledged.reset();
   place.kept.reset();
   place.waits.reset();
   if (place.state == nullptr || place.state->stage == PartitionStage::kGone) return;
   place.reloading = true;
-  board_.restart(*place.state);
+  board_.restart(*place.state, log_replaced);
 }
 
 std::vector<kafka::TopicPartition> GroupBoard::reloading() const {
@@ -216,7 +216,7 @@ void GroupBoard::acknowledged(kafka::TopicPartition at, std::uint64_t generation
 
 void GroupBoard::restart(kafka::TopicPartition at, std::uint64_t generation) {
   const std::lock_guard lock(mutex_);
-  if (Place* const place = owned(at, generation)) forget_positions(*place);
+  if (Place* const place = owned(at, generation)) forget_positions(*place, true);
 }
 
 void GroupBoard::wait(kafka::TopicPartition at, std::uint64_t generation, PartitionStage why) {

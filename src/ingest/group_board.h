@@ -122,7 +122,7 @@ class GroupBoard {
   Place* owned(kafka::TopicPartition at, std::uint64_t generation);
   std::optional<Offset> position(const Place& place) const;
   void advance(Place& place);
-  void forget_positions(Place& place);
+  void forget_positions(Place& place, bool log_replaced);
   void lose(Place& place, std::optional<Offset> left);
 
   Board& board_;

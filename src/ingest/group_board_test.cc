@@ -39,7 +39,7 @@ TEST_F(GroupBoardTest, ReadyByWhatWeAcknowledgedAndWhatTheStoresKeep) {
   make();
   group_->found(kFirst, marks(0, 10), std::nullopt);
   group_->found(kSecond, marks(0, 20), Offset(15));
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   const auto generation = group_->begin(kFirst, std::nullopt, "id");
   ASSERT_TRUE(generation.has_value());
   group_->acknowledged(kFirst, *generation, Offset(10));
@@ -51,7 +51,7 @@ TEST_F(GroupBoardTest, ReadyByWhatWeAcknowledgedAndWhatTheStoresKeep) {
 TEST_F(GroupBoardTest, APartitionThatNobodyHasReadIsNotReadyAlsoWhenItIsEmpty) {
   make();
   group_->found(kFirst, marks(0, 0), std::nullopt);
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   EXPECT_FALSE(board_.ready());
   answer(kFirst, Offset(0));
   EXPECT_TRUE(board_.ready());
@@ -60,14 +60,14 @@ TEST_F(GroupBoardTest, APartitionThatNobodyHasReadIsNotReadyAlsoWhenItIsEmpty) {
 TEST_F(GroupBoardTest, WithLatestAPartitionWithoutAPositionCountsFromItsEnd) {
   make(OffsetReset::kLatest);
   group_->found(kFirst, marks(0, 10), std::nullopt);
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   EXPECT_TRUE(board_.ready());
 }
 
 TEST_F(GroupBoardTest, WhatIsKeptSaysNothingWhileItIsIgnored) {
   make(OffsetReset::kEarliest, true);
   group_->found(kFirst, marks(0, 10), Offset(10));
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   answer(kFirst, Offset(10));
   EXPECT_FALSE(board_.ready());
   const auto generation = group_->begin(kFirst, std::nullopt, "id");
@@ -82,7 +82,7 @@ TEST_F(GroupBoardTest, WhatWasLostIsReadAgain) {
   make();
   group_->found(kFirst, marks(0, 10), Offset(10));
   group_->found(kSecond, marks(0, 10), Offset(10));
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   const auto former = group_->begin(kFirst, Offset(10), "id");
   answer(kFirst, Offset(10));
   ASSERT_TRUE(board_.ready());
@@ -110,7 +110,7 @@ TEST_F(GroupBoardTest, WhatWasLostIsReadAgain) {
 TEST_F(GroupBoardTest, ALoadHasNothingToLose) {
   make();
   group_->found(kFirst, marks(0, 10), std::nullopt);
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   (void)group_->begin(kFirst, std::nullopt, "id");
   EXPECT_TRUE(answer(kFirst, std::nullopt, true).empty());
 }
@@ -118,7 +118,7 @@ TEST_F(GroupBoardTest, ALoadHasNothingToLose) {
 TEST_F(GroupBoardTest, AnAnswerToAFormerQuestionSaysNothing) {
   make();
   group_->found(kFirst, marks(0, 10), std::nullopt);
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   const std::vector<GroupBoard::Question> questions = group_->questions();
   (void)group_->begin(kFirst, Offset(2), "id");
   const GroupBoard::Answer old{Offset(10), false};
@@ -151,7 +151,7 @@ TEST_F(GroupBoardTest, ATopicMadeAgainIsReadyOnceItIsReadAnew) {
   make();
   group_->found(kFirst, marks(0, 10), Offset(10));
   group_->found(kSecond, marks(0, 10), Offset(10));
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   const auto former = group_->begin(kFirst, Offset(10), "id");
   ASSERT_TRUE(board_.ready());
   const auto owned = group_->remade(0, "new id");
@@ -170,7 +170,7 @@ TEST_F(GroupBoardTest, ATopicMadeAgainIsReadyOnceItIsReadAnew) {
   group_->acknowledged(kFirst, owned[0].second, Offset(3));
   EXPECT_FALSE(board_.ready());
   answer(kSecond, Offset(4));
-  board_.topic_complete(0);  // has no more partitions than before
+  board_.topic_complete(0, board_.restarts());  // has no more partitions than before
   EXPECT_TRUE(board_.ready());
   answer(kFirst, Offset(3));
   EXPECT_EQ(group_->positions()[0].note, "new id");
@@ -182,7 +182,7 @@ TEST_F(GroupBoardTest, WhatWasOwnedBeforeItWasFoundCounts) {
   group_->acknowledged(kFirst, *generation, Offset(10));
   group_->wait(kFirst, *generation, PartitionStage::kWaitingForStore);
   const PartitionState& state = group_->found(kFirst, marks(0, 10), std::nullopt);
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   EXPECT_TRUE(board_.ready());
   EXPECT_EQ(state.stage, PartitionStage::kWaitingForStore);
   group_->go_on(kFirst, *generation);
@@ -192,7 +192,7 @@ TEST_F(GroupBoardTest, WhatWasOwnedBeforeItWasFoundCounts) {
 TEST_F(GroupBoardTest, AStoppedPartitionIsOnlyItsOwnersConcern) {
   make();
   group_->found(kFirst, marks(0, 10), Offset(10));
-  board_.topic_complete(0);
+  board_.topic_complete(0, board_.restarts());
   const auto generation = group_->begin(kFirst, Offset(10), "id");
   group_->wait(kFirst, *generation, PartitionStage::kStopped);
   EXPECT_FALSE(board_.ready());

@@ -295,6 +295,7 @@ void GroupFeed::learn_schemas() {
 
 // Finds partitions that are new. False when something is still missing.
 bool GroupFeed::discover() {
+  const std::uint64_t restarts = board_.restarts();
   std::vector<kafka::TopicPartition> fresh;
   std::set<std::uint32_t> incomplete;
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
@@ -312,7 +313,7 @@ bool GroupFeed::discover() {
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
     if (incomplete.contains(topic)) continue;
     watch_->set_problem(topic, "");
-    board_.topic_complete(topic);
+    if (!board_.topic_complete(topic, restarts)) incomplete.insert(topic);
   }
   return incomplete.empty();
 }

@@ -293,8 +293,8 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
 
 void Lane::reload(Own& partition) {
   PartitionState& state = *partition.state;
-  around_.board.restart(state);  // not ready any more, before anything is taken out
-  bad_.forget(state.at);         // they are of the log that has gone
+  around_.board.restart(state, true);  // not ready any more, before anything is taken out
+  bad_.forget(state.at);               // they are of the log that has gone
   around_.erase(state.at);
   around_.ask_anew(state);
 }
