@@ -5,7 +5,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -23,6 +22,7 @@
 #include "redis/positions.h"
 #include "redis/schema_notes.h"
 #include "redis/scripts.h"
+#include "redis/waiting.h"
 #include "redis/write_plan.h"
 
 namespace push_cache::redis {
@@ -41,43 +41,6 @@ std::uint64_t next_number() {
   static constinit std::atomic<std::uint64_t> last{0};
   return ++last;
 }
-
-// What a thread without a loop waits for.
-class Event {
- public:
-  void set() {
-    const std::lock_guard lock(mutex_);
-    set_ = true;
-    changed_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return set_; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool set_ = false;
-};
-
-struct WaitedGet final : store::GetSink {
-  explicit WaitedGet(store::GetSink& sink) : to(sink) {}
-  store::GetSink& to;
-  Event done;
-  void found(const store::RecordView& record) override { to.found(record), done.set(); }
-  void absent() override { to.absent(), done.set(); }
-  void failed(const Error& error) override { to.failed(error), done.set(); }
-};
-
-struct WaitedInsert final : store::InsertSink {
-  explicit WaitedInsert(store::InsertSink& sink) : to(sink) {}
-  store::InsertSink& to;
-  Event done;
-  void inserted() override { to.inserted(), done.set(); }
-  void exists() override { to.exists(), done.set(); }
-  void failed(const Error& error) override { to.failed(error), done.set(); }
-};
 
 Status check_size(const store::RecordView& record) {
   if (record.key.size() > limits::kKeyBytesMax) {
@@ -319,19 +282,9 @@ class Implementation final : public RedisStore {
     return LoopClients::of(*loop, number_, client_options_);
   }
 
-  // Runs `start` on the store's loop, and waits for what it gives to its argument there.
   template <typename T, typename Start>
   T on_loop(const Start& start) {
-    Event event;
-    std::optional<T> out;
-    boost::asio::post(loop_, [&] {
-      start([&](T outcome) {
-        out.emplace(std::move(outcome));
-        event.set();
-      });
-    });
-    event.wait();
-    return *std::move(out);
+    return wait_on<T>(loop_, start);
   }
 
   void doubt() {
