@@ -37,6 +37,9 @@ def registry(work):
     registry.stop()
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture(scope="session")
 def kafka(cluster, registry):
     return Kafka(cluster.bootstrap(), registry)
@@ -49,7 +52,7 @@ def own_cluster(work, request):
     show_when_failed(request, lambda: [log for cluster in made for log in cluster.logs()])
 
     def make(**options):
-        made.append(KafkaCluster(work / f"own-{request.node.name}-{len(made)}", **options))
+        made.append(KafkaCluster(work / f"own-{request.node.name}-{next(_numbers)}", **options))
         return made[-1]
     yield make
     for cluster in made:
@@ -60,7 +63,8 @@ def starts(kind, work, request):
     """A function that makes and starts services of the kind, which end with the test."""
     made = []
     show_when_failed(request, lambda: [log for one in made for log in one.logs()])
-    folder = f"{kind.__name__}-{plain_name(request)}"
+    # Tests of two files may have one name; each folder is new, or a server would find another one's settings there.
+    folder = f"{kind.__name__}-{plain_name(request)}-{next(_numbers)}"
 
     def start(**options):
         made.append(kind(work / f"{folder}-{len(made)}", **options))
@@ -100,9 +104,6 @@ def plain_name(request):
     """Of the test: letters and digits, and - for the rest."""
     plain = "".join(c if c.isalnum() else "-" for c in request.node.name).strip("-")
     return plain[:60].rstrip("-")
-
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture

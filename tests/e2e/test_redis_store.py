@@ -104,7 +104,7 @@ def test_replicas_share_the_work_and_serve_all(topic, config, service, redis_ser
 def test_delete_leaves_what_it_cannot_show(topic, config, service, gate, redis_server):
     made, redis = topic(), redis_server()
     made.put_all({"x": customer(1, accountId="x")})
-    settings = config(made.name, cache=shared(redis))
+    settings = config(made.name, cache=shared_store(redis))
     service(settings).wait_ready()
     settings["kafka"]["schema_registry_url"] = gate.url
     gate.shut()
