@@ -81,7 +81,7 @@ constexpr Option kOptions[] = {
      .help = "max-age of Cache-Control in answers.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.cache_max_age; }, .max = kYearSeconds},
     {.path = "kafka.offset_reset", .type = kChoice, .fallback = "earliest",
-     .help = "Where a shared store (redis) starts without a committed offset. A store in memory always reads from the beginning.",
+     .help = "Where a shared store (redis) starts that keeps no position, when its group has committed none. A store in memory always reads from the beginning.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.offset_reset; }, .choices = kOffsetResets},
     {.path = "kafka.force_reset_earliest", .type = kBool, .fallback = "false",
      .help = "A shared store (redis) reads from the beginning at each start. A store in memory always does.",
