@@ -12,7 +12,7 @@ namespace push_cache::redis {
 
 struct SetupOptions {
   std::string username;
-  std::string password;  // "" = no AUTH
+  std::string password;           // "" = no AUTH
   bool may_need_no_auth = false;  // a refused AUTH is no error: what is asked next tells
   int database = 0;
   bool name = true;          // CLIENT SETNAME: who this is, in the server's CLIENT LIST
