@@ -7,6 +7,7 @@
 #include "bench/child.h"
 #include "bench/harness.h"
 #include "bench/http_servers.h"
+#include "bench/open_route.h"
 #include "embedded/samples.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -17,18 +18,6 @@ namespace push_cache::bench {
 namespace {
 
 constexpr SchemaId kCustomer{1};
-
-class NoSource final : public registry::SchemaSource {
- public:
-  Result<registry::SchemaText> fetch(SchemaId, std::stop_token) override {
-    return Error{ErrorCode::kNotFound, "no schema"};
-  }
-};
-
-class OpenGate final : public api::Gate {
- public:
-  bool ready() const override { return true; }
-};
 
 void fill(store::Store& store, std::uint64_t records) {
   Buffer key;

@@ -10,6 +10,7 @@
 #include "api/records.h"
 #include "bench/child.h"
 #include "bench/harness.h"
+#include "bench/open_route.h"
 #include "embedded/samples.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -20,18 +21,6 @@
 
 namespace push_cache::bench {
 namespace {
-
-class NoSource final : public registry::SchemaSource {
- public:
-  Result<registry::SchemaText> fetch(SchemaId, std::stop_token) override {
-    return Error{ErrorCode::kNotFound, "no schema"};
-  }
-};
-
-class OpenGate final : public api::Gate {
- public:
-  bool ready() const override { return true; }
-};
 
 redis::ClientOptions client_of(std::uint16_t port) {
   return {.seeds = {{"127.0.0.1", port}}, .timeout = std::chrono::seconds(10)};

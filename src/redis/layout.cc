@@ -14,6 +14,7 @@
 namespace push_cache::redis {
 namespace {
 
+// No key of a record is like these: that is UTF-8.
 constexpr std::string_view kPositionName = "\xffpositions";
 constexpr std::string_view kSchemasName = "\xffschemas";
 constexpr std::size_t kPositionKeys = 128;
@@ -36,13 +37,6 @@ std::int64_t read_long(std::string_view position, std::size_t at) {
 
 std::uint32_t read_int(std::string_view position, std::size_t at) {
   return static_cast<std::uint32_t>(read_big_endian(position.substr(at, 4)));
-}
-
-// No key of a record is like it: that is UTF-8.
-std::string own_key(std::string_view prefix, std::string_view name) {
-  std::string out(prefix);
-  if (!prefix.empty()) out += ':';
-  return out.append(name);
 }
 
 }  // namespace
@@ -105,8 +99,12 @@ std::optional<Value> parse_value(std::string_view value) {
   return out;
 }
 
+std::string key_start(std::string_view prefix) {
+  return prefix.empty() ? "" : std::string(prefix) + ':';
+}
+
 std::vector<std::string> position_keys(std::string_view prefix, bool cluster) {
-  const std::string start = own_key(prefix, kPositionName);
+  const std::string start = key_start(prefix).append(kPositionName);
   if (!cluster) return {start};
   std::vector<std::string> out(kPositionKeys);
   std::set<std::size_t> found;
@@ -129,7 +127,7 @@ std::string position_field(std::string_view topic, Partition partition, std::str
   return out;
 }
 
-std::string schemas_key(std::string_view prefix) { return own_key(prefix, kSchemasName); }
+std::string schemas_key(std::string_view prefix) { return key_start(prefix).append(kSchemasName); }
 
 std::string key_pattern(std::string_view prefix) {
   std::string out;

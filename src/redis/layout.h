@@ -78,6 +78,8 @@ struct Value {
 };
 std::optional<Value> parse_value(std::string_view value);
 
+// What each key of a store begins with: the prefix and a colon, or nothing.
+std::string key_start(std::string_view prefix);
 // The names of the position keys.
 std::vector<std::string> position_keys(std::string_view prefix, bool cluster);
 // The field of a partition. `takes`: what is taken of the topic, "" = all.

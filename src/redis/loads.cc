@@ -103,7 +103,7 @@ Sweep::Sweep(Client& client, const Scripts& scripts, const Loads& loads, std::st
     : client_(client),
       scripts_(scripts),
       loads_(loads),
-      key_start_(prefix.empty() ? "" : prefix + ":"),
+      key_start_(key_start(prefix)),
       parts_(std::move(parts)),
       done_(std::move(done)),
       takes_all_(std::any_of(parts_.begin(), parts_.end(),

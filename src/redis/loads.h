@@ -21,7 +21,8 @@
 #include "redis/scripts.h"
 #include "store/shared_store.h"
 
-namespace roaring {}  // namespace roaring
+// Newer versions of CRoaring have their names in it, older ones in none.
+namespace roaring {}
 
 namespace push_cache::redis {
 

@@ -27,6 +27,12 @@ class Positions::Call {
   }
   ReplySink& sink(std::size_t key) { return parts_[key]; }
   std::int64_t number(std::size_t key, std::size_t i) const { return parts_[key].numbers[i]; }
+  // The least of all keys; nothing when one has none.
+  std::optional<Offset> lowest(std::size_t i) const {
+    std::int64_t out = number(0, i);
+    for (const Part& part : parts_) out = std::min(out, part.numbers[i]);
+    return out < 0 ? std::nullopt : std::optional(Offset(out));
+  }
   const Status& status() const { return status_; }
   void expect(std::size_t numbers) { expected_ = numbers; }
 
@@ -68,15 +74,12 @@ void Positions::read(std::vector<std::string> fields,
     std::vector<Kept> out;
     for (std::size_t i = 0; i < shared->size(); ++i) {
       std::vector<std::int64_t>& seen = seen_of((*shared)[i]);
-      Kept& kept = out.emplace_back();
-      std::int64_t lowest = ended.number(0, i);
+      Kept& kept = out.emplace_back(Kept{.position = ended.lowest(i)});
       for (std::size_t key = 0; key < keys_.size(); ++key) {
         const std::int64_t now = ended.number(key, i);
         kept.went_back = kept.went_back || now < seen[key];
-        lowest = std::min(lowest, now);
         seen[key] = now;
       }
-      if (lowest >= 0) kept.position = Offset(lowest);
     }
     done(std::move(out));
   });
@@ -96,12 +99,10 @@ void Positions::advance(std::vector<Step> steps, std::function<void(Reached)> do
     std::vector<std::optional<Offset>> out;
     for (std::size_t i = 0; i < shared->size(); ++i) {
       std::vector<std::int64_t>& seen = seen_of((*shared)[i].field);
-      std::int64_t lowest = ended.number(0, i);
       for (std::size_t key = 0; key < keys_.size(); ++key) {
-        lowest = std::min(lowest, ended.number(key, i));
         seen[key] = std::max(seen[key], ended.number(key, i));
       }
-      out.push_back(lowest < 0 ? std::nullopt : std::optional(Offset(lowest)));
+      out.push_back(ended.lowest(i));
     }
     done(std::move(out));
   });

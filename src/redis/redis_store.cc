@@ -56,14 +56,13 @@ class Implementation final : public RedisStore {
  public:
   explicit Implementation(RedisStoreOptions options)
       : options_(std::move(options)),
-        key_start_(options_.prefix.empty() ? "" : options_.prefix + ":"),
+        key_start_(key_start(options_.prefix)),
         fence_ms_(std::to_string(milliseconds(kFenceLife).count())),
         incarnations_(std::make_unique<std::atomic<std::uint32_t>[]>(options_.topics.size())),
         timer_(loop_) {
     for (const std::string& topic : options_.topics) names_.push_back(topic_mark(topic, "").name);
     topic_ids_.resize(options_.topics.size());
-    client_options_ = options_.client;
-    client_options_.on_doubt = [this] { doubt(); };
+    options_.client.on_doubt = [this] { doubt(); };
     topic_of_ = [this](std::uint32_t name) {
       for (std::uint32_t i = 0; i < names_.size(); ++i) {
         if (names_[i] == name) return i;
@@ -80,7 +79,7 @@ class Implementation final : public RedisStore {
   }
 
   Status start() {
-    auto client = Client::create(loop_, client_options_);
+    auto client = Client::create(loop_, options_.client);
     if (!client.ok()) return std::move(client).error();
     client_ = *std::move(client);
     const bool cluster = options_.client.topology == Topology::kCluster;
@@ -279,7 +278,7 @@ class Implementation final : public RedisStore {
     boost::asio::io_context* loop = net::this_loop();
     if (loop == nullptr) return nullptr;
     if (loop == &loop_) return client_.get();
-    return LoopClients::of(*loop, number_, client_options_);
+    return LoopClients::of(*loop, number_, options_.client);
   }
 
   template <typename T, typename Start>
@@ -414,8 +413,7 @@ class Implementation final : public RedisStore {
   // Keys of one command: the more, the less each costs, and the longer others wait.
   static constexpr std::size_t kWritesInOne = 64;
 
-  const RedisStoreOptions options_;
-  ClientOptions client_options_;
+  RedisStoreOptions options_;  // not changed once it is made
   const std::uint64_t number_ = next_number();
   const std::string key_start_;
   const std::string fence_ms_;

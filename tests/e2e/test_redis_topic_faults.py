@@ -4,8 +4,7 @@ import pytest
 from e2e.checking import check_all
 from e2e.history import History, Writer, key_of, make_seed, soak
 from e2e.pushcache import shared_store
-from e2e.transactions import Transactions, last_offsets
-from services import wait_for
+from e2e.transactions import COMPACTED, Transactions, wait_compacted
 
 pytestmark = pytest.mark.faults
 
@@ -16,20 +15,12 @@ def test_compaction_and_transactions_with_markers_last(topic, config, watched, r
     same while a service runs, and once more after a restart."""
     seed = make_seed()
     history = History()
-    made = topic(partitions=2, cleanup_policy="compact", segment_ms=200, min_cleanable_dirty_ratio=0.001,
-                 min_compaction_lag_ms=0, delete_retention_ms=0)
+    made = topic(partitions=2, **COMPACTED)
     settings = config(made.name, cache=shared_store(redis_server()))
     transactions = Transactions(made, history, seed)
     for number in range(soak(30, 600)):
         transactions.run(commit=number % 2 == 0)
-
-    def compacted():
-        transactions.run(commit=ends == "committed")
-        offsets = sorted(offset for partition, offset, _, _ in made.read() if partition == 0)
-        holes = offsets[-1] - offsets[0] + 1 - len(offsets)
-        return holes > len(offsets) and all(offset < made.watermarks(number)[1] - 1
-                                            for number, offset in last_offsets(made).items())
-    wait_for(compacted, 60, "the cleaner to compact", every=0.3)
+    wait_compacted(made, transactions, commit=ends == "committed")
     for _ in range(2):
         running, watcher = watched(settings, history, seed)
         with watcher:

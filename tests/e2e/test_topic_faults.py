@@ -8,8 +8,8 @@ from e2e.checking import check_truth
 from e2e.history import History, Writer, key_of, make_seed, soak
 from e2e.producing import Kafka
 from e2e.pushcache import slow
-from e2e.transactions import Transactions, last_offsets
-from services import Network, wait_for
+from e2e.transactions import COMPACTED, Transactions, wait_compacted
+from services import Network
 
 pytestmark = pytest.mark.faults
 
@@ -20,19 +20,11 @@ def test_compaction_and_transactions_with_markers_last(topic, config, watched, e
     same while a service runs."""
     seed = make_seed()
     history = History()
-    made = topic(partitions=2, cleanup_policy="compact", segment_ms=200, min_cleanable_dirty_ratio=0.001,
-                 min_compaction_lag_ms=0, delete_retention_ms=0)
+    made = topic(partitions=2, **COMPACTED)
     transactions = Transactions(made, history, seed)
     for number in range(soak(60, 600)):
         transactions.run(commit=number % 2 == 0)
-
-    def compacted():
-        transactions.run(commit=ends == "committed")
-        offsets = sorted(offset for partition, offset, _, _ in made.read() if partition == 0)
-        holes = offsets[-1] - offsets[0] + 1 - len(offsets)
-        return holes > len(offsets) and all(offset < made.watermarks(number)[1] - 1
-                                            for number, offset in last_offsets(made).items())
-    wait_for(compacted, 60, "the cleaner to compact", every=0.3)
+    wait_compacted(made, transactions, commit=ends == "committed")
     running, watcher = watched(config(made.name), history, seed)
     with watcher:
         running.wait_ready()

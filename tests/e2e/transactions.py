@@ -2,6 +2,7 @@
 import random
 
 from e2e.history import Writer
+from services import wait_for
 
 
 class Transactions:
@@ -43,3 +44,19 @@ class Ignored:
 def last_offsets(topic):
     """partition -> the offset of the last record that shows"""
     return {partition: offset for partition, offset, _, _ in topic.read()}
+
+
+COMPACTED = {"cleanup_policy": "compact", "segment_ms": 200, "min_cleanable_dirty_ratio": 0.001,
+             "min_compaction_lag_ms": 0, "delete_retention_ms": 0}
+
+
+def wait_compacted(topic, transactions, commit):
+    """Runs transactions that end with one that commits or not, until a topic made with COMPACTED has lost most of its
+    records and each partition ends behind the last that is left, in a marker."""
+    def compacted():
+        transactions.run(commit=commit)
+        offsets = sorted(offset for partition, offset, _, _ in topic.read() if partition == 0)
+        holes = offsets[-1] - offsets[0] + 1 - len(offsets)
+        return holes > len(offsets) and all(offset < topic.watermarks(number)[1] - 1
+                                            for number, offset in last_offsets(topic).items())
+    wait_for(compacted, 60, "the cleaner to compact", every=0.3)
