@@ -94,7 +94,9 @@ void GroupLane::take(const Order& order) {
   const Beginning& one = order.one;
   Own* const known = find(one.at);
   if (order.kind == Order::Kind::kLoadEnded) {
-    if (known != nullptr && known->generation == one.generation) known->load = Load::kNone;
+    const bool is_ending =
+        known != nullptr && known->load == Load::kEnding;  // not begun anew since
+    if (is_ending && known->generation == one.generation) known->load = Load::kNone;
     return;
   }
   writes_.drop(one.at);

@@ -220,6 +220,7 @@ class Implementation final : public RedisStore {
   }
 
   Result<bool> begin_load(Source source, bool replaced) override {
+    loads_.cancel(source);  // of a load that did not come to its end
     const Status forgotten =
         on_loop<Status>([&](auto done) { positions_->forget(field_of(source), std::move(done)); });
     if (!forgotten.ok()) return forgotten.error();
