@@ -72,6 +72,30 @@ void Service::make_routes(unsigned loops) {
   }
   // As in the first form: /users is served by the first route unless one claims it.
   router_.add(config_.webservice.prefix + "/users", *routes_.front().records);
+  make_openapi();
+}
+
+void Service::make_openapi() {
+  const Pipeline* const pipeline = pipeline_.get();
+  api::OpenApiOptions options{.version = std::string(kVersion),
+                              .prefix = config_.webservice.prefix,
+                              .writes = config_.cache.writes == config::Writes::kLocal,
+                              .position_headers = config_.webservice.position_headers,
+                              .logical_types = pipeline->logical_types(),
+                              .routes = {},
+                              .schemas = &pipeline->schemas()};
+  for (std::size_t i = 0; i < routes_.size(); ++i) {
+    const config::Route& route = config_.cache.routes[i];
+    const std::size_t store = pipeline->store_index(route.store);
+    options.routes.push_back({.path = route.path,
+                              .list = route.list,
+                              .by_body = !route.key_from_body.empty(),
+                              .reader = routes_[i].reader,
+                              .writers = [=] { return pipeline->writers_of(store); },
+                              .writable = [=] { return pipeline->schemas_of(store); }});
+  }
+  openapi_ = std::make_unique<api::OpenApi>(std::move(options));
+  router_.add(config_.webservice.prefix + "/openapi.json", *openapi_);  // a route's own goes first
 }
 
 Status Service::start_servers(unsigned loops) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/openapi.h"
 #include "api/records.h"
 #include "app/pipeline.h"
 #include "app/version.h"
@@ -80,6 +81,7 @@ class Service {
 
   explicit Service(const config::Config& config) : config_(config) {}
   void make_routes(unsigned loops);
+  void make_openapi();
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
 
@@ -89,6 +91,7 @@ class Service {
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;
+  std::unique_ptr<api::OpenApi> openapi_;
   http::Router router_;
   std::unique_ptr<health::Handler> health_;
   std::unique_ptr<http::Server> api_server_;

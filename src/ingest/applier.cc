@@ -25,7 +25,8 @@ Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
     : schemas_(schemas),
       targets_(std::move(targets)),
       topics_(std::move(topics)),
-      held_schemas_(targets_.size()) {}
+      held_schemas_(targets_.size()),
+      writers_(targets_.size()) {}
 
 Totals Applier::totals() const {
   const std::lock_guard lock(mutex_);
@@ -76,6 +77,9 @@ void Applier::announce(const registry::SchemaEntry& schema) {
 void Applier::hold(const registry::SchemaEntry& schema) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (!targets_[i].takes(schema.full_name)) continue;
+    auto& writers = writers_[i];
+    if (std::find(writers.begin(), writers.end(), schema.id) != writers.end()) continue;
+    writers.push_back(schema.id);
     auto& held = held_schemas_[i];
     const auto same = std::find_if(held.begin(), held.end(), [&schema](const auto* other) {
       return other->full_name == schema.full_name;
@@ -93,6 +97,11 @@ std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {
   std::vector<SchemaId> ids;
   for (const auto* schema : held_schemas_[target]) ids.push_back(schema->id);
   return ids;
+}
+
+std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
+  const std::lock_guard lock(mutex_);
+  return writers_[target];
 }
 
 void Applier::log_bad(BadCause cause, const Incoming& record, std::string_view detail) {

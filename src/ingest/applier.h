@@ -108,6 +108,8 @@ class Applier {
   // The schemas that records of `targets[target]` came with, the latest one of each record type, in
   // the order of their first record.
   std::vector<SchemaId> schemas_of(std::size_t target) const;
+  // All of them, older versions too.
+  std::vector<SchemaId> writers_of(std::size_t target) const;
   // Makes `schema` known as one that `targets` may hold, as a first record would.
   void announce(const registry::SchemaEntry& schema);
 
@@ -141,6 +143,7 @@ class Applier {
   std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
   std::deque<LaneTotals> lanes_;
   std::vector<std::vector<const registry::SchemaEntry*>> held_schemas_;  // per target
+  std::vector<std::vector<SchemaId>> writers_;                           // per target
 };
 
 }  // namespace push_cache::ingest

@@ -126,6 +126,16 @@ TEST_F(ApplierTest, ARecordGoesToEveryStoreThatTakesItsSchema) {
   EXPECT_EQ(applier_.schemas_of(1), (std::vector<SchemaId>{SchemaId(1), SchemaId(2)}));
 }
 
+TEST_F(ApplierTest, WritersAreAllVersionsThatRecordsCameWith) {
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  ASSERT_TRUE(schemas_.insert(SchemaId(7), schemas_.find(SchemaId(1))->text).ok());
+  ASSERT_EQ(apply("a2", wire(7, kUserDatum)), Outcome::kDone);
+  ASSERT_EQ(apply("a3", wire(1, kUserDatum)), Outcome::kDone);
+  applier_.announce(*schemas_.find(SchemaId(7)));
+  EXPECT_EQ(applier_.schemas_of(0), std::vector<SchemaId>{SchemaId(7)});
+  EXPECT_EQ(applier_.writers_of(0), (std::vector<SchemaId>{SchemaId(1), SchemaId(7)}));
+}
+
 TEST_F(ApplierTest, ATombstoneRemovesFromEveryStoreAndAnEmptyValueFromNone) {
   ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
   EXPECT_EQ(apply("a1", ""), Outcome::kBad);
