@@ -1,0 +1,41 @@
+"""What the documentation shows works: each whole configuration in it, and the examples."""
+import re
+
+import pytest
+
+from e2e.pushcache import ROOT, run, write_config
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+MARK = "<!-- config-check -->"
+BLOCK = re.compile(r"(?:^    .*\n|^\n(?=    ))+", re.MULTILINE)  # of code
+
+
+def blocks():
+    """Each block of code: its place, its text, and whether the mark stands before it."""
+    for page in PAGES:
+        text = page.read_text()
+        for block in BLOCK.finditer(text):
+            place = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, block.start()) + 1}"
+            yield place, re.sub(r"^    ", "", block[0], flags=re.MULTILINE), text[:block.start()].rstrip().endswith(MARK)
+
+
+MARKED = [(place, text) for place, text, marked in blocks() if marked]
+
+
+@pytest.mark.parametrize("text", [text for _, text in MARKED], ids=[place for place, _ in MARKED])
+def test_marked_configurations(tmp_path, text):
+    done = run("config-check", "--config", write_config(tmp_path, text))
+    assert done.returncode == 0 and "note:" not in done.stderr, done.stderr
+
+
+def test_whole_configurations_are_marked():
+    """So that a new one is not left unchecked."""
+    whole = [(place, marked) for place, text, marked in blocks()
+             if re.search(r"^kafka:", text, re.MULTILINE) and re.search(r"^cache:", text, re.MULTILINE)]
+    assert len(whole) >= 5 and [place for place, marked in whole if not marked] == []
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_examples(example):
+    done = run("config-check", "--config", example)
+    assert done.returncode == 0, done.stderr
