@@ -24,8 +24,9 @@ using boost::json::value;
 constexpr std::string_view kErrorSchema = "push-cache-error";  // no name in Avro has a '-'
 constexpr std::string_view kDescription =
     "Records of Kafka topics as JSON, the last one of each key. A 404 is true: before all records "
-    "are loaded, it is a 503. HEAD is answered as GET, without the body. Integers of 64 bits are "
-    "exact.";
+    "are loaded, it is a 503. HEAD is answered as GET, without the body. A request's X-Request-Id "
+    "and "
+    "traceparent are sent back. Integers of 64 bits are exact.";
 
 std::string_view method_name(http::Method method) {
   switch (method) {
