@@ -21,8 +21,8 @@ constexpr std::string_view kBuild[] = {"version"};
 
 // clang-format off
 constexpr Metric kTable[] = {
-    // The names of the first form. Those that a name's ending would make out to be of another type have
-    // none: `promtool check metrics` (in tests/e2e/test_prometheus.py) then takes the whole page.
+    // The names of the first form. Some of them end as Prometheus' conventions want another type to end,
+    // so they are of none: `promtool check metrics` (tests/e2e/test_prometheus.py) takes the page then.
     {"requests_total", kCounter, "Requests to the API."},
     {"requests_miss", kUntyped, "Reads of a key that is not there (404)."},
     {"updates_received", kUntyped, "Records from Kafka that were put into a store."},
@@ -158,14 +158,10 @@ std::string reference_page() {
   page += R"(
 ## What to watch
 
-- `push_cache_ready == 0` for longer than a load takes: `/hams/ready` says why.
-- `push_cache_kafka_connected == 0`, or `push_cache_consumer_lag_total` that grows: answers become stale.
-- `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause: `null_key`,
-  `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, `store_full` (a new key, and the store
-  has reached its cap of memory), or `unresolvable` (a route's reader schema cannot show it).
-- `rate(push_cache_redis_calls_total{outcome!~"ok|wrong_type"}[5m]) > 0`: Redis is away, slow, full or refuses what is needed.
-- `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
-- `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
+[Alert rules and a dashboard](../guides/monitoring.md) are made of these, and [what to do](../guides/alerts.md) is said for each
+alert. The causes of `bad_records_total` are `null_key`, `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`,
+`too_large`, `store_full` (a new key, and the store has reached its cap of memory), and `unresolvable` (a route's reader schema
+cannot show it).
 )";
   return page;
 }
