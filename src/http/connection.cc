@@ -10,6 +10,7 @@
 
 #include "base/utf8.h"
 #include "http/loop.h"
+#include "http/request_log.h"
 
 namespace push_cache::http {
 namespace {
@@ -493,6 +494,13 @@ void Connection::note_request() {
   loop_.refresh_clock();  // the next request in the buffer begins here
   const std::chrono::nanoseconds duration = loop_.now() - began_;
   loop_.requests().add(route_, parsed_.request.method, status_, duration);
+  if (loop_.logs_request()) {
+    write_request_log({.request = parsed_.request,
+                       .status = status_,
+                       .body_bytes = answer_bytes_,
+                       .duration = duration,
+                       .socket = socket_.native_handle()});
+  }
 }
 
 void Connection::end_exchange() {

@@ -21,7 +21,7 @@ struct ServerOptions {
   unsigned threads = 1;                 // event loops
   std::string name = "http";            // for logs and thread names (at most 12 bytes are shown)
   std::size_t routes = 1;               // those that are counted apart; 0 is for all others
-  std::uint32_t log_requests = 0;       // 0 = none, N = one line for one of every N requests
+  std::uint32_t log_requests = 0;       // 0 = none, N = a line for one of every N of a loop
   std::size_t target_bytes_max = limits::kTargetBytesMax;               // beyond: 414
   std::size_t header_bytes_max = limits::kHeaderBytesMax;               // beyond: 431
   std::size_t body_bytes_max = limits::kBodyBytesMax;                   // beyond: 413
