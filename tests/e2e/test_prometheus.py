@@ -15,9 +15,9 @@ from services import RedisServer, wait_for
 ABSENT = {"push_cache_load_eta_seconds"}
 
 
-def lint(running):
-    """What `promtool check metrics` says about its page."""
-    page = running.health.get("/metrics").body
+def lint(running, change=lambda page: page):
+    """What `promtool check metrics` says about its page: an exit code, and a text."""
+    page = change(running.health.get("/metrics").body)
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False, timeout=60)
     return (done.returncode, (done.stdout + done.stderr).decode())
 
@@ -35,12 +35,6 @@ def test_lint_while_loading(topic, config, service, gate):
     gate.open()
     running.wait_ready()
     assert lint(running) == (0, "")
-
-
-def test_the_lint_finds_something():
-    page = b"# HELP x_count X.\n# TYPE x_count counter\nx_count 1\n"
-    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False, timeout=60)
-    assert done.returncode != 0 and b"x_count" in done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +119,16 @@ def scraped(prometheus, plain, full):
         keep_busy(plain, full)
         return [one for one in expected if not values(prometheus, one)]
     wait_for(lambda: not missing(), LIMIT, lambda: f"data of {missing()}")
+    wait_for(lambda: min(values(prometheus, "count_over_time(up[1m])")) >= 3, LIMIT, "rates of both services")
     return prometheus
 
 
 def test_lint_of_a_plain_service(plain, full):
     keep_busy(plain, full)
     assert lint(plain[0]) == (0, "")
+    for kind, name in ((b"counter", "updates_received"), (b"gauge", "push_cache_records_total")):
+        code, said = lint(plain[0], lambda page: page.replace(b" untyped\n", b" " + kind + b"\n"))
+        assert code != 0 and name in said
 
 
 def test_lint_with_everything(full, scraped):
@@ -166,7 +164,9 @@ def test_every_rule_evaluates(scraped):
     wait_for(lambda: all(rule["health"] != "unknown" for rule in rules()), LIMIT, "each rule to be evaluated")
     assert {rule["name"] for rule in rules()} == set(monitoring.alerts())
     assert [(rule["name"], rule.get("lastError")) for rule in rules() if rule["health"] != "ok"] == []
-    assert {alert for alert, _ in monitoring.not_inactive(scraped)} == {"PushCacheBadRecords"}
+    # There is a reason for one alert, and on a busy machine for two more; the rules are evaluated each second.
+    wait_for(lambda: {alert for alert, _ in monitoring.not_inactive(scraped)} - {"PushCacheSlow", "PushCacheRedisSlow"}
+             == {"PushCacheBadRecords"}, LIMIT, lambda: f"bad records alone, not {monitoring.not_inactive(scraped)}")
 
 
 def test_what_is_matched_by_its_value_is_there(scraped):

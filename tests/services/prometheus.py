@@ -5,8 +5,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import yaml
-
 from .processes import Process, ServiceError, free_port
 
 
@@ -24,7 +22,7 @@ class Prometheus:
     def start(self, seconds=60):
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "prometheus.yaml"
-        config.write_text(yaml.safe_dump(self.settings))
+        config.write_text(json.dumps(self.settings))  # which is YAML
         self.process = Process(["prometheus", "--config.file", config, "--storage.tsdb.path", self.folder / "data",
                                 "--web.listen-address", self.url.removeprefix("http://"), "--log.level", "warn"], self.log)
         self.process.wait_until(self._ready, seconds, "ready")
