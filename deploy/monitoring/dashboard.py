@@ -212,7 +212,7 @@ def variable(name, label, metric, **more):
     query = f"label_values({selected(metric)}, {name})"
     return {"name": name, "label": label, "type": "query", "datasource": DATASOURCE, "definition": query,
             "query": {"query": query, "refId": name}, "refresh": 2, "sort": 1, "multi": True, "includeAll": True,
-            "allValue": ".*", "current": {"text": "All", "value": "$__all"}, **more}
+            "current": {"text": "All", "value": "$__all"}, **more}
 
 
 def dashboard():
@@ -226,8 +226,9 @@ def dashboard():
              "current": {"text": "Prometheus", "value": "prometheus"}},
             variable("job", "Job", "push_cache_build_info"),
             variable("instance", "Instance", 'push_cache_build_info{job=~"$job"}'),
-            variable("route", "Route", "push_cache_request_duration_seconds_count{@}"),
-            variable("store", "Store", "push_cache_records_total{@}"),
+            # All of these is also the empty route. All jobs and instances are those listed, so that process_* is ours.
+            variable("route", "Route", "push_cache_request_duration_seconds_count{@}", allValue=".*"),
+            variable("store", "Store", "push_cache_records_total{@}", allValue=".*"),
         ]},
         "panels": panels(),
     }
