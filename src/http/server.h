@@ -52,7 +52,8 @@ inline std::size_t status_class(unsigned status) {
 struct RouteCounts {
   std::array<std::array<std::uint64_t, kStatusClasses>, kMethods> requests = {};  // [Method][class]
   // From when the server turned to the request, whole in its buffer, until all of the answer was
-  // handed to the connection. So a list takes as long as its reader.
+  // handed to the connection. So a list takes as long as its reader. Requests of one route that
+  // came together (pipelined) and were answered at once share their time evenly.
   metrics::AnswerDurations durations;
 
   std::uint64_t total() const {
