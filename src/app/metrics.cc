@@ -23,7 +23,6 @@ void add_server(metrics::Page& page, std::string_view name, const http::ServerCo
 }
 
 void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
-  page.add("push_cache_ready", {}, feed.ready ? 1 : 0);
   if (feed.first_ready_seconds) page.add("push_cache_ready_seconds", {}, *feed.first_ready_seconds);
   page.add("push_cache_load_rate", {}, feed.records_per_second);
   if (feed.eta_seconds) page.add("push_cache_load_eta_seconds", {}, *feed.eta_seconds);
@@ -119,6 +118,7 @@ void add_requests(metrics::Page& page, const std::vector<std::string>& labels,
 
 std::string Service::metrics_text() const {
   metrics::Page page;
+  page.add("push_cache_ready", {}, not_ready_reasons().empty() ? 1 : 0);
   const std::vector<ingest::FeedStatus> feeds = feed_statuses();
   add_feed(page, sum(feeds));
   for (const ingest::FeedStatus& feed : feeds) add_partitions(page, feed);

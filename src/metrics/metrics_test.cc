@@ -63,18 +63,24 @@ TEST(Page, RendersThePrometheusTextFormat) {
   EXPECT_TRUE(page.add("bad_records_total", {"bad_magic"}, 0));
   EXPECT_TRUE(page.add("push_cache_partition_lag", {"us\"er\\s\n", "0", "group"}, 12345678901.0));
   EXPECT_TRUE(page.add("requests_total", {}, 12));
-  EXPECT_EQ(page.text(),
-            "# HELP requests_total Requests to the API.\n"
-            "# TYPE requests_total counter\n"
-            "requests_total 12\n"
-            "# HELP push_cache_partition_lag Records still to be read from the partition.\n"
-            "# TYPE push_cache_partition_lag gauge\n"
-            "push_cache_partition_lag{topic=\"us\\\"er\\\\s\\n\",partition=\"0\",feed=\"group\"} "
-            "12345678901\n"
-            "# HELP bad_records_total Records from Kafka that could not be applied, by cause.\n"
-            "# TYPE bad_records_total counter\n"
-            "bad_records_total{cause=\"null_key\"} 3\n"
-            "bad_records_total{cause=\"bad_magic\"} 0\n");
+  EXPECT_TRUE(page.add("push_cache_consumer_lag_total", {}, 7));
+  EXPECT_EQ(
+      page.text(),
+      "# HELP requests_total Requests to the API.\n"
+      "# TYPE requests_total counter\n"
+      "requests_total 12\n"
+      "# HELP push_cache_consumer_lag_total Records in Kafka that are still to be read, over all "
+      "partitions.\n"
+      "# TYPE push_cache_consumer_lag_total untyped\n"
+      "push_cache_consumer_lag_total 7\n"
+      "# HELP push_cache_partition_lag Records still to be read from the partition.\n"
+      "# TYPE push_cache_partition_lag gauge\n"
+      "push_cache_partition_lag{topic=\"us\\\"er\\\\s\\n\",partition=\"0\",feed=\"group\"} "
+      "12345678901\n"
+      "# HELP bad_records_total Records from Kafka that could not be applied, by cause.\n"
+      "# TYPE bad_records_total counter\n"
+      "bad_records_total{cause=\"null_key\"} 3\n"
+      "bad_records_total{cause=\"bad_magic\"} 0\n");
   EXPECT_THAT(page.refused(), IsEmpty());
   EXPECT_EQ(Page().text(), "");
 }

@@ -18,6 +18,8 @@ prometheus::MetricType type_of(Type type) {
       return prometheus::MetricType::Gauge;
     case Type::kHistogram:
       return prometheus::MetricType::Histogram;
+    case Type::kUntyped:
+      return prometheus::MetricType::Untyped;
   }
   return prometheus::MetricType::Untyped;
 }
@@ -65,6 +67,7 @@ bool Page::add(std::string_view name, std::initializer_list<std::string_view> la
   // The serializer writes the one of the family's type.
   sample->counter.value = value;
   sample->gauge.value = value;
+  sample->untyped.value = value;
   return true;
 }
 

@@ -21,18 +21,19 @@ constexpr std::string_view kBuild[] = {"version"};
 
 // clang-format off
 constexpr Metric kTable[] = {
-    // The names of the first form.
+    // The names of the first form. Some of them end as Prometheus' conventions want another type to end,
+    // so they are of none: `promtool check metrics` (tests/e2e/test_prometheus.py) takes the page then.
     {"requests_total", kCounter, "Requests to the API."},
-    {"requests_miss", kCounter, "Reads of a key that is not there (404)."},
-    {"updates_received", kCounter, "Records from Kafka that were put into a store."},
-    {"tombstones_processed", kCounter, "Records from Kafka with a null value: their keys were removed."},
-    {"schema_mismatch_count", kCounter, "Records from Kafka without the wire format, or that do not fit their schema."},
-    {"schema_unrouted_count", kCounter, "Records from Kafka whose schema no store takes."},
-    {"push_cache_records_total", kGauge, "Records in the store.", kStore},
-    {"push_cache_consumer_lag_total", kGauge, "Records in Kafka that are still to be read, over all partitions."},
+    {"requests_miss", kUntyped, "Reads of a key that is not there (404)."},
+    {"updates_received", kUntyped, "Records from Kafka that were put into a store."},
+    {"tombstones_processed", kUntyped, "Records from Kafka with a null value: their keys were removed."},
+    {"schema_mismatch_count", kUntyped, "Records from Kafka without the wire format, or that do not fit their schema."},
+    {"schema_unrouted_count", kUntyped, "Records from Kafka whose schema no store takes."},
+    {"push_cache_records_total", kUntyped, "Records in the store.", kStore},
+    {"push_cache_consumer_lag_total", kUntyped, "Records in Kafka that are still to be read, over all partitions."},
 
     // Readiness and loading.
-    {"push_cache_ready", kGauge, "1 when everything that was in the topics at the start is in the stores, else 0."},
+    {"push_cache_ready", kGauge, "1 when /hams/ready answers 200: everything that was in the topics at the start is in the stores, and these are in order. Else 0."},
     {"push_cache_ready_seconds", kGauge, "Time from the start of the process until it was ready the first time; absent before."},
     {"push_cache_load_rate", kGauge, "Records from Kafka a second, lately."},
     {"push_cache_load_eta_seconds", kGauge, "Time until ready at that rate; absent when unknown or ready."},
@@ -46,7 +47,7 @@ constexpr Metric kTable[] = {
     {"push_cache_freshness_seconds", kHistogram, "Time from a record's timestamp (of its producer, or of the broker: message.timestamp.type) until it was served from here. Of records that came while their partition was caught up."},
     {"push_cache_dead_letters_total", kCounter, "Bad records that the dead letter topic has acknowledged. Absent without kafka.on_bad_record: dead_letter."},
     {"push_cache_dead_letters_waiting", kGauge, "Bad records that it has not acknowledged yet."},
-    {"push_cache_partitions_waiting", kGauge, "Partitions whose next record waits for a schema or a store, or that are read anew."},
+    {"push_cache_partitions_waiting", kGauge, "Partitions that do not go on: their next record waits for a schema, a store or dead letters, or is bad and stops them, or they are read anew."},
     {"push_cache_outdated_total", kCounter, "Records from Kafka that were not kept since another partition of the topic has a later one of their key: it moved when partitions were added."},
     {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
     {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
@@ -115,13 +116,29 @@ constexpr std::string_view kIntroduction = R"(# Metrics
 
 `GET /metrics` on the health port answers in the text format of Prometheus (0.0.4). Counters begin at 0 with each start of
 the process. The first eight have the names of the service's first form; there, `push_cache_records_total` had no label:
-`sum(push_cache_records_total)` is its value.
+`sum(push_cache_records_total)` is its value. Seven of them have names that Prometheus' conventions keep for another type, so
+they are `untyped`: `push_cache_records_total` and `push_cache_consumer_lag_total` go up and down, the other five only grow,
+as counters do. `promtool check metrics` finds nothing in the page.
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
 )";
 
 }  // namespace
+
+std::string_view to_string(Type type) {
+  switch (type) {
+    case kCounter:
+      return "counter";
+    case kGauge:
+      return "gauge";
+    case kHistogram:
+      return "histogram";
+    case kUntyped:
+      return "untyped";
+  }
+  return "";
+}
 
 std::span<const Metric> table() { return kTable; }
 
@@ -135,23 +152,16 @@ const Metric* find(std::string_view name) {
 std::string reference_page() {
   std::string page(kIntroduction);
   for (const Metric& metric : kTable) {
-    page += fmt::format("| `{}` | {} | {} | {} |\n", metric.name,
-                        metric.type == kCounter ? "counter"
-                        : metric.type == kGauge ? "gauge"
-                                                : "histogram",
+    page += fmt::format("| `{}` | {} | {} | {} |\n", metric.name, to_string(metric.type),
                         fmt::join(metric.labels, ", "), metric.help);
   }
   page += R"(
 ## What to watch
 
-- `push_cache_ready == 0` for longer than a load takes: `/hams/ready` says why.
-- `push_cache_kafka_connected == 0`, or `push_cache_consumer_lag_total` that grows: answers become stale.
-- `rate(bad_records_total[5m]) > 0`: the log has the partition and offset of the records, and their cause: `null_key`,
-  `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`, `too_large`, `store_full` (a new key, and the store
-  has reached its cap of memory), or `unresolvable` (a route's reader schema cannot show it).
-- `rate(push_cache_redis_calls_total{outcome!~"ok|wrong_type"}[5m]) > 0`: Redis is away, slow, full or refuses what is needed.
-- `push_cache_partitions_waiting > 0` for long: records wait for the registry or a store.
-- `rate(push_cache_http_connections_refused_total[5m]) > 0`: more clients than the service takes.
+[Alert rules and a dashboard](../guides/monitoring.md) are made of these, and [what to do](../guides/alerts.md) is said for each
+alert. The causes of `bad_records_total` are `null_key`, `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`,
+`too_large`, `store_full` (a new key, and the store has reached its cap of memory), and `unresolvable` (a route's reader schema
+cannot show it).
 )";
   return page;
 }

@@ -11,7 +11,9 @@ enum class Type {
   kCounter,  // only grows; from 0 at each start
   kGauge,
   kHistogram,  // with Page::add_histogram
+  kUntyped,    // a counter or gauge whose name Prometheus' conventions keep for another type
 };
+std::string_view to_string(Type type);  // as in the text format: "counter", ...
 
 struct Metric {
   std::string_view name;

@@ -12,6 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+import monitoring
 from deploy.tools import ROOT, attempt, config_check, documents, go_tool, run
 
 CHART = ROOT / "deploy/helm/push-cache"
@@ -53,7 +54,7 @@ def test_renders_to_what_was_looked_at(render, case):
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory):
     """The schemas of Kubernetes' objects, strict, as kubeconform finds them: one file a kind, related by file names;
-    and the Prometheus operator's of a ServiceMonitor."""
+    and the Prometheus operator's of its own."""
     source = pathlib.Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
     newest = max(source.glob("*-local-strict"), key=lambda folder: [int(n) for n in folder.name[1:].split("-")[0].split(".")])
     folder = tmp_path_factory.mktemp("schemas")
@@ -64,9 +65,10 @@ def schemas(tmp_path_factory):
         schema = json.loads(text)
         del schema["$id"]  # a place in the network, which references would be looked for at
         (folder / f"{name}.json").write_text(json.dumps(schema))
-    operator = yaml.safe_load(go_tool("servicemonitors.yaml").read_text())
-    [version] = [one for one in operator["spec"]["versions"] if one["name"] == "v1"]
-    (folder / "servicemonitor-monitoring-v1.json").write_text(json.dumps(closed(version["schema"]["openAPIV3Schema"])))
+    for kind in ("servicemonitor", "prometheusrule"):
+        operator = yaml.safe_load(go_tool(f"{kind}s.yaml").read_text())
+        [version] = [one for one in operator["spec"]["versions"] if one["name"] == "v1"]
+        (folder / f"{kind}-monitoring-v1.json").write_text(json.dumps(closed(version["schema"]["openAPIV3Schema"])))
     return folder
 
 
@@ -131,6 +133,33 @@ def test_the_guides_values(schemas, tmp_path):
     assert done.returncode == 0, done
     [config] = of_kind(text, "ConfigMap")
     config_check(tmp_path, config["data"]["push-cache.yaml"], {"kafka.properties.sasl.password": "x"})
+
+
+@pytest.fixture(scope="session")
+def watched():
+    """What is rendered with the alert rules and the dashboard, which are as long as all the rest."""
+    return run(go_tool("helm"), "template", "demo", CHART, "--namespace", "billing", "--kube-version", KUBERNETES,
+               "--set", "prometheusRule.enabled=true,prometheusRule.labels.release=prometheus,dashboard.enabled=true",
+               "--set", "dashboard.annotations.grafana_folder=Push Cache")
+
+
+def test_alert_rules_are_those_of_the_file(watched):
+    [made] = of_kind(watched, "PrometheusRule")
+    assert made["spec"] == yaml.safe_load(monitoring.RULES.read_text())
+    assert made["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_dashboard_is_that_of_the_file(watched):
+    [made] = [one for one in of_kind(watched, "ConfigMap") if one["metadata"]["name"].endswith("-dashboard")]
+    assert made["data"] == {"push-cache.json": monitoring.DASHBOARD.read_text()}
+    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert made["metadata"]["annotations"] == {"grafana_folder": "Push Cache"}
+
+
+def test_rules_and_dashboard_are_what_kubernetes_takes(watched, schemas):
+    done = conform(schemas, watched)
+    assert done.returncode == 0 and not done.stdout, done
+    assert conform(schemas, watched.replace("expr:", "exp:", 1)).returncode != 0
 
 
 def test_no_secret_but_in_the_secret(render):
