@@ -50,8 +50,8 @@ void Service::make_routes(unsigned loops) {
         .gate = row.gate.get(),
         .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
-        .topics =
-            config_.webservice.position_headers ? config_.kafka.topics : std::vector<std::string>(),
+        .topics = config_.kafka.topics,
+        .position_headers = config_.webservice.position_headers,
         .serve_while_loading = config_.webservice.serve_while_loading,
         .shared = pipeline_->intake_of(store).shared,
         .writes = config_.cache.writes == config::Writes::kLocal,

@@ -50,7 +50,7 @@ class RecordReader {
     std::string detail;
   };
   const Bad& bad() const { return bad_; }
-  // Counts and logs the record that was found bad last. Call it once a record.
+  // Counts, keeps (RecentBad) and logs the record that was found bad last. Call it once a record.
   void count_bad(const Incoming& record);
   // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
   SchemaId missing_schema() const { return missing_; }
