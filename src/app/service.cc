@@ -70,6 +70,9 @@ void Service::make_routes(unsigned loops) {
     }
     routes_.push_back(std::move(row));
   }
+  std::vector<std::string> paths;
+  for (const RouteRow& row : routes_) paths.push_back(row.path);
+  history_ = std::make_unique<History>(std::move(paths));
   // As in the first form: /users is served by the first route unless one claims it.
   router_.add(config_.webservice.prefix + "/users", *routes_.front().records);
 }
@@ -86,7 +89,9 @@ Status Service::start_servers(unsigned loops) {
       config_.hams.prefix, health::Probes{
                                .not_ready_reasons = [this] { return not_ready_reasons(); },
                                .status_json = [this] { return status_json(); },
+                               .history_json = [this] { return history_->json(); },
                                .metrics_text = [this] { return metrics_text(); },
+                               .look_up = [this](http::Exchange& exchange) { look_up(exchange); },
                            });
   http::ServerOptions health{.address = config_.hams.address, .threads = 1, .name = "health"};
   auto health_server = http::Server::start(health, *health_);
@@ -131,6 +136,25 @@ std::vector<std::string> Service::not_ready_reasons() const {
     }
   }
   return reasons;
+}
+
+void Service::sample(const ingest::FeedStatus& feed) {
+  const auto now = History::Clock::now();
+  if (!history_->due(now)) return;
+  History::Counts counts{.records = records_applied()};
+  for (const RouteRow& row : routes_) {
+    const api::RecordsCounts answers = row.records->counts();
+    History::RouteCounts& route = counts.routes.emplace_back();
+    for (const std::uint64_t count : answers.by_status_class) route.requests += count;
+    route.misses = answers.misses;
+    route.errors = answers.by_status_class[5];
+  }
+  for (const ingest::PartitionStatus& partition : feed.partitions) {
+    counts.lag_records += partition.lag_records();
+  }
+  history_->add(now,
+                std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1),
+                std::move(counts));
 }
 
 bool Service::drain(std::chrono::milliseconds timeout) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/records.h"
+#include "app/history.h"
 #include "app/pipeline.h"
 #include "app/version.h"
 #include "base/error.h"
@@ -36,6 +37,9 @@ class Service {
   std::vector<std::string> not_ready_reasons() const;
   std::string status_json() const;
   std::string metrics_text() const;
+  // To be called now and then, more often than History::kInterval, by one thread: keeps what the
+  // status page shows of the last minutes. `feed` = feed_status().
+  void sample(const ingest::FeedStatus& feed);
 
   // Not ready from now on; answers the requests under way. True when all ended in time.
   bool drain(std::chrono::milliseconds timeout);
@@ -82,6 +86,7 @@ class Service {
   void make_routes(unsigned loops);
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  void look_up(http::Exchange& exchange) const;
 
   const config::Config config_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -89,6 +94,7 @@ class Service {
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;
+  std::unique_ptr<History> history_;
   http::Router router_;
   std::unique_ptr<health::Handler> health_;
   std::unique_ptr<http::Server> api_server_;
