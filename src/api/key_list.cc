@@ -28,10 +28,7 @@ bool append_key(Buffer& out, ListQuery& query, bool& any, std::string_view key) 
 
 class KeyList final : public http::BodySource {
  public:
-  KeyList(store::Store& store, ListQuery query, ListBegins begins)
-      : store_(store), query_(std::move(query)), begins_(std::move(begins)) {}
-
-  void begins(unsigned status) override { begins_(status); }
+  KeyList(store::Store& store, ListQuery query) : store_(store), query_(std::move(query)) {}
 
   Result<Next> append_next(Buffer& out) override {
     if (first_turn_) out.append('[');
@@ -69,7 +66,6 @@ class KeyList final : public http::BodySource {
 
   store::Store& store_;
   ListQuery query_;
-  const ListBegins begins_;
   std::string after_;
   bool from_start_ = true;
   bool first_turn_ = true;
@@ -79,13 +75,11 @@ class KeyList final : public http::BodySource {
 // The keys of a remote store, in its own order.
 class ScannedKeyList final : public http::BodySource, private store::KeyScan::Sink {
  public:
-  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, ListBegins begins)
-      : scan_(std::move(scan)), query_(std::move(query)), begins_(std::move(begins)) {
+  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query)
+      : scan_(std::move(scan)), query_(std::move(query)) {
     keys_.append('[');
     more_ = query_.limit > 0;
   }
-
-  void begins(unsigned status) override { begins_(status); }
 
   Result<Next> append_next(Buffer& out) override {
     // Until there is something to show: a filter may leave out all keys of many steps.
@@ -128,7 +122,6 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
 
   const std::unique_ptr<store::KeyScan> scan_;
   ListQuery query_;
-  const ListBegins begins_;
   Buffer keys_;           // of the step that has ended
   bool more_ = true;      // steps to come
   bool any_ = false;      // a key was shown
@@ -177,12 +170,11 @@ Result<ListQuery> ListQuery::parse(std::string_view query) {
   return out;
 }
 
-std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
-                                                ListBegins begins) {
+std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query) {
   if (auto scan = store.scan_keys()) {
-    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), std::move(begins));
+    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query));
   }
-  return std::make_unique<KeyList>(store, std::move(query), std::move(begins));
+  return std::make_unique<KeyList>(store, std::move(query));
 }
 
 }  // namespace push_cache::api

@@ -50,9 +50,7 @@ TEST_F(RecordsTest, GetAnswersTheRecord) {
   EXPECT_EQ(head.header("ETag"), response.header("ETag"));
   EXPECT_EQ(get("/api/users/a2").status, 404u);
   EXPECT_EQ(ask("HEAD", "/api/users/a2").status, 404u);
-  EXPECT_EQ(records_->counts().misses, 2u);
-  EXPECT_EQ(records_->counts().by_status_class[2], 2u);
-  EXPECT_EQ(records_->counts().by_status_class[4], 2u);
+  EXPECT_EQ(records_->misses(), 2u);
 }
 
 TEST_F(RecordsTest, InspectionShowsWhereARecordIsFrom) {
@@ -76,9 +74,7 @@ TEST_F(RecordsTest, InspectionShowsWhereARecordIsFrom) {
   EXPECT_EQ(get("/inspect/odd").status, 500u);
   gate_.open = false;
   EXPECT_EQ(get("/inspect/a1").status, 503u);
-  const RecordsCounts counts = records_->counts();
-  EXPECT_EQ(counts.misses, 0u);
-  for (const std::uint64_t count : counts.by_status_class) EXPECT_EQ(count, 0u);
+  EXPECT_EQ(records_->misses(), 0u);
 }
 
 TEST_F(RecordsTest, SaysWhichRecordAnAnswerIs) {

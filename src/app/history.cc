@@ -17,6 +17,12 @@ double rate(std::uint64_t now, std::uint64_t before, double seconds) {
   return std::round(static_cast<double>(now - before) / seconds * 10) / 10;
 }
 
+std::string number(std::int64_t value) { return fmt::format("{}", value); }
+std::string number(double value) { return fmt::format("{}", value); }
+std::string number(const std::optional<double>& us) {
+  return us ? fmt::format("{:.0f}", *us) : "null";
+}
+
 }  // namespace
 
 History::History(std::vector<std::string> paths) : paths_(std::move(paths)) {
@@ -35,9 +41,12 @@ void History::add(Clock::time_point now, std::int64_t now_ms, Counts counts) {
   for (std::size_t i = 0; i < paths_.size(); ++i) {
     const RouteCounts& is = counts_->routes[i];
     const RouteCounts& was = before->routes[i];
+    const metrics::AnswerDurations durations = is.durations.since(was.durations);
     sample.routes.push_back({.requests_per_second = rate(is.requests, was.requests, seconds),
                              .misses_per_second = rate(is.misses, was.misses, seconds),
-                             .errors_per_second = rate(is.errors, was.errors, seconds)});
+                             .errors_per_second = rate(is.errors, was.errors, seconds),
+                             .p50_us = durations.quantile_us(0.5),
+                             .p99_us = durations.quantile_us(0.99)});
   }
   const std::lock_guard lock(mutex_);
   if (samples_.size() < kSamplesMax) {
@@ -57,7 +66,7 @@ std::string History::json() const {
     for (std::size_t i = 0; i < samples_.size(); ++i) {
       if (i > 0) out.append(',');
       const Sample& sample = samples_[(oldest_ + i) % samples_.size()];
-      out.append(fmt::format("{}", value_of(sample)));
+      out.append(number(value_of(sample)));
     }
     out.append(']');
   };
@@ -75,6 +84,8 @@ std::string History::json() const {
     of_route("requests_per_second", &RouteSample::requests_per_second);
     of_route("misses_per_second", &RouteSample::misses_per_second);
     of_route("errors_per_second", &RouteSample::errors_per_second);
+    of_route("p50_us", &RouteSample::p50_us);
+    of_route("p99_us", &RouteSample::p99_us);
     out.append('}');
   }
   out.append("]}");

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "metrics/durations.h"
+
 namespace push_cache::app {
 
 // Rates and times of answers of each interval, made of counts that only grow. Keeps the last
@@ -24,6 +26,7 @@ class History {
     std::uint64_t requests = 0;
     std::uint64_t misses = 0;
     std::uint64_t errors = 0;  // answered by 5xx
+    metrics::AnswerDurations durations;
   };
   struct Counts {
     std::vector<RouteCounts> routes;  // in the order of the paths
@@ -40,8 +43,9 @@ class History {
 
   // {"interval_seconds":5,"times_ms":[...],"records_per_second":[...],"lag_records":[...],
   // "routes":[{"path":...,"requests_per_second":[...],"misses_per_second":[...],
-  // "errors_per_second":[...]},...]}: the i-th of each is of the interval that ended at the i-th
-  // time, the oldest first.
+  // "errors_per_second":[...],"p50_us":[...],"p99_us":[...]},...]}: the i-th of each is of the
+  // interval that ended at the i-th time, the oldest first. Half of the answers took no longer than
+  // p50_us; null where there was none.
   std::string json() const;
 
  private:
@@ -49,6 +53,8 @@ class History {
     double requests_per_second = 0;
     double misses_per_second = 0;
     double errors_per_second = 0;
+    std::optional<double> p50_us;
+    std::optional<double> p99_us;
   };
   struct Sample {
     std::int64_t time_ms = 0;

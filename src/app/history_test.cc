@@ -46,9 +46,32 @@ TEST_F(HistoryTest, RatesAreOfTheTimeThatHasGoneBy) {
   EXPECT_EQ(json::serialize(shown()),
             R"({"interval_seconds":5,"times_ms":[1005000,1015000],"records_per_second":[0,300],)"
             R"("lag_records":[3,3],"routes":[{"path":"/a","requests_per_second":[10,1E-1],)"
-            R"("misses_per_second":[2E-1,1],"errors_per_second":[0,0]},{"path":"/\"b",)"
+            R"("misses_per_second":[2E-1,1],"errors_per_second":[0,0],)"
+            R"("p50_us":[null,null],"p99_us":[null,null]},{"path":"/\"b",)"
             R"("requests_per_second":[0,0],"misses_per_second":[0,0],)"
-            R"("errors_per_second":[2E-1,1]}]})");
+            R"("errors_per_second":[2E-1,1],"p50_us":[null,null],"p99_us":[null,null]}]})");
+}
+
+TEST_F(HistoryTest, TimesAreThoseOfTheIntervalAlone) {
+  metrics::AnswerDurationCounter took;
+  const auto add_answers = [&](int count, std::chrono::microseconds each) {
+    for (int i = 0; i < count; ++i) took.add(each);
+    now_ += History::kInterval;
+    history_.add(now_, now_ms_ += 5000, {.routes = {{.durations = took.read()}, {}}});
+  };
+  add_answers(1000, std::chrono::seconds(2));
+  add_answers(98, std::chrono::microseconds(40));
+  add_answers(2, std::chrono::milliseconds(30));
+  add_answers(0, {});
+  const json::value route = shown().at("routes").at(0);
+  const auto at = [&route](const char* series, std::size_t i) {
+    return route.at(series).at(i).to_number<double>();
+  };
+  EXPECT_GT(at("p50_us", 0), 25);
+  EXPECT_LE(at("p99_us", 0), 50);
+  EXPECT_GT(at("p50_us", 1), 25'000);
+  EXPECT_LE(at("p99_us", 1), 50'000);
+  EXPECT_TRUE(route.at("p50_us").at(2).is_null());
 }
 
 TEST_F(HistoryTest, KeepsTheBeatAndTakesANewOneAfterAPause) {

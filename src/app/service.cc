@@ -63,10 +63,12 @@ void Service::make_routes(unsigned loops) {
               return pipeline->intake_of(store).applier->key_fields().field(id);
             },
         .loops = loops});
-    router_.add(path, *row.records);
+    row.counted_as = count_apart(route.path);
+    router_.add(path, *row.records, row.counted_as);
     if (!route.key_from_body.empty()) {
       row.by_body = std::make_unique<ByBody>(*row.records);
-      router_.add(path + "_by_body", *row.by_body);
+      row.by_body_counted_as = count_apart(route.path + "_by_body");
+      router_.add(path + "_by_body", *row.by_body, row.by_body_counted_as);
     }
     routes_.push_back(std::move(row));
   }
@@ -74,11 +76,20 @@ void Service::make_routes(unsigned loops) {
   for (const RouteRow& row : routes_) paths.push_back(row.path);
   history_ = std::make_unique<History>(std::move(paths));
   // As in the first form: /users is served by the first route unless one claims it.
-  router_.add(config_.webservice.prefix + "/users", *routes_.front().records);
+  router_.add(config_.webservice.prefix + "/users", *routes_.front().records,
+              routes_.front().counted_as);
+}
+
+std::size_t Service::count_apart(std::string label) {
+  counted_.push_back(std::move(label));
+  return counted_.size() - 1;
 }
 
 Status Service::start_servers(unsigned loops) {
-  http::ServerOptions api{.address = config_.webservice.address, .threads = loops, .name = "api"};
+  http::ServerOptions api{.address = config_.webservice.address,
+                          .threads = loops,
+                          .name = "api",
+                          .routes = counted_.size()};
   auto api_server = http::Server::start(api, router_);
   if (!api_server.ok()) {
     api_server.error().public_text = "webservice.address: " + api_server.error().public_text;
@@ -142,12 +153,17 @@ void Service::sample(const ingest::FeedStatus& feed) {
   const auto now = History::Clock::now();
   if (!history_->due(now)) return;
   History::Counts counts{.records = records_applied()};
+  const std::vector<http::RouteCounts> answers = api_server_->routes();
   for (const RouteRow& row : routes_) {
-    const api::RecordsCounts answers = row.records->counts();
     History::RouteCounts& route = counts.routes.emplace_back();
-    for (const std::uint64_t count : answers.by_status_class) route.requests += count;
-    route.misses = answers.misses;
-    route.errors = answers.by_status_class[5];
+    route.misses = row.records->misses();
+    const auto add = [&route](const http::RouteCounts& some) {
+      route.requests += some.total();
+      for (const auto& method : some.requests) route.errors += method[http::status_class(500)];
+      route.durations += some.durations;
+    };
+    add(answers[row.counted_as]);
+    if (row.by_body != nullptr) add(answers[row.by_body_counted_as]);
   }
   for (const ingest::PartitionStatus& partition : feed.partitions) {
     counts.lag_records += partition.lag_records();

@@ -82,6 +82,7 @@ class Connection final : public Exchange, public WheelEntry {
   // Exchange
   const Request& request() const override { return parsed_.request; }
   void set_rest(std::string_view rest) override { parsed_.request.rest = rest; }
+  void set_route(std::size_t route) override { route_ = route; }
   Buffer& begin(unsigned status, const Head& head) override;
   void abandon() override;
   void finish() override;
@@ -120,6 +121,7 @@ class Connection final : public Exchange, public WheelEntry {
   void close_piece(std::size_t at);
   void fail_source(const Error& error);
   void end_exchange();
+  void note_request();
   bool flush();
   void give_back_output();
   void compact_input();
@@ -159,6 +161,12 @@ class Connection final : public Exchange, public WheelEntry {
   std::unique_ptr<JoinedValues> joined_;
   ParsedHeader parsed_;
 
+  // Of the exchange, for the counts and the request log.
+  std::chrono::nanoseconds began_{0};
+  std::size_t route_ = 0;
+  unsigned status_ = 0;
+  std::uint64_t answer_bytes_ = 0;  // of its body
+
   // Output: sent up to out_sent_.
   Buffer out_;
   std::size_t out_sent_ = 0;
@@ -166,7 +174,6 @@ class Connection final : public Exchange, public WheelEntry {
   std::size_t body_at_ = 0;
   std::size_t length_place_ = 0;
   std::unique_ptr<BodySource> source_;
-  unsigned stream_status_ = 0;
   bool source_waits_ = false;  // for its `wake`
 
   OperationMemory read_memory_;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "http/connection.h"
+#include "http/request_stats.h"
 #include "http/server.h"
 
 namespace push_cache::http {
@@ -67,16 +68,19 @@ class Loop {
   void stop();         // from any thread but the loop's: drops all connections and joins
   void adopt(int fd);  // on the loop's thread: serves a connected socket, which must not block
   const LoopCounts& counts() const { return counts_; }
+  const RequestStats& requests() const { return requests_; }
 
   // For its connections.
   boost::asio::io_context& io() { return io_; }
   Shared& shared() { return shared_; }
   const ServerOptions& options() const { return shared_.options; }
   LoopCounts& counts() { return counts_; }
+  RequestStats& requests() { return requests_; }
   Wheel& wheel() { return wheel_; }
   unsigned index() const { return index_; }
   bool draining() const { return draining_; }
-  std::int64_t now_ms() const { return now_ms_; }
+  std::chrono::nanoseconds now() const { return now_; }
+  std::int64_t now_ms() const { return now_.count() / 1'000'000; }
   void refresh_clock();
   std::string_view date_line();
   Buffer take_input();
@@ -108,7 +112,7 @@ class Loop {
   Acceptor acceptor_;
   Timer tick_timer_;
   Timer accept_timer_;
-  std::int64_t now_ms_;
+  std::chrono::nanoseconds now_;
   std::int64_t tick_ms_;
   std::int64_t accept_warned_ms_ = -1'000'000'000;  // when it was last logged
   Wheel wheel_;
@@ -123,6 +127,7 @@ class Loop {
   std::vector<Buffer> free_inputs_;
   std::vector<Buffer> free_outputs_;
   LoopCounts counts_;
+  RequestStats requests_;
   std::thread thread_;
 };
 

@@ -8,8 +8,8 @@ namespace {
 using enum Type;
 
 constexpr std::string_view kCause[] = {"cause"};
-constexpr std::string_view kClass[] = {"class"};
 constexpr std::string_view kRoute[] = {"route"};
+constexpr std::string_view kRouteMethodStatus[] = {"route", "method", "status"};
 constexpr std::string_view kStore[] = {"store"};
 constexpr std::string_view kStoreKind[] = {"store", "kind"};
 constexpr std::string_view kStoreKindOutcome[] = {"store", "kind", "outcome"};
@@ -83,7 +83,8 @@ constexpr Metric kTable[] = {
     {"push_cache_snapshot_loaded_records", kGauge, "Records that this run has loaded from one at its start; 0 = none was there, or it was refused."},
 
     // HTTP.
-    {"push_cache_responses_total", kCounter, "Answers of the API by class of status: 2xx, 3xx, 4xx, 5xx.", kClass},
+    {"push_cache_requests_total", kCounter, "Requests to the API. route: its path without the prefix, empty for requests to none. status: the class, such as 2xx; a list that broke off is 5xx.", kRouteMethodStatus},
+    {"push_cache_request_duration_seconds", kHistogram, "Time from when the server turned to a request, whole in its buffer, until all of its answer was handed to the connection. A list takes as long as its reader.", kRoute},
     {"push_cache_http_connections", kGauge, "Open connections. server: api or hams.", kServer},
     {"push_cache_http_connections_total", kCounter, "Connections taken.", kServer},
     {"push_cache_http_connections_refused_total", kCounter, "Connections refused since there were too many.", kServer},
