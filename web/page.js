@@ -3,6 +3,7 @@ const POLL_MS = 2000;
 const PATIENCE_MS = 8000; // for one answer
 const RATE_SECONDS = 10; // what "now" is the mean of
 const PARTITIONS_SHOWN = 12;
+const NOTICES_SHOWN = 8;
 
 // --- Rates, of the counts of the last answers
 
@@ -43,6 +44,7 @@ function showState(status) {
   const name = {ready: 'Ready', loading: 'Loading', not_ready: 'Not ready', stopping: 'Stopping'}[state] ?? words(state);
   setText($('state'), name);
   $('state').className = `state ${state}`;
+  document.body.dataset.state = state;
   setText($('facts'), `version ${status.version} · up ${span(status.uptime_seconds)}`);
   return name;
 }
@@ -85,14 +87,20 @@ function noticesOf(status) {
   if (status.snapshot?.error) more.push(`Snapshot: ${status.snapshot.error}`);
   return more.filter((text) => !status.reasons.includes(text));
 }
-function showNotices(status) {
-  const more = noticesOf(status);
-  const panel = $('notices');
-  panel.hidden = status.reasons.length + more.length === 0;
+// But for partitions that only load: their table says so, and there may be hundreds.
+function reasonsOf(status, partitions) {
+  const loading = partitions.filter((one) => one.state === 'loading').map((one) => `${one.name}: loading`);
+  return status.reasons.filter((text) => !loading.some((start) => text.startsWith(start)));
+}
+function showNotices(status, partitions) {
+  const reasons = reasonsOf(status, partitions);
+  const lines = [...reasons.map((text) => [text, '']), ...noticesOf(status).map((text) => [text, 'more'])];
+  const left = lines.length - NOTICES_SHOWN;
+  if (left > 0) lines.splice(NOTICES_SHOWN, left, [`and ${count(left)} more`, 'more']);
+  $('notices').hidden = lines.length === 0;
   setText($('notices-title'), status.state === 'loading' ? 'Not ready yet, because'
-    : status.reasons.length > 0 ? 'Not ready, because' : 'To look at');
-  const lines = [...status.reasons.map((text) => [text, '']), ...more.map((text) => [text, 'more'])];
-  const list = panel.querySelector('ul');
+    : reasons.length > 0 ? 'Not ready, because' : 'To look at');
+  const list = $('notices').querySelector('ul');
   while (list.children.length > lines.length) list.lastElementChild.remove();
   lines.forEach(([text, kind], i) => {
     const item = list.children[i] ?? list.appendChild(make('li'));
@@ -220,7 +228,7 @@ function show(status) {
   remember(status, counts);
   const name = showState(status);
   showLoading(status, partitions);
-  showNotices(status);
+  showNotices(status, partitions);
   showFigures(status, partitions);
   showRoutes(status);
   showPartitions(partitions);

@@ -78,7 +78,7 @@ function draw(plot, series, times) {
     legend: {show: false},
     cursor: {y: false, drag: {x: false, y: false}, sync: {key: 'time'}, points: {size: 6}},
     scales: {
-      x: {range: (_, from, to) => [Math.min(from, to - 60), to]},
+      x: {range: (u) => [Math.min(u.data[0][0], u.data[0].at(-1) - 60), u.data[0].at(-1)]},
       y: {range: (_, from, to) => [0, niceTop(to)]},
     },
     axes: [
