@@ -32,6 +32,10 @@ struct Arguments {
 };
 
 int fail(std::string_view text) {
+  if (log_format() == LogFormat::kJson) {
+    write_log_event(log("app"), spdlog::level::err, text);
+    return EXIT_FAILURE;
+  }
   std::fprintf(stderr, "push-cache: %.*s\n", static_cast<int>(text.size()), text.data());
   return EXIT_FAILURE;
 }
@@ -44,10 +48,15 @@ Result<config::Config> load(const Arguments& arguments) {
   return config::load(sources);
 }
 
+void begin_log(const config::Config& config) {
+  set_log_format(config.log.format);
+  for (const std::string& note : config.notes) log("config").warn("{}", note);
+}
+
 int start(const Arguments& arguments) {
   const auto config = load(arguments);
   if (!config.ok()) return fail(config.error().public_text);
-  for (const std::string& note : config->notes) log("config").warn("{}", note);
+  begin_log(*config);
   auto service = Service::start(*config);
   if (!service.ok()) return fail(service.error().describe());
   return run_until_stopped(**service);
@@ -74,7 +83,7 @@ int verify(const Arguments& arguments) {
     fail(config.error().public_text);
     return kVerifyFailed;
   }
-  for (const std::string& note : config->notes) log("config").warn("{}", note);
+  begin_log(*config);
   return run_verify(*config, arguments.verify);
 }
 

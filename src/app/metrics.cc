@@ -49,6 +49,10 @@ void add_partitions(metrics::Page& page, const ingest::FeedStatus& feed) {
   const char* const kind = feed.group ? "group" : "replica";
   for (const ingest::PartitionStatus& partition : feed.partitions) {
     const std::string number = std::to_string(partition.partition.value);
+    page.add("push_cache_partition_position", {partition.topic, number, kind},
+             static_cast<double>(partition.position.value));
+    page.add("push_cache_partition_end", {partition.topic, number, kind},
+             static_cast<double>(partition.end.value));
     page.add("push_cache_partition_lag", {partition.topic, number, kind},
              static_cast<double>(partition.lag_records()));
     page.add("push_cache_partition_lag_seconds", {partition.topic, number, kind},
@@ -69,6 +73,7 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
   page.add("push_cache_outdated_total", {}, number(totals.outdated));
   page.add("push_cache_consumed_total", {}, number(totals.records));
   page.add("push_cache_store_errors_total", {}, number(totals.store_errors));
+  page.add_durations("push_cache_freshness_seconds", {}, totals.freshness);
   for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
     page.add("bad_records_total", {to_string(static_cast<BadCause>(i))}, number(totals.bad[i]));
   }
@@ -138,11 +143,12 @@ std::string Service::metrics_text() const {
   page.add("requests_miss", {}, number(misses));
 
   const registry::SchemaCacheCounts schemas = pipeline_->schemas().counts();
-  const registry::ReaderSchemas* readers = pipeline_->readers().schemas.get();
-  page.add("push_cache_registry_requests_total", {},
-           number(schemas.requests_total + (readers == nullptr ? 0 : readers->requests_total())));
-  page.add("push_cache_registry_errors_total", {},
-           number(schemas.errors_total + (readers == nullptr ? 0 : readers->errors_total())));
+  const registry::ClientCounts calls = pipeline_->registry().counts();
+  for (std::size_t i = 0; i < registry::kCallOutcomes; ++i) {
+    page.add("push_cache_registry_requests_total",
+             {to_string(static_cast<registry::CallOutcome>(i))}, number(calls.calls[i]));
+  }
+  page.add_durations("push_cache_registry_request_duration_seconds", {}, calls.durations);
   page.add("push_cache_registry_schemas", {}, number(schemas.known));
   page.add("push_cache_registry_schemas_waiting", {}, number(schemas.waiting));
   page.add("push_cache_registry_schemas_failed", {}, number(schemas.failed));

@@ -7,10 +7,21 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/log.h"
+
 namespace push_cache::app {
 namespace {
 
 constexpr std::size_t kBarWidth = 30;
+
+// One line that ends; of the log, where every line is an object.
+void say(const std::string& text) {
+  if (log_format() == LogFormat::kJson) {
+    write_log_event(log("app"), spdlog::level::info, text);
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+}
 
 }  // namespace
 
@@ -40,7 +51,8 @@ std::string progress_text(const ingest::FeedStatus& status) {
   return text;
 }
 
-StatusLine::StatusLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
+StatusLine::StatusLine()
+    : terminal_(isatty(STDERR_FILENO) == 1 && log_format() == LogFormat::kText) {}
 
 void StatusLine::clear() {
   if (open_) std::fputs("\r\033[K", stderr);
@@ -57,7 +69,7 @@ void StatusLine::show(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + std::chrono::seconds(5);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  say(text);
 }
 
 void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
@@ -66,16 +78,14 @@ void Progress::show(const ingest::FeedStatus& status, std::uint64_t records) {
     if (was_ready_) return;
     was_ready_ = true;
     line_.clear();
-    std::fprintf(stderr, "ready: %llu records applied in %.1f s\n",
-                 static_cast<unsigned long long>(records),
-                 std::chrono::duration<double>(now - started_).count());
+    say(fmt::format("ready: {} records applied in {:.1f} s", records,
+                    std::chrono::duration<double>(now - started_).count()));
     return;
   }
   if (was_ready_) {
     was_ready_ = false;
     started_ = now;
-    std::fprintf(stderr, "not ready any more: %s\n",
-                 status.reasons.empty() ? "" : status.reasons.front().c_str());
+    say("not ready any more: " + (status.reasons.empty() ? "" : status.reasons.front()));
   }
   line_.show(progress_text(status));
 }

@@ -91,9 +91,10 @@ void append_escaped_step(Buffer& out, std::string_view text) {
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
+std::size_t utf8_prefix(std::string_view text) {
   const char* at = text.data();
   const char* const end = at + text.size();
+  const auto here = [&] { return static_cast<std::size_t>(at - text.data()); };
   while (at != end) {
     while (end - at >= 8 && (load8(at) & kHighs) == 0) at += 8;
     if (at == end) break;
@@ -105,27 +106,29 @@ bool is_utf8(std::string_view text) {
     const auto left = static_cast<std::size_t>(end - at);
     const auto byte = [at](std::size_t i) { return static_cast<unsigned char>(at[i]); };
     if (first >= 0xC2 && first <= 0xDF) {
-      if (left < 2 || !is_continuation(byte(1))) return false;
+      if (left < 2 || !is_continuation(byte(1))) return here();
       at += 2;
     } else if (first >= 0xE0 && first <= 0xEF) {
-      if (left < 3 || !is_continuation(byte(1)) || !is_continuation(byte(2))) return false;
-      if (first == 0xE0 && byte(1) < 0xA0) return false;  // overlong
-      if (first == 0xED && byte(1) > 0x9F) return false;  // surrogates
+      if (left < 3 || !is_continuation(byte(1)) || !is_continuation(byte(2))) return here();
+      if (first == 0xE0 && byte(1) < 0xA0) return here();  // overlong
+      if (first == 0xED && byte(1) > 0x9F) return here();  // surrogates
       at += 3;
     } else if (first >= 0xF0 && first <= 0xF4) {
       if (left < 4 || !is_continuation(byte(1)) || !is_continuation(byte(2)) ||
           !is_continuation(byte(3))) {
-        return false;
+        return here();
       }
-      if (first == 0xF0 && byte(1) < 0x90) return false;  // overlong
-      if (first == 0xF4 && byte(1) > 0x8F) return false;  // above U+10FFFF
+      if (first == 0xF0 && byte(1) < 0x90) return here();  // overlong
+      if (first == 0xF4 && byte(1) > 0x8F) return here();  // above U+10FFFF
       at += 4;
     } else {
-      return false;
+      return here();
     }
   }
-  return true;
+  return here();
 }
+
+bool is_utf8(std::string_view text) { return utf8_prefix(text) == text.size(); }
 
 void append_json_string(Buffer& out, std::string_view text) {
   out.append('"');

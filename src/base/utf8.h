@@ -14,6 +14,8 @@ namespace push_cache {
 // Whether `text` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF; Unicode
 // 15, table 3-7).
 bool is_utf8(std::string_view text);
+// How many of the first bytes of `text` are whole well-formed characters: its size when all are.
+std::size_t utf8_prefix(std::string_view text);
 
 // Appends `text` as a JSON string with its quotes (RFC 8259, 7): quote, backslash and the controls
 // below U+0020 escaped, all else as it is. `text` must be well-formed UTF-8.

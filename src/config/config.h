@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log_format.h"
 #include "config/faults.h"
 
 namespace push_cache::config {
@@ -125,6 +126,12 @@ struct Json {
   bool operator==(const Json&) const = default;
 };
 
+struct Log {
+  LogFormat format = LogFormat::kText;
+  std::uint32_t requests = 0;  // one of so many requests to the API is logged; 0 = none, 1 = all
+  bool operator==(const Log&) const = default;
+};
+
 // A whole, checked configuration. A plain value: make it, then share it as const.
 struct Config {
   Webservice webservice = {};
@@ -135,6 +142,7 @@ struct Config {
   Readiness readiness = {};
   Snapshot snapshot = {};
   Json json = {};
+  Log log = {};
   // What was accepted but does nothing, such as keys that only the first form knew; for the log,
   // one warning each. Holds no secret.
   std::vector<std::string> notes = {};

@@ -68,6 +68,7 @@ Value value_of(const Option& option, Config& config, std::size_t index) {
     Value operator()(const Writes* member) const { return choice_of(option, *member); }
     Value operator()(const OnBadRecord* member) const { return choice_of(option, *member); }
     Value operator()(const LogicalTypes* member) const { return choice_of(option, *member); }
+    Value operator()(const LogFormat* member) const { return choice_of(option, *member); }
   };
   return std::visit(Visitor{option}, option.slot(config, index));
 }

@@ -412,6 +412,7 @@ cache:
   routes: [{path: users/, store: s, key_from_body: accountId, schema: 'a:b:7'}]
 startup_checks: {fails: 0, timeout: 250ms, enabled: false}
 json: {logical_types: readable}
+log: {format: json, requests: 100}
 )");
   EXPECT_EQ(config.webservice.prefix, "");
   EXPECT_TRUE(config.webservice.serve_while_loading);
@@ -438,6 +439,8 @@ json: {logical_types: readable}
   EXPECT_EQ(config.startup_checks.timeout, std::chrono::milliseconds(250));
   EXPECT_FALSE(config.startup_checks.enabled);
   EXPECT_EQ(config.json.logical_types, LogicalTypes::kReadable);
+  EXPECT_EQ(config.log.format, LogFormat::kJson);
+  EXPECT_EQ(config.log.requests, 100u);
 }
 
 TEST(Load, WhatBecomesOfBadRecordsHasATopicWhereItNeedsOne) {

@@ -28,6 +28,8 @@ constexpr Choice kOnBadRecord[] = {
 constexpr Choice kLogicalTypes[] = {
     {"numbers", static_cast<std::uint8_t>(LogicalTypes::kNumbers)},
     {"readable", static_cast<std::uint8_t>(LogicalTypes::kReadable)}};
+constexpr Choice kLogFormats[] = {{"text", static_cast<std::uint8_t>(LogFormat::kText)},
+                                  {"json", static_cast<std::uint8_t>(LogFormat::kJson)}};
 
 constexpr std::int64_t kYearSeconds = 365LL * 24 * 3600;
 constexpr std::int64_t kHourMs = 3'600'000;
@@ -185,6 +187,13 @@ constexpr Option kOptions[] = {
     {.path = "json.logical_types", .type = kChoice, .fallback = "numbers",
      .help = "Dates, times and decimals of Avro in JSON: numbers as they are stored, or readable text.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.json.logical_types; }, .choices = kLogicalTypes},
+
+    {.path = "log.format", .type = kChoice, .fallback = "text",
+     .help = "Lines of the log: text, or json for one object a line. What is logged before the configuration is read is text.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.log.format; }, .choices = kLogFormats},
+    {.path = "log.requests", .type = kCount, .fallback = "0",
+     .help = "One of so many requests to the API is logged: 1 = all, 0 = none.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.log.requests; }, .max = std::numeric_limits<std::uint32_t>::max()},
 
     // Keys of the first form.
     {.path = "kafka.cache_max_age", .type = kAlias, .fallback = "kafka.cache_max_age_seconds", .help = "A duration: 300s."},
