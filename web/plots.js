@@ -83,7 +83,7 @@ function draw(plot, series, times) {
     },
     axes: [
       {...axis, size: 24, gap: 6, space: 76, values: timeLabels},
-      {...axis, size: 56, gap: 6, space: 32, values: (_, marks) => marks.map((value) => plot.show(value))},
+      {...axis, size: 56, gap: 6, space: 26, values: (_, marks) => marks.map((value) => plot.show(value))},
     ],
     series: [{}, ...series.flatMap((one) => one.lines.map((_, i) => {
       const faint = i < one.lines.length - 1;
