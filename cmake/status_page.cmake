@@ -4,7 +4,7 @@
 #   cmake -D WEB=web -D UPLOT=FOLDER -D PAGE=page.html [-D SOURCE=page.cc] -P status_page.cmake
 #
 # UPLOT: the npm package, "" = without plots. The page's policy allows its own script and style by their hashes, and
-# nothing else.
+# nothing else; nor may a script make markup of a text.
 cmake_minimum_required(VERSION 3.25)
 
 # Base64 of a text of hexadecimal digits, as a policy wants a hash.
@@ -57,8 +57,9 @@ foreach(part style script)
   string(TOUPPER ${part} place)
   string(REPLACE "@${place}@" "${${part}}" page "${page}")
 endforeach()
-string(REPLACE "@POLICY@" "default-src 'none'; script-src ${policy_script}; style-src ${policy_style}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
-       page "${page}")
+set(policy "default-src 'none'; script-src ${policy_script}; style-src ${policy_style}; connect-src 'self'; img-src data:")
+string(APPEND policy "; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
+string(REPLACE "@POLICY@" "${policy}" page "${page}")
 file(WRITE ${PAGE} "${page}")
 
 if(SOURCE)

@@ -31,8 +31,8 @@ function partitionsOf(status) {
   const feeds = [status.kafka, status.kafka_group].filter((feed) => feed);
   return feeds.flatMap((feed) => feed.partitions.map((one) => ({
     ...one,
-    name: `${one.topic}/${one.partition}`,
-    id: `${feed === status.kafka_group ? 'group ' : ''}${one.topic}/${one.partition}`,
+    place: `${one.topic}/${one.partition}`,
+    name: `${one.topic}/${one.partition}${feed === status.kafka_group ? ' (group)' : ''}`, // beside stores in memory
     behind: one.owned && one.state !== 'caught_up',
     all: Math.max(one.target - one.log_start, 0),
     done: Math.max(Math.min(one.position, one.target) - one.log_start, 0),
@@ -89,7 +89,7 @@ function noticesOf(status) {
 }
 // But for partitions that only load: their table says so, and there may be hundreds.
 function reasonsOf(status, partitions) {
-  const loading = partitions.filter((one) => one.state === 'loading').map((one) => `${one.name}: loading`);
+  const loading = partitions.filter((one) => one.state === 'loading').map((one) => `${one.place}: loading`);
   return status.reasons.filter((text) => !loading.some((start) => text.startsWith(start)));
 }
 function showNotices(status, partitions) {
@@ -159,7 +159,7 @@ function showPartitions(partitions) {
   const sorted = [...partitions].sort((a, b) => b.behind - a.behind);
   const shown = allPartitions ? sorted : sorted.slice(0, PARTITIONS_SHOWN);
   fill($('partitions'), shown.map((one) => {
-    const speed = rateOf(`position ${one.id}`);
+    const speed = rateOf(`position ${one.name}`);
     const left = one.behind && speed > 0 ? Math.max(one.target - one.position, 0) / speed : null;
     return [
       {text: one.name, kind: 'mono'},
@@ -224,7 +224,7 @@ function show(status) {
   for (const one of status.routes) {
     counts.set(`requests ${one.path}`, one.requests).set(`misses ${one.path}`, one.misses);
   }
-  for (const one of partitions) counts.set(`position ${one.id}`, one.position);
+  for (const one of partitions) counts.set(`position ${one.name}`, one.position);
   remember(status, counts);
   const name = showState(status);
   showLoading(status, partitions);

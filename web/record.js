@@ -1,8 +1,11 @@
 // One record, of /status/record.
 // --- One record
 
+const PRETTY_MAX = 300_000; // characters; a longer record is shown as it came
+
 // JSON as text with line breaks, as elements. Not by JSON.parse: its numbers would lose digits.
 function pretty(json) {
+  if (json.length > PRETTY_MAX) return document.createTextNode(json);
   const out = document.createDocumentFragment();
   const tokens = json.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
   let depth = 0;

@@ -298,7 +298,7 @@ def look_up(running, route, key):
     return running.health.get(f"/status/record?{urllib.parse.urlencode({'route': route, 'key': key}, quote_via=urllib.parse.quote)}")
 
 
-def test_one_record_over_http(topic, config, service, redis_server):
+def test_one_record_over_http_and_both_kinds_of_stores(topic, config, service, redis_server, browser):
     """Of stores in memory and in Redis, whose answers come later."""
     made = topic()
     made.put("C1", customer(1, accountId="C1"))
@@ -328,6 +328,14 @@ def test_one_record_over_http(topic, config, service, redis_server):
     # No request of the route's.
     by_path = {route["path"]: route for route in running.status()["routes"]}
     assert by_path["/customers"]["requests"] == 1 and by_path["/shared"]["requests"] == 0
+    browser.open(address(running))
+    browser.wait("2 of 2 caught up")
+    assert [row[0] for row in browser.rows("#partitions")] == [f"{made.name}/0", f"{made.name}/0 (group)"]
+    assert browser.row("#stores", "shared")[:2] == ["Redis", "ok"]
+    browser.ask("/shared", "C1")
+    browser.wait('"accountId": "C1"', "#lookup-result")
     redis.kill()
+    browser.ask("/shared", "C1")
+    browser.wait("Redis|does not answer|store", "#lookup-result .said.bad")
     running.wait(lambda: look_up(running, "/shared", "C1").status == 503, "Redis to be missed")
     assert look_up(running, "/customers", "C1").json()["found"]
