@@ -79,7 +79,7 @@ const commands = {
   // Waits until it matches, and gives it.
   async wait({pattern, at}) {
     const matches = ([selector, source]) => {
-      const text = document.querySelector(selector).innerText;
+      const text = document.querySelector(selector)?.innerText ?? '';
       return new RegExp(source, 'su').test(text) ? text : null;
     };
     try {
