@@ -89,7 +89,8 @@ Status Service::start_servers(unsigned loops) {
   http::ServerOptions api{.address = config_.webservice.address,
                           .threads = loops,
                           .name = "api",
-                          .routes = counted_.size()};
+                          .routes = counted_.size(),
+                          .log_requests = config_.log.requests};
   auto api_server = http::Server::start(api, router_);
   if (!api_server.ok()) {
     api_server.error().public_text = "webservice.address: " + api_server.error().public_text;

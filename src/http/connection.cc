@@ -10,6 +10,7 @@
 
 #include "base/utf8.h"
 #include "http/loop.h"
+#include "http/request_log.h"
 
 namespace push_cache::http {
 namespace {
@@ -303,14 +304,18 @@ bool Connection::open_next() {
 // Answers the requests in the buffer up to the first that is not whole or not answered at once.
 // True when it stopped for the size of the output.
 bool Connection::answer_batch() {
+  bool full = false;
   while (!open_ && !closing_) {
-    if (out_.size() - out_sent_ >= kOutputBatchBytes) return true;
-    if (!open_next()) return false;
+    full = out_.size() - out_sent_ >= kOutputBatchBytes;
+    if (full || !open_next()) break;
     driven_ = true;
+    in_batch_ = true;
     loop_.shared().handler.handle(*this);
+    in_batch_ = false;
     driven_ = false;
   }
-  return false;
+  settle_run();
+  return full;
 }
 
 // Does all that can be done now, and then waits for what is needed next. The connection may be gone
@@ -488,11 +493,39 @@ void Connection::fail_source(const Error& error) {
   end_exchange();
 }
 
+void Connection::set_route(std::size_t route) {
+  route_ = route;
+  if (run_ == 0 || route == run_route_) return;
+  settle_run();
+  began_ = loop_.now();
+}
+
 // Once an exchange.
 void Connection::note_request() {
-  loop_.refresh_clock();  // the next request in the buffer begins here
+  loop_.requests().count(route_, parsed_.request.method, status_);
+  if (in_batch_ && loop_.options().log_requests == 0) {
+    run_route_ = route_;
+    ++run_;
+    return;
+  }
+  loop_.refresh_clock();
   const std::chrono::nanoseconds duration = loop_.now() - began_;
-  loop_.requests().add(route_, parsed_.request.method, status_, duration);
+  loop_.requests().took(route_, duration, 1);
+  if (!loop_.logs_request()) return;
+  write_request_log({.request = parsed_.request,
+                     .status = status_,
+                     .body_bytes = answer_bytes_,
+                     .duration = duration,
+                     .socket = socket_.native_handle()});
+}
+
+// The clock has stood since the first of the run: what comes now begins here.
+void Connection::settle_run() {
+  if (run_ == 0) return;
+  const std::chrono::nanoseconds began = loop_.now();
+  loop_.refresh_clock();
+  loop_.requests().took(run_route_, (loop_.now() - began) / static_cast<std::int64_t>(run_), run_);
+  run_ = 0;
 }
 
 void Connection::end_exchange() {

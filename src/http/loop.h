@@ -82,6 +82,13 @@ class Loop {
   std::chrono::nanoseconds now() const { return now_; }
   std::int64_t now_ms() const { return now_.count() / 1'000'000; }
   void refresh_clock();
+  // Whether the request that has ended is one of those for the request log.
+  bool logs_request() {
+    const std::uint32_t every = options().log_requests;
+    if (every == 0 || ++since_logged_ < every) return false;
+    since_logged_ = 0;
+    return true;
+  }
   std::string_view date_line();
   Buffer take_input();
   Buffer take_output();
@@ -128,6 +135,7 @@ class Loop {
   std::vector<Buffer> free_outputs_;
   LoopCounts counts_;
   RequestStats requests_;
+  std::uint32_t since_logged_ = 0;
   std::thread thread_;
 };
 

@@ -18,11 +18,13 @@ class RequestStats {
       : size_(routes == 0 ? 1 : routes), routes_(std::make_unique<Route[]>(size_)) {}
 
   // Routes beyond the last count as route 0.
-  void add(std::size_t route, Method method, unsigned status, std::chrono::nanoseconds duration) {
-    Route& to = routes_[route < size_ ? route : 0];
-    auto& requests = to.requests[static_cast<std::size_t>(method)][status_class(status)];
+  void count(std::size_t route, Method method, unsigned status) {
+    auto& requests = at(route).requests[static_cast<std::size_t>(method)][status_class(status)];
     requests.store(requests.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    to.durations.add(duration);
+  }
+  // `n` of them took `duration` each.
+  void took(std::size_t route, std::chrono::nanoseconds duration, std::uint64_t n) {
+    at(route).durations.add(duration, n);
   }
 
   // From any thread; the sums have `size()` routes.
@@ -44,6 +46,8 @@ class RequestStats {
     std::array<std::array<std::atomic<std::uint64_t>, kStatusClasses>, kMethods> requests = {};
     metrics::AnswerDurationCounter durations;
   };
+  Route& at(std::size_t route) { return routes_[route < size_ ? route : 0]; }
+
   const std::size_t size_;
   const std::unique_ptr<Route[]> routes_;
 };

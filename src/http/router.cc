@@ -37,6 +37,7 @@ void Router::handle(Exchange& exchange) {
     row.handler->handle(exchange);
     return;
   }
+  exchange.set_route(0);
   send_error(exchange, 404, "nothing is served under this path");
 }
 

@@ -21,7 +21,7 @@ struct ServerOptions {
   unsigned threads = 1;                 // event loops
   std::string name = "http";            // for logs and thread names (at most 12 bytes are shown)
   std::size_t routes = 1;               // those that are counted apart; 0 is for all others
-  std::uint32_t log_requests = 0;       // 0 = none, N = one line for one of every N requests
+  std::uint32_t log_requests = 0;       // 0 = none, N = a line for one of every N of a loop
   std::size_t target_bytes_max = limits::kTargetBytesMax;               // beyond: 414
   std::size_t header_bytes_max = limits::kHeaderBytesMax;               // beyond: 431
   std::size_t body_bytes_max = limits::kBodyBytesMax;                   // beyond: 413
@@ -52,7 +52,8 @@ inline std::size_t status_class(unsigned status) {
 struct RouteCounts {
   std::array<std::array<std::uint64_t, kStatusClasses>, kMethods> requests = {};  // [Method][class]
   // From when the server turned to the request, whole in its buffer, until all of the answer was
-  // handed to the connection. So a list takes as long as its reader.
+  // handed to the connection. So a list takes as long as its reader. Requests of one route that
+  // came together (pipelined) and were answered at once share their time evenly.
   metrics::AnswerDurations durations;
 
   std::uint64_t total() const {

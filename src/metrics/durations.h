@@ -67,11 +67,12 @@ struct Durations {
 template <const auto& kBoundsUs>
 class DurationCounter {
  public:
-  void add(std::chrono::nanoseconds duration) {
+  // `n` of them that took `duration` each.
+  void add(std::chrono::nanoseconds duration, std::uint64_t n = 1) {
     std::size_t bucket = 0;  // most are in the first few
     while (bucket < kBoundsUs.size() && duration.count() > kBoundsUs[bucket] * 1000) ++bucket;
-    grow(counts_[bucket], std::uint64_t{1});
-    grow(sum_ns_, duration.count());
+    grow(counts_[bucket], n);
+    grow(sum_ns_, duration.count() * static_cast<std::int64_t>(n));
   }
 
   // What was added before; additions under way may be missing.

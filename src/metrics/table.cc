@@ -88,7 +88,7 @@ constexpr Metric kTable[] = {
 
     // HTTP.
     {"push_cache_requests_total", kCounter, "Requests to the API. route: its path without the prefix, empty for requests to none. status: the class, such as 2xx; a list that broke off is 5xx.", kRouteMethodStatus},
-    {"push_cache_request_duration_seconds", kHistogram, "Time from when the server turned to a request, whole in its buffer, until all of its answer was handed to the connection. A list takes as long as its reader.", kRoute},
+    {"push_cache_request_duration_seconds", kHistogram, "Time from when the server turned to a request, whole in its buffer, until all of its answer was handed to the connection. A list takes as long as its reader; pipelined requests that were answered together share their time evenly.", kRoute},
     {"push_cache_http_connections", kGauge, "Open connections. server: api or hams.", kServer},
     {"push_cache_http_connections_total", kCounter, "Connections taken.", kServer},
     {"push_cache_http_connections_refused_total", kCounter, "Connections refused since there were too many.", kServer},
