@@ -10,6 +10,7 @@
 
 #include "api/openapi.h"
 #include "api/records.h"
+#include "app/history.h"
 #include "app/pipeline.h"
 #include "app/version.h"
 #include "base/error.h"
@@ -37,6 +38,9 @@ class Service {
   std::vector<std::string> not_ready_reasons() const;
   std::string status_json() const;
   std::string metrics_text() const;
+  // To be called now and then, more often than History::kInterval, by one thread: keeps what the
+  // status page shows of the last minutes. `feed` = feed_status().
+  void sample(const ingest::FeedStatus& feed);
 
   // Not ready from now on; answers the requests under way. True when all ended in time.
   bool drain(std::chrono::milliseconds timeout);
@@ -86,6 +90,7 @@ class Service {
   void make_openapi();
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  void look_up(http::Exchange& exchange) const;
   // For the counts of the API's server: what is added under a number of its own.
   std::size_t count_apart(std::string label);
 
@@ -96,6 +101,7 @@ class Service {
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;
   std::unique_ptr<api::OpenApi> openapi_;
+  std::unique_ptr<History> history_;
   // How metrics name what the API's server counts apart: routes as configured; "" = all others.
   std::vector<std::string> counted_ = {""};
   http::Router router_;

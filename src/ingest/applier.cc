@@ -1,6 +1,7 @@
 #include "ingest/applier.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -105,16 +106,22 @@ std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
   return writers_[target];
 }
 
-void Applier::log_bad(BadCause cause, const Incoming& record, std::string_view detail) {
+void Applier::note_bad(BadRecord record) {
+  log_bad(record);
+  recent_bad_.add(std::move(record));
+}
+
+void Applier::log_bad(const BadRecord& record) {
   const std::lock_guard lock(log_mutex_);
-  LogBudget& budget = log_budgets_[static_cast<std::size_t>(cause)];
+  LogBudget& budget = log_budgets_[static_cast<std::size_t>(record.cause)];
   const auto now = std::chrono::steady_clock::now();
   if (now < budget.next) {
     ++budget.suppressed;
     return;
   }
-  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(cause), topics_[record.topic],
-                     record.partition.value, record.offset.value, detail,
+  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(record.cause),
+                     topics_[record.topic], record.partition.value, record.offset.value,
+                     record.detail,
                      budget.suppressed == 0
                          ? std::string()
                          : "; " + std::to_string(budget.suppressed) + " more since the last line");
