@@ -6,6 +6,7 @@ FROM ${DEBIAN} AS build
 WORKDIR /src
 # What the build needs changes seldom: a layer of its own.
 COPY scripts/setup scripts/packages.txt scripts/
+COPY web/package.json web/package-lock.json web/
 RUN scripts/setup package
 COPY . .
 RUN scripts/package /out

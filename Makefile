@@ -149,8 +149,10 @@ compose-down:  ## ends the containers of the compose-* targets
 CXX_FILES = $(shell git ls-files 'src/*.h' 'src/*.cc')
 fmt:  ## formats the C++ files
 	clang-format-14 -i $(CXX_FILES)
-lint:  ## format, layers, and the syntax of scripts and tests
+lint:  ## format, layers, links of the documentation, and the syntax of scripts, pages and tests
 	clang-format-14 --dry-run -Werror $(CXX_FILES)
 	python3 tests/check_layers.py
+	python3 tests/check_docs.py
 	for script in scripts/setup scripts/fuzz scripts/package scripts/test-python scripts/*.sh .ci/run; do bash -n "$$script" || exit 1; done
 	python3 -m compileall -q tests scripts
+	! command -v node >/dev/null || for script in web/*.js tests/e2e/*.mjs; do node --check "$$script" || exit 1; done

@@ -67,3 +67,16 @@ pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 
 # Compressed sets of offsets.
 find_package(roaring REQUIRED)
+
+# uPlot, for the plots of the status page: the very version of web/package-lock.json, which scripts/setup fetches where
+# there is npm. Without it the page shows figures alone.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/package-lock.json)
+file(SHA256 ${CMAKE_SOURCE_DIR}/web/package-lock.json lock)
+string(SUBSTRING ${lock} 0 12 lock)
+set(UPLOT ${deps}/web-${lock}/node_modules/uplot)
+if(EXISTS ${UPLOT}/dist/uPlot.iife.min.js)
+  message(STATUS "status page: plots by uPlot from ${UPLOT}")
+else()
+  set(UPLOT "")
+  message(STATUS "status page: without plots, since uPlot is not there (scripts/setup fetches it where there is npm)")
+endif()

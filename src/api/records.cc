@@ -96,6 +96,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     kLook,  // before kRemove: whether what would be removed can be shown
     kRemove,
     kAdd,
+    kInspect,
   };
 
   static Reply& take(Records& owner, http::Exchange& exchange, Kind kind) {
@@ -150,6 +151,12 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     const Status health = owner_->options_.store->health();
     if (!health.ok() && health.error().code == ErrorCode::kFull) {
       return fail(Error{ErrorCode::kUnavailable, std::string(kStoreFull)});
+    }
+    if (kind_ == Kind::kInspect) {
+      exchange_->begin(200, {.cache_control = "no-store"}).append(R"({"found":false})");
+      status_ = 200;
+      if (!inside_call_) send();
+      return;
     }
     if (kind_ == Kind::kRead) owner_->misses_.add(exchange_->loop_index());
     fail(Error{ErrorCode::kNotFound, "no record has this key"});
@@ -212,12 +219,13 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (schema == nullptr) return fail_render(record, missing(record.schema));
     const auto way = owner_->way_of(*schema, record);
     if (!way.ok()) return fail_render(record, way.error());
+    if (kind_ == Kind::kInspect) return render_inspected(record, *schema, *way);
     const EntityTag tag(record, way->plan->version(record.datum), way->tag());
     http::Head head;
     std::optional<Provenance> from;
     if (kind_ == Kind::kRead) {
       head = {.etag = tag.view(), .cache_control = owner_->cache_control_};
-      if (record.partition.value >= 0 && record.topic < owner_->options_.topics.size()) {
+      if (owner_->options_.position_headers && of_topic(record)) {
         from.emplace(owner_->options_.topics[record.topic], record, now_ms() / 1000);
         head.last_modified = from->last_modified();
         head.position = from->position();
@@ -230,13 +238,46 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     } else {
       head = {.cache_control = "no-store"};
     }
-    Buffer& body = exchange_->begin(200, head);
-    if (Status rendered = way->plan->to_json(record.datum, body); !rendered.ok()) {
-      exchange_->abandon();
-      return fail_render(
-          record, way->reader ? reader_cannot(rendered.error()) : std::move(rendered).error());
+    return render_datum(record, *way, exchange_->begin(200, head)) ? 200 : status_;
+  }
+
+  // Appends the record. False when it failed: then `status_` is the one to answer with.
+  bool render_datum(const store::RecordView& record, const Way& way, Buffer& body) {
+    Status rendered = way.plan->to_json(record.datum, body);
+    if (rendered.ok()) return true;
+    exchange_->abandon();
+    status_ = fail_render(
+        record, way.reader ? reader_cannot(rendered.error()) : std::move(rendered).error());
+    return false;
+  }
+
+  unsigned render_inspected(const store::RecordView& record, const registry::SchemaEntry& schema,
+                            const Way& way) {
+    Buffer& body = exchange_->begin(200, {.cache_control = "no-store"});
+    const auto number = [&body](std::string_view name, bool known, std::int64_t value) {
+      body.append(name);
+      body.append(known ? std::to_string(value) : "null");
+    };
+    body.append(R"({"found":true,"topic":)");
+    if (of_topic(record)) {
+      append_json_string(body, owner_->options_.topics[record.topic]);
+    } else {
+      body.append("null");
     }
+    number(R"(,"partition":)", of_topic(record), record.partition.value);
+    number(R"(,"offset":)", of_topic(record), record.offset.value);
+    number(R"(,"timestamp_ms":)", record.timestamp_ms >= 0, record.timestamp_ms);
+    number(R"(,"schema":{"id":)", true, schema.id.value);
+    body.append(R"(,"name":)");
+    append_json_string(body, schema.full_name);
+    body.append(R"(},"record":)");
+    if (!render_datum(record, way, body)) return status_;
+    body.append('}');
     return 200;
+  }
+
+  bool of_topic(const store::RecordView& record) const {
+    return record.partition.value >= 0 && record.topic < owner_->options_.topics.size();
   }
 
   Error missing(SchemaId id) const {
@@ -406,6 +447,15 @@ Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
 
 void Records::read(http::Exchange& exchange, std::string_view key) {
   Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRead);
+  options_.store->get(key, reply);
+  reply.returned();
+}
+
+void Records::inspect(http::Exchange& exchange, std::string_view key) {
+  if (!options_.gate->ready() && !may_serve_early()) {
+    return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+  }
+  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kInspect);
   options_.store->get(key, reply);
   reply.returned();
 }

@@ -38,8 +38,9 @@ struct RecordsOptions {
   const Gate* gate = nullptr;
   const registry::RouteReader* reader = nullptr;  // null = each record by its writer's schema
   std::uint32_t max_age_seconds = 300;
-  // Names of the topics, for the headers that say which record an answer is; empty = none are sent.
+  // Names of the topics, to say which record an answer is.
   std::vector<std::string> topics;
+  bool position_headers = true;  // say it in headers, too
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
   // Others fill the store too, with records of schemas that are not known here.
@@ -71,6 +72,11 @@ class Records final : public http::Handler {
   void handle(http::Exchange& exchange) override;
   // For P_by_body: GET and POST read the record whose key a field of the JSON body holds.
   void handle_by_body(http::Exchange& exchange);
+  // For people, on any loop that runs a server: 200 with {"found":true,"topic":...,"partition":...,
+  // "offset":...,"timestamp_ms":...,"schema":{"id":...,"name":...},"record":...}, where null is
+  // what it has not (a record written through HTTP has no position); or {"found":false}; or the
+  // error that a GET would be answered with. `key` must be UTF-8. No miss is counted.
+  void inspect(http::Exchange& exchange, std::string_view key);
 
   // Reads of a key that is not there, answered by 404, since the start.
   std::uint64_t misses() const { return misses_.sum(); }

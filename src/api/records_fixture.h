@@ -153,6 +153,17 @@ class ByBody final : public http::Handler {
   Records& records_;
 };
 
+class Inspection final : public http::Handler {
+ public:
+  explicit Inspection(Records& records) : records_(records) {}
+  void handle(http::Exchange& exchange) override {
+    records_.inspect(exchange, exchange.request().rest.substr(1));
+  }
+
+ private:
+  Records& records_;
+};
+
 class RecordsTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -178,6 +189,8 @@ class RecordsTest : public testing::Test {
       by_body_ = std::make_unique<ByBody>(*records_);
       router_.add("/api/users", *records_);
       router_.add("/api/users_by_body", *by_body_);
+      inspection_ = std::make_unique<Inspection>(*records_);
+      router_.add("/inspect", *inspection_);
       http::ServerOptions options;
       options.threads = options_.loops;
       auto started = http::Server::start(options, router_);
@@ -234,6 +247,7 @@ class RecordsTest : public testing::Test {
   RecordsOptions options_;
   std::unique_ptr<Records> records_;
   std::unique_ptr<ByBody> by_body_;
+  std::unique_ptr<Inspection> inspection_;
   http::Router router_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<Client> client_;

@@ -53,6 +53,30 @@ TEST_F(RecordsTest, GetAnswersTheRecord) {
   EXPECT_EQ(records_->misses(), 2u);
 }
 
+TEST_F(RecordsTest, InspectionShowsWhereARecordIsFrom) {
+  options_.topics = {"us\"ers"};
+  options_.position_headers = false;
+  put("a1", kUser, R"({"accountId":"a1","age":3,"updatedAt":8})", 3, 42);
+  put("5", kReading, R"({"sensor":5,"value":1.5})", -1, 77);
+  const Response topics = get("/inspect/a1");
+  EXPECT_EQ(topics.status, 200u);
+  EXPECT_EQ(
+      topics.body,
+      R"({"found":true,"topic":"us\"ers","partition":3,"offset":42,"timestamp_ms":null,)"
+      R"("schema":{"id":1,"name":"User"},"record":{"accountId":"a1","age":3,"updatedAt":8}})");
+  EXPECT_EQ(topics.header("Cache-Control"), "no-store");
+  EXPECT_EQ(get("/inspect/5").body,
+            R"({"found":true,"topic":null,"partition":null,"offset":null,"timestamp_ms":null,)"
+            R"("schema":{"id":2,"name":"Reading"},"record":{"sensor":5,"value":1.5}})");
+  EXPECT_EQ(get("/inspect/none").body, R"({"found":false})");
+  const std::uint8_t datum[] = {6};
+  put_bytes("odd", kUser, datum);
+  EXPECT_EQ(get("/inspect/odd").status, 500u);
+  gate_.open = false;
+  EXPECT_EQ(get("/inspect/a1").status, 503u);
+  EXPECT_EQ(records_->misses(), 0u);
+}
+
 TEST_F(RecordsTest, SaysWhichRecordAnAnswerIs) {
   options_.topics = {"users"};
   const store::RecordView record = {.key = "5",

@@ -33,6 +33,14 @@ TEST_F(RemoteRecordsTest, ReadsAnswerLater) {
   EXPECT_EQ(records_->misses(), 1u);
 }
 
+TEST_F(RemoteRecordsTest, InspectionAnswersLater) {
+  put("a1", kUser, R"({"accountId":"a1"})");
+  EXPECT_TRUE(get("/inspect/a1").body.starts_with(R"({"found":true,)"));
+  EXPECT_EQ(get("/inspect/none").body, R"({"found":false})");
+  store_.error = Error{ErrorCode::kUnavailable, "the store is away"};
+  EXPECT_EQ(get("/inspect/a1").status, 503u);
+}
+
 TEST_F(RemoteRecordsTest, PipelinedReadsKeepTheirOrder) {
   put("a1", kUser, R"({"accountId":"a1"})");
   std::string bytes;

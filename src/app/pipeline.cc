@@ -118,14 +118,18 @@ registry::ClientOptions Pipeline::registry_options() const {
           .total_timeout = registry.timeout};
 }
 
+avro::LogicalTypes Pipeline::logical_types() const {
+  return config_.json.logical_types == config::LogicalTypes::kReadable
+             ? avro::LogicalTypes::kReadable
+             : avro::LogicalTypes::kNumbers;
+}
+
 Status Pipeline::make_schemas() {
   auto client = registry::Client::create(registry_options());
   if (!client.ok()) return std::move(client).error();
   client_ = *std::move(client);
   registry::SchemaCacheOptions options;
-  options.plan.logical_types = config_.json.logical_types == config::LogicalTypes::kReadable
-                                   ? avro::LogicalTypes::kReadable
-                                   : avro::LogicalTypes::kNumbers;
+  options.plan.logical_types = logical_types();
   schemas_ = std::make_unique<registry::SchemaCache>(*client_, options);
   auto readers = make_readers(config_, *client_, options.plan);
   if (!readers.ok()) return std::move(readers).error();
@@ -247,9 +251,16 @@ const Intake& Pipeline::intake_of(std::size_t store) const {
 }
 
 std::vector<SchemaId> Pipeline::schemas_of(std::size_t store) const {
-  const Intake& intake = intake_of(store);
-  const auto place = std::find(intake.stores.begin(), intake.stores.end(), store);
-  return intake.applier->schemas_of(static_cast<std::size_t>(place - intake.stores.begin()));
+  return intake_of(store).applier->schemas_of(target_of(store));
+}
+
+std::vector<SchemaId> Pipeline::writers_of(std::size_t store) const {
+  return intake_of(store).applier->writers_of(target_of(store));
+}
+
+std::size_t Pipeline::target_of(std::size_t store) const {
+  const std::vector<std::size_t>& stores = intake_of(store).stores;
+  return static_cast<std::size_t>(std::find(stores.begin(), stores.end(), store) - stores.begin());
 }
 
 void Pipeline::check_registry() {

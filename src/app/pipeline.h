@@ -59,11 +59,14 @@ class Pipeline {
   const Intake& intake_of(std::size_t store) const;
   // The schemas of records that a store holds, as Applier::schemas_of.
   std::vector<SchemaId> schemas_of(std::size_t store) const;
+  std::vector<SchemaId> writers_of(std::size_t store) const;  // as Applier's
+  avro::LogicalTypes logical_types() const;
   // Null when the configuration has none.
   Snapshots* snapshots() const { return snapshots_.get(); }
 
  private:
   explicit Pipeline(const config::Config& config) : config_(config) {}
+  std::size_t target_of(std::size_t store) const;  // the store's place in its intake
   registry::ClientOptions registry_options() const;
   Status make_stores();
   Status make_schemas();

@@ -46,6 +46,7 @@ int run_until_stopped(Service& service, const std::function<void()>& tick) {
   while (sigtimedwait(&signals, nullptr, &interval) < 0) {
     const ingest::FeedStatus feed = service.feed_status();
     progress.show(feed, service.records_applied());
+    service.sample(feed);
     notifier.status(state_text(service, feed));
     if (tick) tick();
   }

@@ -50,8 +50,8 @@ void Service::make_routes(unsigned loops) {
         .gate = row.gate.get(),
         .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
-        .topics =
-            config_.webservice.position_headers ? config_.kafka.topics : std::vector<std::string>(),
+        .topics = config_.kafka.topics,
+        .position_headers = config_.webservice.position_headers,
         .serve_while_loading = config_.webservice.serve_while_loading,
         .shared = pipeline_->intake_of(store).shared,
         .writes = config_.cache.writes == config::Writes::kLocal,
@@ -72,9 +72,36 @@ void Service::make_routes(unsigned loops) {
     }
     routes_.push_back(std::move(row));
   }
+  std::vector<std::string> paths;
+  for (const RouteRow& row : routes_) paths.push_back(row.path);
+  history_ = std::make_unique<History>(std::move(paths));
   // As in the first form: /users is served by the first route unless one claims it.
   router_.add(config_.webservice.prefix + "/users", *routes_.front().records,
               routes_.front().counted_as);
+  make_openapi();
+}
+
+void Service::make_openapi() {
+  const Pipeline* const pipeline = pipeline_.get();
+  api::OpenApiOptions options{.version = std::string(kVersion),
+                              .prefix = config_.webservice.prefix,
+                              .writes = config_.cache.writes == config::Writes::kLocal,
+                              .position_headers = config_.webservice.position_headers,
+                              .logical_types = pipeline->logical_types(),
+                              .routes = {},
+                              .schemas = &pipeline->schemas()};
+  for (std::size_t i = 0; i < routes_.size(); ++i) {
+    const config::Route& route = config_.cache.routes[i];
+    const std::size_t store = pipeline->store_index(route.store);
+    options.routes.push_back({.path = route.path,
+                              .list = route.list,
+                              .by_body = !route.key_from_body.empty(),
+                              .reader = routes_[i].reader,
+                              .writers = [=] { return pipeline->writers_of(store); },
+                              .writable = [=] { return pipeline->schemas_of(store); }});
+  }
+  openapi_ = std::make_unique<api::OpenApi>(std::move(options));
+  router_.add(config_.webservice.prefix + "/openapi.json", *openapi_);  // a route's own goes first
 }
 
 std::size_t Service::count_apart(std::string label) {
@@ -98,7 +125,9 @@ Status Service::start_servers(unsigned loops) {
       config_.hams.prefix, health::Probes{
                                .not_ready_reasons = [this] { return not_ready_reasons(); },
                                .status_json = [this] { return status_json(); },
+                               .history_json = [this] { return history_->json(); },
                                .metrics_text = [this] { return metrics_text(); },
+                               .look_up = [this](http::Exchange& exchange) { look_up(exchange); },
                            });
   http::ServerOptions health{.address = config_.hams.address, .threads = 1, .name = "health"};
   auto health_server = http::Server::start(health, *health_);
@@ -143,6 +172,30 @@ std::vector<std::string> Service::not_ready_reasons() const {
     }
   }
   return reasons;
+}
+
+void Service::sample(const ingest::FeedStatus& feed) {
+  const auto now = History::Clock::now();
+  if (!history_->due(now)) return;
+  History::Counts counts{.records = records_applied()};
+  const std::vector<http::RouteCounts> answers = api_server_->routes();
+  for (const RouteRow& row : routes_) {
+    History::RouteCounts& route = counts.routes.emplace_back();
+    route.misses = row.records->misses();
+    const auto add = [&route](const http::RouteCounts& some) {
+      route.requests += some.total();
+      for (const auto& method : some.requests) route.errors += method[http::status_class(500)];
+      route.durations += some.durations;
+    };
+    add(answers[row.counted_as]);
+    if (row.by_body != nullptr) add(answers[row.by_body_counted_as]);
+  }
+  for (const ingest::PartitionStatus& partition : feed.partitions) {
+    counts.lag_records += partition.lag_records();
+  }
+  history_->add(now,
+                std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1),
+                std::move(counts));
 }
 
 bool Service::drain(std::chrono::milliseconds timeout) {

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "api/openapi.h"
 #include "api/records.h"
+#include "app/history.h"
 #include "app/pipeline.h"
 #include "app/version.h"
 #include "base/error.h"
@@ -36,6 +38,9 @@ class Service {
   std::vector<std::string> not_ready_reasons() const;
   std::string status_json() const;
   std::string metrics_text() const;
+  // To be called now and then, more often than History::kInterval, by one thread: keeps what the
+  // status page shows of the last minutes. `feed` = feed_status().
+  void sample(const ingest::FeedStatus& feed);
 
   // Not ready from now on; answers the requests under way. True when all ended in time.
   bool drain(std::chrono::milliseconds timeout);
@@ -82,8 +87,10 @@ class Service {
 
   explicit Service(const config::Config& config) : config_(config) {}
   void make_routes(unsigned loops);
+  void make_openapi();
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  void look_up(http::Exchange& exchange) const;
   // For the counts of the API's server: what is added under a number of its own.
   std::size_t count_apart(std::string label);
 
@@ -93,6 +100,8 @@ class Service {
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<RouteRow> routes_;
+  std::unique_ptr<api::OpenApi> openapi_;
+  std::unique_ptr<History> history_;
   // How metrics name what the API's server counts apart: routes as configured; "" = all others.
   std::vector<std::string> counted_ = {""};
   http::Router router_;

@@ -1,6 +1,7 @@
 // What the service says of itself on /status.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "app/redis_stats.h"
@@ -104,6 +105,30 @@ json::object records_json(const ingest::Totals& totals) {
           {"store_errors", totals.store_errors}, {"bad", std::move(bad)}};
 }
 
+// Of all intakes, the latest first.
+json::array bad_records_json(const std::vector<Intake>& intakes,
+                             const std::vector<std::string>& topics) {
+  std::vector<ingest::BadRecord> all;
+  for (const Intake& intake : intakes) {
+    const std::vector<ingest::BadRecord> some = intake.applier->recent_bad().list();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.seen_ms > b.seen_ms; });
+  all.resize(std::min(all.size(), ingest::RecentBad::kRecordsMax));
+  json::array out;
+  for (const ingest::BadRecord& one : all) {
+    out.push_back({{"seen_ms", one.seen_ms},
+                   {"topic", topics[one.topic]},
+                   {"partition", one.partition.value},
+                   {"offset", one.offset.value},
+                   {"cause", json::string(ingest::to_string(one.cause))},
+                   {"schema_id", one.schema ? json::value(one.schema->value) : nullptr},
+                   {"detail", one.detail}});
+  }
+  return out;
+}
+
 // One for each subject: `latest` has one a topic.
 json::array readers_json(const registry::RouteReader& route) {
   json::array readers;
@@ -194,6 +219,7 @@ std::string Service::status_json() const {
         {"records_per_second", feed.records_per_second},
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
       {"records", records_json(totals)},
+      {"bad_records", bad_records_json(pipeline_->intakes(), config_.kafka.topics)},
       {"registry", {{"waiting", std::move(waiting)}}},
       {"stores", std::move(stores)},
       {"routes", std::move(routes)}};

@@ -181,23 +181,29 @@ void Compiler::version_program(const Node& writer, const Node& reader) {
 const std::string& Compiler::default_json(const Field& field) {
   const auto [place, is_new] = defaults_.try_emplace(&field);
   if (!is_new) return place->second;
-  PlanOptions options = options_;
-  options.version_field.clear();
-  Result<Program> program = Compiler(options).compile(*field.type, *field.type);
-  if (!program) {
-    error_ = std::move(program).error();
-    return place->second;
+  Result<std::string> json = avro::default_json(field, options_);
+  if (json.ok()) {
+    place->second = *std::move(json);
+  } else {
+    error_ = std::move(json).error();
   }
+  return place->second;
+}
+
+Result<std::string> default_json(const Field& field, const PlanOptions& options) {
+  PlanOptions plain = options;
+  plain.version_field.clear();
+  const Result<Program> program = compile_program(*field.type, *field.type, plain);
+  if (!program) return program.error();
   Buffer json;
   const std::string& datum = *field.default_datum;
   const Bytes bytes(reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size());
   const Outcome outcome = run_to_json(*program, bytes, json);
   if (outcome.fault != Fault::kNone) {
-    error_ = Error{ErrorCode::kInvalidArgument,
-                   "default of '" + field.name + "': " + describe(outcome, *program, bytes)};
+    return Error{ErrorCode::kInvalidArgument,
+                 "default of '" + field.name + "': " + describe(outcome, *program, bytes)};
   }
-  place->second = json.view();
-  return place->second;
+  return std::string(json.view());
 }
 
 }  // namespace push_cache::avro

@@ -52,6 +52,7 @@ struct Field {
   static constexpr std::uint32_t kNoToken = 0xFFFF'FFFF;
 
   std::string name;
+  std::string doc;  // for people; "" = none
   std::vector<std::string> aliases;
   const Node* type = nullptr;
   // The default as a datum of `type` (a union's with the number of the branch), when there is one.
@@ -70,6 +71,7 @@ struct Node {
   // Record, enum, fixed: namespace and name, and the aliases in the same form.
   std::string full_name;
   std::vector<std::string> aliases;
+  std::string doc;                            // record, enum, fixed: for people; "" = none
   std::vector<Field> fields;                  // record
   std::vector<std::string> symbols;           // enum
   std::optional<std::size_t> default_symbol;  // enum

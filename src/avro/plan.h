@@ -14,6 +14,8 @@
 
 namespace push_cache::avro {
 
+struct Field;  // of a record; see avro/node.h
+
 enum class LogicalTypes {
   kNumbers,   // as the underlying type: a timestamp is its long, a decimal its bytes in base64
   kReadable,  // RFC 3339 dates and times, decimal numbers as exact decimal text, durations as ISO
@@ -67,5 +69,8 @@ class Plan {
  protected:
   Plan() = default;
 };
+
+// The JSON of the default of a field that has one, as a plan with these options shows it.
+Result<std::string> default_json(const Field& field, const PlanOptions& options);
 
 }  // namespace push_cache::avro

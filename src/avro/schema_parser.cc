@@ -179,6 +179,12 @@ const Node* SchemaParser::parse_collection(Ref ref, std::string_view space, Type
   return node->items == nullptr ? nullptr : node;
 }
 
+// What is no text is left out: it says nothing about the data.
+std::string SchemaParser::doc_of(Ref ref) const {
+  const Ref doc = tree_.find(ref, "doc");
+  return doc == JsonTree::kNone || !tree_.is_string(doc) ? "" : std::string(tree_.text(doc));
+}
+
 Node* SchemaParser::define(Ref ref, Type type, std::string_view space) {
   const Ref name = tree_.find(ref, "name");
   if (name == JsonTree::kNone) return fail("'name' is missing");
@@ -198,6 +204,7 @@ Node* SchemaParser::define(Ref ref, Type type, std::string_view space) {
   Node* const node = add(type);
   if (node == nullptr) return nullptr;
   node->full_name = std::move(full_name);
+  node->doc = doc_of(ref);
   if (!parse_names(ref, "aliases", true, namespace_of(node->full_name), node->aliases))
     return nullptr;
   if (!types_.named.emplace(node->full_name, node).second) {
@@ -258,6 +265,7 @@ bool SchemaParser::parse_field(Ref ref, Node& record, std::string_view space) {
   }
   Field field;
   field.name = tree_.text(name);
+  field.doc = doc_of(ref);
   if (!parse_names(ref, "aliases", false, "", field.aliases)) return false;
   const Ref type = tree_.find(ref, "type");
   if (type == JsonTree::kNone) return fail("'type' is missing"), false;

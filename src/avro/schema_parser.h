@@ -55,6 +55,7 @@ class SchemaParser {
   bool parse_names(Ref ref, std::string_view key, bool dotted, std::string_view space,
                    std::vector<std::string>& out);
   bool parse_defaults();
+  std::string doc_of(Ref ref) const;
 
   // Reads name, namespace and aliases into a new node and makes it known.
   Node* define(Ref ref, Type type, std::string_view space);

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "health/status_page.h"
+
 namespace push_cache::health {
 namespace {
 
@@ -25,10 +27,13 @@ void Handler::handle(http::Exchange& exchange) {
   const bool ready = below_prefix && path == "/ready";
   const bool metrics = path == "/metrics";
   const bool status = path == "/status";
-  if (!live && !ready && !metrics && !status) {
-    return http::send_error(
-        exchange, 404,
-        "no such page: try " + prefix_ + "/live, " + prefix_ + "/ready, /metrics or /status");
+  const bool history = path == "/status/history";
+  const bool record = path == "/status/record";
+  const bool page = path == "/";
+  if (!live && !ready && !metrics && !status && !history && !record && !page) {
+    return http::send_error(exchange, 404,
+                            "no such page: try /, " + prefix_ + "/live, " + prefix_ +
+                                "/ready, /metrics, /status, /status/history or /status/record");
   }
   if (request.method != http::Method::kGet && request.method != http::Method::kHead) {
     return http::send_error(exchange, 405, "only GET and HEAD", {.allow = "GET, HEAD"});
@@ -36,6 +41,13 @@ void Handler::handle(http::Exchange& exchange) {
   const http::Head json = {.cache_control = "no-store"};
   if (live) return send(exchange, 200, json, R"({"live":true})");
   if (status) return send(exchange, 200, json, probes_.status_json());
+  if (history) return send(exchange, 200, json, probes_.history_json());
+  if (record) return probes_.look_up(exchange);
+  if (page) {
+    return send(exchange, 200,
+                {.content_type = "text/html; charset=utf-8", .cache_control = "no-cache"},
+                status_page());
+  }
   if (metrics) {
     return send(
         exchange, 200,

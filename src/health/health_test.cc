@@ -35,11 +35,12 @@ class FakeExchange final : public http::Exchange {
 
 class HealthTest : public ::testing::Test {
  protected:
-  std::unique_ptr<FakeExchange> ask(std::string_view path,
-                                    http::Method method = http::Method::kGet) {
+  std::unique_ptr<FakeExchange> ask(std::string_view path, http::Method method = http::Method::kGet,
+                                    std::string_view query = "") {
     auto exchange = std::make_unique<FakeExchange>();
     exchange->asked.path = path;
     exchange->asked.method = method;
+    exchange->asked.query = query;
     handler_.handle(*exchange);
     EXPECT_TRUE(exchange->finished);
     return exchange;
@@ -49,7 +50,13 @@ class HealthTest : public ::testing::Test {
   Handler handler_{"/hams",
                    {.not_ready_reasons = [this] { return reasons_; },
                     .status_json = [] { return std::string("{\"state\":\"loading\"}"); },
-                    .metrics_text = [] { return std::string("up 1\n"); }}};
+                    .history_json = [] { return std::string("{\"times\":[]}"); },
+                    .metrics_text = [] { return std::string("up 1\n"); },
+                    .look_up =
+                        [](http::Exchange& exchange) {
+                          exchange.begin(200, {}).append(exchange.request().query);
+                          exchange.finish();
+                        }}};
 };
 
 TEST_F(HealthTest, LiveStaysWhileNotReady) {
@@ -74,8 +81,32 @@ TEST_F(HealthTest, MetricsAndStatusWithAndWithoutThePrefix) {
   }
 }
 
+TEST_F(HealthTest, HistoryAndRecordsWithAndWithoutThePrefix) {
+  for (const char* path : {"/status/history", "/hams/status/history"}) {
+    EXPECT_EQ(ask(path)->body.view(), "{\"times\":[]}");
+  }
+  for (const char* path : {"/status/record", "/hams/status/record"}) {
+    EXPECT_EQ(ask(path, http::Method::kGet, "route=/a&key=1")->body.view(), "route=/a&key=1");
+  }
+}
+
+TEST_F(HealthTest, ThePageIsWholeAndLoadsNothingFromElsewhere) {
+  for (const char* path : {"/", "/hams/"}) {
+    const auto answer = ask(path);
+    EXPECT_EQ(answer->status, 200u);
+    EXPECT_EQ(answer->content_type, "text/html; charset=utf-8");
+    const std::string_view page = answer->body.view();
+    EXPECT_TRUE(page.starts_with("<!doctype html>"));
+    EXPECT_TRUE(page.ends_with("</html>\n"));
+    for (const char* place : {"@POLICY@", "@STYLE@", "@SCRIPT@", " src=", "@import", "url("}) {
+      EXPECT_EQ(page.find(place), std::string_view::npos) << place;
+    }
+    EXPECT_NE(page.find("default-src 'none'; script-src 'sha256-"), std::string_view::npos);
+  }
+}
+
 TEST_F(HealthTest, OtherPathsAndMethodsAreRefused) {
-  for (const char* path : {"/", "/live", "/hams", "/hams/", "/hams/readyx", "/statusx"}) {
+  for (const char* path : {"/live", "/hams", "/hams/readyx", "/statusx", "/status/", "/page"}) {
     EXPECT_EQ(ask(path)->status, 404u) << path;
   }
   const auto posted = ask("/hams/ready", http::Method::kPost);

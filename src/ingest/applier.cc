@@ -1,6 +1,7 @@
 #include "ingest/applier.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -25,7 +26,8 @@ Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
     : schemas_(schemas),
       targets_(std::move(targets)),
       topics_(std::move(topics)),
-      held_schemas_(targets_.size()) {}
+      held_schemas_(targets_.size()),
+      writers_(targets_.size()) {}
 
 Totals Applier::totals() const {
   const std::lock_guard lock(mutex_);
@@ -77,6 +79,9 @@ void Applier::announce(const registry::SchemaEntry& schema) {
 void Applier::hold(const registry::SchemaEntry& schema) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (!targets_[i].takes(schema.full_name)) continue;
+    auto& writers = writers_[i];
+    if (std::find(writers.begin(), writers.end(), schema.id) != writers.end()) continue;
+    writers.push_back(schema.id);
     auto& held = held_schemas_[i];
     const auto same = std::find_if(held.begin(), held.end(), [&schema](const auto* other) {
       return other->full_name == schema.full_name;
@@ -96,16 +101,27 @@ std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {
   return ids;
 }
 
-void Applier::log_bad(BadCause cause, const Incoming& record, std::string_view detail) {
+std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
+  const std::lock_guard lock(mutex_);
+  return writers_[target];
+}
+
+void Applier::note_bad(BadRecord record) {
+  log_bad(record);
+  recent_bad_.add(std::move(record));
+}
+
+void Applier::log_bad(const BadRecord& record) {
   const std::lock_guard lock(log_mutex_);
-  LogBudget& budget = log_budgets_[static_cast<std::size_t>(cause)];
+  LogBudget& budget = log_budgets_[static_cast<std::size_t>(record.cause)];
   const auto now = std::chrono::steady_clock::now();
   if (now < budget.next) {
     ++budget.suppressed;
     return;
   }
-  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(cause), topics_[record.topic],
-                     record.partition.value, record.offset.value, detail,
+  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(record.cause),
+                     topics_[record.topic], record.partition.value, record.offset.value,
+                     record.detail,
                      budget.suppressed == 0
                          ? std::string()
                          : "; " + std::to_string(budget.suppressed) + " more since the last line");

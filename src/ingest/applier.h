@@ -19,6 +19,7 @@
 #include "base/types.h"
 #include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
+#include "ingest/recent_bad.h"
 #include "metrics/durations.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
@@ -113,6 +114,10 @@ class Applier {
   // The schemas that records of `targets[target]` came with, the latest one of each record type, in
   // the order of their first record.
   std::vector<SchemaId> schemas_of(std::size_t target) const;
+  // All of them, older versions too.
+  std::vector<SchemaId> writers_of(std::size_t target) const;
+  // The last bad records of all lanes.
+  const RecentBad& recent_bad() const { return recent_bad_; }
   // Makes `schema` known as one that `targets` may hold, as a first record would.
   void announce(const registry::SchemaEntry& schema);
 
@@ -123,9 +128,9 @@ class Applier {
   KeyFields& learned_keys() { return key_fields_; }
   DeletedKeys& deleted_keys() { return deleted_keys_; }
   LaneTotals& add_lane();
-  // Writes a line about a bad record, but only now and then for each cause: garbage may come by the
-  // million.
-  void log_bad(BadCause cause, const Incoming& record, std::string_view detail);
+  // Keeps it among the last ones, and writes a line about it, but only now and then for each cause:
+  // garbage may come by the million.
+  void note_bad(BadRecord record);
 
  private:
   struct LogBudget {
@@ -133,6 +138,7 @@ class Applier {
     std::uint64_t suppressed = 0;
   };
 
+  void log_bad(const BadRecord& record);
   void hold(const registry::SchemaEntry& schema);  // with mutex_
 
   registry::SchemaCache& schemas_;
@@ -140,12 +146,14 @@ class Applier {
   const std::vector<std::string> topics_;
   KeyFields key_fields_;
   DeletedKeys deleted_keys_;
+  RecentBad recent_bad_;
   std::mutex log_mutex_;
   std::array<LogBudget, kBadCauses> log_budgets_;
   mutable std::mutex mutex_;                    // guards what follows
   std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
   std::deque<LaneTotals> lanes_;
   std::vector<std::vector<const registry::SchemaEntry*>> held_schemas_;  // per target
+  std::vector<std::vector<SchemaId>> writers_;                           // per target
 };
 
 }  // namespace push_cache::ingest

@@ -126,6 +126,16 @@ TEST_F(ApplierTest, ARecordGoesToEveryStoreThatTakesItsSchema) {
   EXPECT_EQ(applier_.schemas_of(1), (std::vector<SchemaId>{SchemaId(1), SchemaId(2)}));
 }
 
+TEST_F(ApplierTest, WritersAreAllVersionsThatRecordsCameWith) {
+  ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
+  ASSERT_TRUE(schemas_.insert(SchemaId(7), schemas_.find(SchemaId(1))->text).ok());
+  ASSERT_EQ(apply("a2", wire(7, kUserDatum)), Outcome::kDone);
+  ASSERT_EQ(apply("a3", wire(1, kUserDatum)), Outcome::kDone);
+  applier_.announce(*schemas_.find(SchemaId(7)));
+  EXPECT_EQ(applier_.schemas_of(0), std::vector<SchemaId>{SchemaId(7)});
+  EXPECT_EQ(applier_.writers_of(0), (std::vector<SchemaId>{SchemaId(1), SchemaId(7)}));
+}
+
 TEST_F(ApplierTest, ATombstoneRemovesFromEveryStoreAndAnEmptyValueFromNone) {
   ASSERT_EQ(apply("a1", wire(1, kUserDatum)), Outcome::kDone);
   EXPECT_EQ(apply("a1", ""), Outcome::kBad);
@@ -164,6 +174,17 @@ TEST_F(ApplierTest, BadRecordsAreCountedByCauseAndLeaveTheLastGoodValue) {
   EXPECT_EQ(bad(BadCause::kSchemaFailed), 1u);
   EXPECT_EQ(datum(*users_, "a1"), kUserDatum);
   EXPECT_EQ(applier_.totals().records, 8u);
+
+  const std::vector<BadRecord> recent = applier_.recent_bad().list();
+  ASSERT_EQ(recent.size(), 7u);
+  EXPECT_EQ(recent[0].cause, BadCause::kSchemaFailed);
+  EXPECT_EQ(recent[0].schema, SchemaId(5));
+  EXPECT_EQ(recent[0].offset, Offset(7));
+  EXPECT_EQ(recent[0].partition, Partition(2));
+  EXPECT_GT(recent[0].seen_ms, 0);
+  EXPECT_THAT(recent[0].detail, testing::HasSubstr("PROTOBUF"));
+  EXPECT_EQ(recent[3].cause, BadCause::kTruncated);
+  EXPECT_EQ(recent[3].schema, std::nullopt);
 }
 
 TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {

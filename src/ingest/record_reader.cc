@@ -13,6 +13,10 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSchemaPatience{100};
 
+std::int64_t system_ms() {
+  return std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+}
+
 }  // namespace
 
 Incoming incoming(const kafka::Message& message) {
@@ -101,7 +105,15 @@ Outcome RecordReader::bad(BadCause cause, std::string_view detail) {
 void RecordReader::count_bad(const Incoming& record) {
   count(totals_.bad[static_cast<std::size_t>(bad_.cause)]);
   count(totals_.records);
-  shared_.log_bad(bad_.cause, record, bad_.detail);
+  std::optional<SchemaId> schema;
+  if (record.value && has_wire_header(*record.value)) schema = wire_schema_id(*record.value);
+  shared_.note_bad({.seen_ms = system_ms(),
+                    .topic = record.topic,
+                    .partition = record.partition,
+                    .offset = record.offset,
+                    .cause = bad_.cause,
+                    .schema = schema,
+                    .detail = bad_.detail});
 }
 
 bool RecordReader::comes_soon(const std::atomic<bool>& stopping) {

@@ -56,7 +56,7 @@ class RecordReader {
     std::string detail;
   };
   const Bad& bad() const { return bad_; }
-  // Counts and logs the record that was found bad last. Call it once a record.
+  // Counts, keeps (RecentBad) and logs the record that was found bad last. Call it once a record.
   void count_bad(const Incoming& record);
   // A record with this timestamp has come to be served, at `now_ms` (both since 1970). One without
   // a timestamp (-1) is not counted; a clock that is ahead of ours counts as no time at all.

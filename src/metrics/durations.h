@@ -15,9 +15,9 @@ namespace push_cache::metrics {
 // Upper bounds of the buckets but the last, which has none, ascending.
 //
 // Of one answer: a request to the API, a call of the registry or of Redis.
-inline constexpr std::array<std::int64_t, 18> kAnswerBoundsUs{
-    25,     50,     100,     250,     500,     1'000,     2'500,     5'000,     10'000,
-    25'000, 50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000};
+inline constexpr std::array<std::int64_t, 20> kAnswerBoundsUs{
+    5,      10,     25,     50,      100,     250,     500,       1'000,     2'500,     5'000,
+    10'000, 25'000, 50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000};
 // Of a record on its way from whoever produced it.
 inline constexpr std::array<std::int64_t, 17> kFreshnessBoundsUs{
     1'000,      2'500,      5'000,       10'000,        25'000,       50'000,

@@ -74,7 +74,7 @@ TEST_F(StatsTest, TimeOutsAndOverload) {
   EXPECT_EQ(counts.waiting, 0);
   EXPECT_EQ(timed(counts.of(CallKind::kRead)), 2u);
   EXPECT_EQ(counts.of(CallKind::kRead).durations.sum, 100ms);
-  EXPECT_EQ(counts.of(CallKind::kRead).durations.counts[10], 2u) << "50 ms";
+  EXPECT_EQ(counts.of(CallKind::kRead).durations.counts[12], 2u) << "50 ms";
 }
 
 TEST_F(StatsTest, ConnectionsThatAreLostAndCannotBeMade) {

@@ -78,6 +78,11 @@ ReaderStatus ReaderSchema::status() const {
   return status;
 }
 
+std::optional<avro::Schema> ReaderSchema::schema() const {
+  const std::lock_guard lock(mutex_);
+  return reader_ ? std::optional(reader_->schema) : std::nullopt;
+}
+
 Result<ReaderSchema::Reader> ReaderSchema::make(SubjectVersion version, std::string_view name) {
   Result<avro::Schema> schema = avro::Schema::parse(version.text.schema, version.text.references);
   if (!schema.ok()) {

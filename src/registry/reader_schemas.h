@@ -84,6 +84,8 @@ class ReaderSchema {
   Fit fit(const SchemaEntry& writer, Bytes datum, std::string& why);
 
   ReaderStatus status() const;
+  // The present reader schema; nothing while it is not known.
+  std::optional<avro::Schema> schema() const;
 
  private:
   friend class ReaderSchemas;

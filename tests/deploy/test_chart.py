@@ -6,6 +6,7 @@ the program's own check of the configuration in it.
 import json
 import os
 import pathlib
+import re
 
 import kubernetes_validate
 import pytest
@@ -119,6 +120,19 @@ def test_the_program_takes_its_configuration(render, tmp_path, case):
     config_check(tmp_path, yaml.safe_dump(file), secrets or None, environment)
     for probe in ("livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"]["path"].startswith("/" + file["hams"]["prefix"].strip("/") + "/")
+
+
+def test_the_guides_values(schemas, tmp_path):
+    """Those of docs/guides/kubernetes.md."""
+    guide = (ROOT / "docs/guides/kubernetes.md").read_text()
+    [block] = re.findall(r"(?:^    .*\n)*^    config:\n(?:^    .*\n)+", guide, re.MULTILINE)
+    values = tmp_path / "values.yaml"
+    values.write_text(block)
+    text = run(go_tool("helm"), "template", "demo", CHART, "--kube-version", KUBERNETES, "--values", values)
+    done = conform(schemas, text)
+    assert done.returncode == 0, done
+    [config] = of_kind(text, "ConfigMap")
+    config_check(tmp_path, config["data"]["push-cache.yaml"], {"kafka.properties.sasl.password": "x"})
 
 
 @pytest.fixture(scope="session")

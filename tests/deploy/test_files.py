@@ -35,7 +35,7 @@ def test_dockerfile():
 def test_the_builder_gets_only_what_it_needs(tmp_path):
     dockerfile.copy_context(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"CMakeLists.txt", "CMakePresets.json", "cmake", "deploy", "docs",
-                                                          "examples", "scripts", "src"}
+                                                          "examples", "scripts", "src", "web"}
     assert not list(tmp_path.rglob("__pycache__"))
 
 

@@ -37,6 +37,11 @@ def test_programs_are_stripped_and_hardened(unpacked):
         assert program.stat().st_size < 12 * 2**20
 
 
+def test_the_status_page_has_plots(unpacked):
+    """A build without npm has none; a release must."""
+    assert b"leeoniya/uPlot (v" in (unpacked / "usr/bin/push-cache").read_bytes()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_man_pages_are_right(unpacked, tmp_path, page):
     text = gzip.decompress((unpacked / f"usr/share/man/{page}.gz").read_bytes()).decode()
