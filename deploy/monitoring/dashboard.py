@@ -176,15 +176,16 @@ def panel(kind, title, description, unit, targets):
     if kind == "lines":
         defaults["min"] = 0
         defaults["custom"] = {"lineWidth": 1, "fillOpacity": 5, "showPoints": "never"}
-        made["options"] = {"legend": {"displayMode": "list", "placement": "bottom"},
+        made["options"] = {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
                            "tooltip": {"mode": "multi", "sort": "desc"}}
     else:
         defaults["color"] = {"mode": "fixed", "fixedColor": "text"}
-        made["options"] = {"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "none",
-                           "textMode": "name" if kind == "name" else "auto"}
+        made["options"] = {"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "none", "justifyMode": "auto",
+                           "textMode": "name" if kind == "name" else "auto", "orientation": "auto", "wideLayout": True,
+                           "colorMode": "background" if kind == "yesno" else "value",
+                           "showPercentChange": False, "percentChangeColorMode": "standard"}
         if kind == "yesno":
             defaults["mappings"] = ANSWERS
-            made["options"]["colorMode"] = "background"
     return made
 
 
