@@ -4,7 +4,6 @@
 #include <charconv>
 #include <utility>
 
-#include "base/log.h"
 #include "base/utf8.h"
 
 namespace push_cache::api {
@@ -28,8 +27,8 @@ bool append_key(Buffer& out, ListQuery& query, bool& any, std::string_view key) 
 
 class KeyList final : public http::BodySource {
  public:
-  KeyList(store::Store& store, ListQuery query, ListBegins begins)
-      : store_(store), query_(std::move(query)), begins_(std::move(begins)) {}
+  KeyList(store::Store& store, ListQuery query, ListBegins begins, LogLimiter& repeats)
+      : store_(store), query_(std::move(query)), begins_(std::move(begins)), repeats_(repeats) {}
 
   void begins(unsigned status) override { begins_(status); }
 
@@ -44,7 +43,8 @@ class KeyList final : public http::BodySource {
       const auto result = store_.page({.after = after_, .from_start = from_start_, .skip = skip},
                                       kKeysPerTurn, page);
       if (!result.ok()) {
-        log("api").warn("a list ended early: {}", result.error().describe());
+        repeats_.log("list", spdlog::level::warn, "a list ended early: {}",
+                     result.error().describe());
         return result.error();
       }
       more = *result && query_.limit > 0;
@@ -70,6 +70,7 @@ class KeyList final : public http::BodySource {
   store::Store& store_;
   ListQuery query_;
   const ListBegins begins_;
+  LogLimiter& repeats_;
   std::string after_;
   bool from_start_ = true;
   bool first_turn_ = true;
@@ -79,8 +80,12 @@ class KeyList final : public http::BodySource {
 // The keys of a remote store, in its own order.
 class ScannedKeyList final : public http::BodySource, private store::KeyScan::Sink {
  public:
-  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, ListBegins begins)
-      : scan_(std::move(scan)), query_(std::move(query)), begins_(std::move(begins)) {
+  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, ListBegins begins,
+                 LogLimiter& repeats)
+      : scan_(std::move(scan)),
+        query_(std::move(query)),
+        begins_(std::move(begins)),
+        repeats_(repeats) {
     keys_.append('[');
     more_ = query_.limit > 0;
   }
@@ -98,7 +103,8 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
     }
     stepped_ = false;
     if (!error_.ok()) {
-      log("api").warn("a list ended early: {}", error_.error().describe());
+      repeats_.log("list", spdlog::level::warn, "a list ended early: {}",
+                   error_.error().describe());
       return error_.error();
     }
     if (!more_) keys_.append(']');
@@ -129,6 +135,7 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
   const std::unique_ptr<store::KeyScan> scan_;
   ListQuery query_;
   const ListBegins begins_;
+  LogLimiter& repeats_;
   Buffer keys_;           // of the step that has ended
   bool more_ = true;      // steps to come
   bool any_ = false;      // a key was shown
@@ -178,11 +185,12 @@ Result<ListQuery> ListQuery::parse(std::string_view query) {
 }
 
 std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
-                                                ListBegins begins) {
+                                                ListBegins begins, LogLimiter& repeats) {
   if (auto scan = store.scan_keys()) {
-    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), std::move(begins));
+    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), std::move(begins),
+                                            repeats);
   }
-  return std::make_unique<KeyList>(store, std::move(query), std::move(begins));
+  return std::make_unique<KeyList>(store, std::move(query), std::move(begins), repeats);
 }
 
 }  // namespace push_cache::api

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/log_limiter.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -28,8 +29,9 @@ using ListBegins = std::function<void(unsigned status)>;
 
 // A JSON array of the keys: in byte order, or in the own order of a remote store, which may give a
 // key twice. `store` must outlive it. Looks at a bounded number of keys between two turns of the
-// loop, whatever the filter, and sorts none.
+// loop, whatever the filter, and sorts none. A store's failure is said by `repeats`, which must
+// outlive it too.
 std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
-                                                ListBegins begins);
+                                                ListBegins begins, LogLimiter& repeats);
 
 }  // namespace push_cache::api

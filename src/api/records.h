@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log_limiter.h"
 #include "base/types.h"
 #include "http/http.h"
 #include "registry/reader_schemas.h"
@@ -113,7 +114,7 @@ class Records final : public http::Handler {
   RecordsOptions options_;
   std::string cache_control_;
   std::unique_ptr<Slot[]> slots_;
-  std::atomic<std::int64_t> fault_logged_ms_{0};
+  LogLimiter repeats_{"api"};
 };
 
 }  // namespace push_cache::api

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-
 namespace push_cache::ingest {
 namespace {
 
 constexpr std::array<std::string_view, kBadCauses> kCauseNames = {
     "null_key",      "bad_key",   "bad_magic",  "truncated",   "undecodable",
     "schema_failed", "too_large", "store_full", "unresolvable"};
-constexpr std::chrono::seconds kLogInterval{10};
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed);
@@ -96,20 +93,9 @@ std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {
 }
 
 void Applier::log_bad(BadCause cause, const Incoming& record, std::string_view detail) {
-  const std::lock_guard lock(log_mutex_);
-  LogBudget& budget = log_budgets_[static_cast<std::size_t>(cause)];
-  const auto now = std::chrono::steady_clock::now();
-  if (now < budget.next) {
-    ++budget.suppressed;
-    return;
-  }
-  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(cause), topics_[record.topic],
-                     record.partition.value, record.offset.value, detail,
-                     budget.suppressed == 0
-                         ? std::string()
-                         : "; " + std::to_string(budget.suppressed) + " more since the last line");
-  budget.next = now + kLogInterval;
-  budget.suppressed = 0;
+  bad_lines_.log(to_string(cause), spdlog::level::warn, "bad record ({}) at {}/{}@{}: {}",
+                 to_string(cause), topics_[record.topic], record.partition.value,
+                 record.offset.value, detail);
 }
 
 }  // namespace push_cache::ingest
