@@ -10,6 +10,7 @@
 
 #include "api/records.h"
 #include "app/pipeline.h"
+#include "app/startup_checks.h"
 #include "app/version.h"
 #include "base/error.h"
 #include "config/config.h"
@@ -88,6 +89,7 @@ class Service {
   std::atomic<bool> stopping_ = false;
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<StartupChecks> checks_;
   std::vector<RouteRow> routes_;
   http::Router router_;
   std::unique_ptr<health::Handler> health_;

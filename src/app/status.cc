@@ -104,6 +104,22 @@ json::object records_json(const ingest::Totals& totals) {
           {"store_errors", totals.store_errors}, {"bad", std::move(bad)}};
 }
 
+json::array checks_json(const std::vector<CheckStatus>& checks) {
+  const auto text = [](std::string_view words) {
+    return words.empty() ? json::value(nullptr) : json::value(json::string(words));
+  };
+  json::array out;
+  for (const CheckStatus& one : checks) {
+    out.push_back({{"check", json::string(to_string(one.check))},
+                   {"target", one.target},
+                   {"state", json::string(to_string(one.state))},
+                   {"error", text(one.error)},
+                   {"advice", text(one.advice)},
+                   {"seconds", one.seconds}});
+  }
+  return out;
+}
+
 // One for each subject: `latest` has one a topic.
 json::array readers_json(const registry::RouteReader& route) {
   json::array readers;
@@ -195,6 +211,7 @@ std::string Service::status_json() const {
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
       {"records", records_json(totals)},
       {"registry", {{"waiting", std::move(waiting)}}},
+      {"startup_checks", checks_json(checks_->status())},
       {"stores", std::move(stores)},
       {"routes", std::move(routes)}};
   return json::serialize(status);

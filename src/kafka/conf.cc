@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/log_limiter.h"
+#include "config/options.h"
 
 namespace push_cache::kafka {
 namespace {
@@ -20,8 +21,8 @@ Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
   // librdkafka quotes the value in its text, so a secret one must not be passed on.
   return Error{ErrorCode::kInvalidArgument,
                "kafka.properties." + name + ": " +
-                   (is_secret_property(name) ? std::string("librdkafka refuses its value")
-                                             : std::string(why.data()))};
+                   (config::is_secret_property(name) ? std::string("librdkafka refuses its value")
+                                                     : std::string(why.data()))};
 }
 
 }  // namespace
@@ -43,14 +44,6 @@ void log_line(int level, std::string_view facility, std::string_view text) {
 }
 
 void ConfDelete::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
-
-bool is_secret_property(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> kParts = {
-      "password", "secret", "token", ".pem", "sasl.oauthbearer.config", "sasl.jaas"};
-  return std::any_of(kParts.begin(), kParts.end(), [name](std::string_view part) {
-    return name.find(part) != std::string_view::npos;
-  });
-}
 
 Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
                           const Properties& forced) {
