@@ -27,10 +27,8 @@ bool append_key(Buffer& out, ListQuery& query, bool& any, std::string_view key) 
 
 class KeyList final : public http::BodySource {
  public:
-  KeyList(store::Store& store, ListQuery query, ListBegins begins, LogLimiter& repeats)
-      : store_(store), query_(std::move(query)), begins_(std::move(begins)), repeats_(repeats) {}
-
-  void begins(unsigned status) override { begins_(status); }
+  KeyList(store::Store& store, ListQuery query, LogLimiter& repeats)
+      : store_(store), query_(std::move(query)), repeats_(repeats) {}
 
   Result<Next> append_next(Buffer& out) override {
     if (first_turn_) out.append('[');
@@ -69,7 +67,6 @@ class KeyList final : public http::BodySource {
 
   store::Store& store_;
   ListQuery query_;
-  const ListBegins begins_;
   LogLimiter& repeats_;
   std::string after_;
   bool from_start_ = true;
@@ -80,17 +77,11 @@ class KeyList final : public http::BodySource {
 // The keys of a remote store, in its own order.
 class ScannedKeyList final : public http::BodySource, private store::KeyScan::Sink {
  public:
-  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, ListBegins begins,
-                 LogLimiter& repeats)
-      : scan_(std::move(scan)),
-        query_(std::move(query)),
-        begins_(std::move(begins)),
-        repeats_(repeats) {
+  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, LogLimiter& repeats)
+      : scan_(std::move(scan)), query_(std::move(query)), repeats_(repeats) {
     keys_.append('[');
     more_ = query_.limit > 0;
   }
-
-  void begins(unsigned status) override { begins_(status); }
 
   Result<Next> append_next(Buffer& out) override {
     // Until there is something to show: a filter may leave out all keys of many steps.
@@ -134,7 +125,6 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
 
   const std::unique_ptr<store::KeyScan> scan_;
   ListQuery query_;
-  const ListBegins begins_;
   LogLimiter& repeats_;
   Buffer keys_;           // of the step that has ended
   bool more_ = true;      // steps to come
@@ -185,12 +175,11 @@ Result<ListQuery> ListQuery::parse(std::string_view query) {
 }
 
 std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
-                                                ListBegins begins, LogLimiter& repeats) {
+                                                LogLimiter& repeats) {
   if (auto scan = store.scan_keys()) {
-    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), std::move(begins),
-                                            repeats);
+    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), repeats);
   }
-  return std::make_unique<KeyList>(store, std::move(query), std::move(begins), repeats);
+  return std::make_unique<KeyList>(store, std::move(query), repeats);
 }
 
 }  // namespace push_cache::api

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,14 +23,11 @@ struct ListQuery {
   static Result<ListQuery> parse(std::string_view query);
 };
 
-// Is told the status of the list's response when that is known.
-using ListBegins = std::function<void(unsigned status)>;
-
 // A JSON array of the keys: in byte order, or in the own order of a remote store, which may give a
 // key twice. `store` must outlive it. Looks at a bounded number of keys between two turns of the
 // loop, whatever the filter, and sorts none. A store's failure is said by `repeats`, which must
 // outlive it too.
 std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
-                                                ListBegins begins, LogLimiter& repeats);
+                                                LogLimiter& repeats);
 
 }  // namespace push_cache::api

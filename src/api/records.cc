@@ -149,6 +149,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (!health.ok() && health.error().code == ErrorCode::kFull) {
       return fail(Error{ErrorCode::kUnavailable, std::string(kStoreFull)});
     }
+    if (kind_ == Kind::kRead) owner_->misses_.add(exchange_->loop_index());
     fail(Error{ErrorCode::kNotFound, "no record has this key"});
   }
 
@@ -282,14 +283,12 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
 
   void send() {
     http::Exchange& exchange = *exchange_;
-    Records& owner = *owner_;
     const unsigned status = status_;
     const Error error = status >= 400 ? std::move(error_) : Error{};
     error_ = Error{};
     addition_.reset();
     this_pool().free.push_back(this);  // before finish: the next request may want it at once
-    if (status >= 400) return owner.fail(exchange, error);
-    owner.count(exchange, status);
+    if (status >= 400) return Records::fail(exchange, error);
     exchange.finish();
   }
 
@@ -307,7 +306,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
 Records::Records(RecordsOptions options)
     : options_(std::move(options)),
       cache_control_("public, max-age=" + std::to_string(options_.max_age_seconds)),
-      slots_(std::make_unique<Slot[]>(std::max(options_.loops, 1u))) {}
+      misses_(options_.loops) {}
 
 Records::~Records() = default;
 
@@ -321,7 +320,6 @@ void Records::handle(http::Exchange& exchange) {
   using http::Method;
   if (request.method == Method::kOptions) {
     exchange.begin(204, {.content_type = "", .allow = allow});
-    count(exchange, 204);
     return exchange.finish();
   }
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
@@ -363,7 +361,6 @@ void Records::handle_by_body(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   if (request.method == http::Method::kOptions) {
     exchange.begin(204, {.content_type = "", .allow = kBodyAllow});
-    count(exchange, 204);
     return exchange.finish();
   }
   if (request.method != http::Method::kGet && request.method != http::Method::kPost) {
@@ -416,9 +413,7 @@ void Records::list(http::Exchange& exchange) {
   auto query = ListQuery::parse(exchange.request().query);
   if (!query.ok()) return fail(exchange, query.error());
   exchange.stream(200, {.cache_control = "no-cache"},
-                  make_key_list(
-                      *options_.store, *std::move(query),
-                      [this, &exchange](unsigned status) { count(exchange, status); }, repeats_));
+                  make_key_list(*options_.store, *std::move(query), repeats_));
 }
 
 void Records::insert(http::Exchange& exchange) {
@@ -493,35 +488,13 @@ void Records::insert(http::Exchange& exchange) {
 }
 
 void Records::fail(http::Exchange& exchange, const Error& error) {
-  count(exchange, static_cast<unsigned>(http_status(error.code)));
   http::send_error(exchange, error, {.cache_control = "no-store"});
 }
 
 void Records::fail(http::Exchange& exchange, unsigned status, std::string_view message,
                    http::Head head) {
-  count(exchange, status);
   head.cache_control = "no-store";
   http::send_error(exchange, status, message, head);
-}
-
-void Records::count(http::Exchange& exchange, unsigned status) {
-  const auto add = [](std::atomic<std::uint64_t>& counter) {
-    counter.fetch_add(1, std::memory_order_relaxed);
-  };
-  Slot& slot = slots_[exchange.loop_index() % std::max(options_.loops, 1u)];
-  add(slot.by_status_class[std::min(status / 100, 5u)]);
-  if (status == 404) add(slot.misses);
-}
-
-RecordsCounts Records::counts() const {
-  RecordsCounts sum;
-  for (unsigned i = 0; i < std::max(options_.loops, 1u); ++i) {
-    for (std::size_t c = 0; c < sum.by_status_class.size(); ++c) {
-      sum.by_status_class[c] += slots_[i].by_status_class[c].load(std::memory_order_relaxed);
-    }
-    sum.misses += slots_[i].misses.load(std::memory_order_relaxed);
-  }
-  return sum;
 }
 
 }  // namespace push_cache::api

@@ -1,7 +1,6 @@
 // The HTTP API of one route: its records as JSON, by key.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -14,6 +13,7 @@
 #include "base/log_limiter.h"
 #include "base/types.h"
 #include "http/http.h"
+#include "metrics/counter.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
@@ -55,11 +55,6 @@ struct RecordsOptions {
   unsigned loops = 1;  // event loops of the server
 };
 
-struct RecordsCounts {
-  std::array<std::uint64_t, 6> by_status_class = {};  // [2] = 2xx, ...
-  std::uint64_t misses = 0;                           // reads answered by 404
-};
-
 // With P = the route's path (see the API table of docs/reference/http-api.md):
 //   GET, HEAD P/{id}   the record as JSON, with ETag and Cache-Control; 304; 404
 //   DELETE P/{id}      removes it and answers it; 404
@@ -78,13 +73,10 @@ class Records final : public http::Handler {
   // For P_by_body: GET and POST read the record whose key a field of the JSON body holds.
   void handle_by_body(http::Exchange& exchange);
 
-  RecordsCounts counts() const;
+  // Reads of a key that is not there, answered by 404, since the start.
+  std::uint64_t misses() const { return misses_.sum(); }
 
  private:
-  struct alignas(64) Slot {
-    std::array<std::atomic<std::uint64_t>, 6> by_status_class = {};
-    std::atomic<std::uint64_t> misses = 0;
-  };
   class Reply;
   struct Addition;
   // How a record is shown.
@@ -106,14 +98,13 @@ class Records final : public http::Handler {
   void remove(http::Exchange& exchange, std::string_view key);
   void list(http::Exchange& exchange);
   void insert(http::Exchange& exchange);
-  void fail(http::Exchange& exchange, const Error& error);
-  void fail(http::Exchange& exchange, unsigned status, std::string_view message,
-            http::Head head = {});
-  void count(http::Exchange& exchange, unsigned status);
+  static void fail(http::Exchange& exchange, const Error& error);
+  static void fail(http::Exchange& exchange, unsigned status, std::string_view message,
+                   http::Head head = {});
 
   RecordsOptions options_;
   std::string cache_control_;
-  std::unique_ptr<Slot[]> slots_;
+  metrics::ShardedCounter misses_;
   LogLimiter repeats_{"api"};
 };
 

@@ -57,6 +57,7 @@ ingest::Totals sum(const std::vector<Intake>& intakes) {
     out.outdated += one.outdated;
     out.store_errors += one.store_errors;
     for (std::size_t i = 0; i < out.bad.size(); ++i) out.bad[i] += one.bad[i];
+    out.freshness += one.freshness;
   }
   return out;
 }

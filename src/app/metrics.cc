@@ -49,6 +49,10 @@ void add_partitions(metrics::Page& page, const ingest::FeedStatus& feed) {
   const char* const kind = feed.group ? "group" : "replica";
   for (const ingest::PartitionStatus& partition : feed.partitions) {
     const std::string number = std::to_string(partition.partition.value);
+    page.add("push_cache_partition_position", {partition.topic, number, kind},
+             static_cast<double>(partition.position.value));
+    page.add("push_cache_partition_end", {partition.topic, number, kind},
+             static_cast<double>(partition.end.value));
     page.add("push_cache_partition_lag", {partition.topic, number, kind},
              static_cast<double>(partition.lag_records()));
     page.add("push_cache_partition_lag_seconds", {partition.topic, number, kind},
@@ -69,6 +73,7 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
   page.add("push_cache_outdated_total", {}, number(totals.outdated));
   page.add("push_cache_consumed_total", {}, number(totals.records));
   page.add("push_cache_store_errors_total", {}, number(totals.store_errors));
+  page.add_durations("push_cache_freshness_seconds", {}, totals.freshness);
   for (std::size_t i = 0; i < ingest::kBadCauses; ++i) {
     page.add("bad_records_total", {to_string(static_cast<BadCause>(i))}, number(totals.bad[i]));
   }
@@ -86,6 +91,30 @@ void add_snapshots(metrics::Page& page, const SnapshotStatus& status) {
   page.add("push_cache_snapshot_duration_seconds", {}, status.last.seconds);
 }
 
+// Of each route all classes of GET, also those that are 0 so far, and of the other methods what
+// came.
+void add_requests(metrics::Page& page, const std::vector<std::string>& labels,
+                  const std::vector<http::RouteCounts>& routes) {
+  constexpr std::array<std::string_view, http::kStatusClasses> kClasses = {"other", "1xx", "2xx",
+                                                                           "3xx",   "4xx", "5xx"};
+  std::uint64_t total = 0;
+  for (std::size_t route = 0; route < routes.size(); ++route) {
+    const http::RouteCounts& counts = routes[route];
+    total += counts.total();
+    for (std::size_t i = 0; i < http::kMethods; ++i) {
+      const auto method = static_cast<http::Method>(i);
+      for (std::size_t group = 0; group < kClasses.size(); ++group) {
+        const std::uint64_t count = counts.requests[i][group];
+        if (count == 0 && (method != http::Method::kGet || group < 2)) continue;
+        page.add("push_cache_requests_total", {labels[route], to_string(method), kClasses[group]},
+                 number(count));
+      }
+    }
+    page.add_durations("push_cache_request_duration_seconds", {labels[route]}, counts.durations);
+  }
+  page.add("requests_total", {}, number(total));
+}
+
 }  // namespace
 
 std::string Service::metrics_text() const {
@@ -98,10 +127,9 @@ std::string Service::metrics_text() const {
   if (const Snapshots* snapshots = pipeline_->snapshots()) {
     add_snapshots(page, snapshots->status());
   }
-  api::RecordsCounts answers;
+  std::uint64_t misses = 0;
   for (const RouteRow& route : routes_) {
-    const api::RecordsCounts counts = route.records->counts();
-    answers.misses += counts.misses;
+    misses += route.records->misses();
     if (route.reader != nullptr) {
       std::size_t unresolvable = 0;
       for (const registry::ReaderSchema* reader : route.reader->by_topic) {
@@ -109,27 +137,18 @@ std::string Service::metrics_text() const {
       }
       page.add("push_cache_unresolvable_writers", {route.path}, number(unresolvable));
     }
-    for (std::size_t i = 0; i < counts.by_status_class.size(); ++i) {
-      answers.by_status_class[i] += counts.by_status_class[i];
-    }
   }
-  std::uint64_t requests = 0;
-  constexpr std::array<std::string_view, 6> kClasses = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
-    requests += answers.by_status_class[i];
-    if (i >= 2) {
-      page.add("push_cache_responses_total", {kClasses[i]}, number(answers.by_status_class[i]));
-    }
-  }
-  page.add("requests_total", {}, number(requests));
-  page.add("requests_miss", {}, number(answers.misses));
+  const std::vector<http::RouteCounts> requests = api_server_->routes();
+  add_requests(page, counted_, requests);
+  page.add("requests_miss", {}, number(misses));
 
   const registry::SchemaCacheCounts schemas = pipeline_->schemas().counts();
-  const registry::ReaderSchemas* readers = pipeline_->readers().schemas.get();
-  page.add("push_cache_registry_requests_total", {},
-           number(schemas.requests_total + (readers == nullptr ? 0 : readers->requests_total())));
-  page.add("push_cache_registry_errors_total", {},
-           number(schemas.errors_total + (readers == nullptr ? 0 : readers->errors_total())));
+  const registry::ClientCounts calls = pipeline_->registry().counts();
+  for (std::size_t i = 0; i < registry::kCallOutcomes; ++i) {
+    page.add("push_cache_registry_requests_total",
+             {to_string(static_cast<registry::CallOutcome>(i))}, number(calls.calls[i]));
+  }
+  page.add_durations("push_cache_registry_request_duration_seconds", {}, calls.durations);
   page.add("push_cache_registry_schemas", {}, number(schemas.known));
   page.add("push_cache_registry_schemas_waiting", {}, number(schemas.waiting));
   page.add("push_cache_registry_schemas_failed", {}, number(schemas.failed));

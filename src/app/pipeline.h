@@ -46,6 +46,7 @@ class Pipeline {
   // Index of the store with this name, which the configuration has.
   std::size_t store_index(const std::string& name) const;
   registry::SchemaCache& schemas() const { return *schemas_; }
+  const registry::Client& registry() const { return *client_; }
   const Readers& readers() const { return readers_; }
   // One or two: that of the stores in memory first. They stay where they are.
   const std::vector<Intake>& intakes() const { return intakes_; }

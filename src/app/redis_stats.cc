@@ -1,29 +1,18 @@
 #include "app/redis_stats.h"
 
-#include <algorithm>
-#include <array>
 #include <chrono>
 
 namespace push_cache::app {
 namespace {
 
 namespace json = boost::json;
-using Seconds = std::chrono::duration<double>;
-
-constexpr std::array<double, redis::kDurationBoundsUs.size()> kBounds = [] {
-  std::array<double, redis::kDurationBoundsUs.size()> bounds{};
-  std::transform(redis::kDurationBoundsUs.begin(), redis::kDurationBoundsUs.end(), bounds.begin(),
-                 [](auto microseconds) { return static_cast<double>(microseconds) / 1e6; });
-  return bounds;
-}();
-
 json::object calls_json(const redis::CallCounts& calls) {
   json::object outcomes;
   for (std::size_t i = 0; i < redis::kCallOutcomes; ++i) {
     const auto outcome = static_cast<redis::CallOutcome>(i);
     outcomes[json::string(to_string(outcome))] = calls.of(outcome);
   }
-  outcomes["seconds"] = Seconds(calls.took).count();
+  outcomes["seconds"] = std::chrono::duration<double>(calls.durations.sum).count();
   return outcomes;
 }
 
@@ -39,9 +28,7 @@ void add_redis(metrics::Page& page, std::string_view store, const redis::ClientC
                {store, kind, to_string(static_cast<redis::CallOutcome>(j))},
                number(calls.outcomes[j]));
     }
-    page.add_histogram(
-        "push_cache_redis_call_duration_seconds", {store, kind},
-        {.bounds = kBounds, .counts = calls.durations, .sum = Seconds(calls.took).count()});
+    page.add_durations("push_cache_redis_call_duration_seconds", {store, kind}, calls.durations);
   }
   page.add("push_cache_redis_calls_waiting", {store}, number(counts.waiting));
   page.add("push_cache_redis_connections", {store}, number(counts.connections));

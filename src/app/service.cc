@@ -63,19 +63,31 @@ void Service::make_routes(unsigned loops) {
               return pipeline->intake_of(store).applier->key_fields().field(id);
             },
         .loops = loops});
-    router_.add(path, *row.records);
+    row.counted_as = count_apart(route.path);
+    router_.add(path, *row.records, row.counted_as);
     if (!route.key_from_body.empty()) {
       row.by_body = std::make_unique<ByBody>(*row.records);
-      router_.add(path + "_by_body", *row.by_body);
+      row.by_body_counted_as = count_apart(route.path + "_by_body");
+      router_.add(path + "_by_body", *row.by_body, row.by_body_counted_as);
     }
     routes_.push_back(std::move(row));
   }
   // As in the first form: /users is served by the first route unless one claims it.
-  router_.add(config_.webservice.prefix + "/users", *routes_.front().records);
+  router_.add(config_.webservice.prefix + "/users", *routes_.front().records,
+              routes_.front().counted_as);
+}
+
+std::size_t Service::count_apart(std::string label) {
+  counted_.push_back(std::move(label));
+  return counted_.size() - 1;
 }
 
 Status Service::start_servers(unsigned loops) {
-  http::ServerOptions api{.address = config_.webservice.address, .threads = loops, .name = "api"};
+  http::ServerOptions api{.address = config_.webservice.address,
+                          .threads = loops,
+                          .name = "api",
+                          .routes = counted_.size(),
+                          .log_requests = config_.log.requests};
   auto api_server = http::Server::start(api, router_);
   if (!api_server.ok()) {
     api_server.error().public_text = "webservice.address: " + api_server.error().public_text;

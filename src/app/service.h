@@ -77,12 +77,16 @@ class Service {
     std::unique_ptr<IntakeGate> gate;
     std::unique_ptr<api::Records> records;
     std::unique_ptr<ByBody> by_body;
+    std::size_t counted_as = 0;          // its number in the counts of the API's server
+    std::size_t by_body_counted_as = 0;  // 0 without `by_body`
   };
 
   explicit Service(const config::Config& config) : config_(config) {}
   void make_routes(unsigned loops);
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  // For the counts of the API's server: what is added under a number of its own.
+  std::size_t count_apart(std::string label);
 
   const config::Config config_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -91,6 +95,8 @@ class Service {
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<StartupChecks> checks_;
   std::vector<RouteRow> routes_;
+  // How metrics name what the API's server counts apart: routes as configured; "" = all others.
+  std::vector<std::string> counted_ = {""};
   http::Router router_;
   std::unique_ptr<health::Handler> health_;
   std::unique_ptr<http::Server> api_server_;

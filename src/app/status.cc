@@ -178,15 +178,15 @@ std::string Service::status_json() const {
          {"redis", row.redis == nullptr ? json::value(nullptr) : redis_json(row.redis->sum())}});
   }
   json::array routes;
+  const std::vector<http::RouteCounts> requests = api_server_->routes();
   for (const RouteRow& row : routes_) {
-    const api::RecordsCounts counts = row.records->counts();
-    std::uint64_t requests = 0;
-    for (const std::uint64_t count : counts.by_status_class) requests += count;
-    json::object route = {{"path", row.path},
-                          {"store", row.store},
-                          {"schema", row.schema},
-                          {"requests", requests},
-                          {"misses", counts.misses}};
+    json::object route = {
+        {"path", row.path},
+        {"store", row.store},
+        {"schema", row.schema},
+        {"requests", requests[row.counted_as].total() +
+                         (row.by_body == nullptr ? 0 : requests[row.by_body_counted_as].total())},
+        {"misses", row.records->misses()}};
     if (row.reader != nullptr) route["readers"] = readers_json(*row.reader);
     routes.push_back(std::move(route));
   }

@@ -11,6 +11,10 @@ namespace push_cache::limits {
 inline constexpr std::size_t kTargetBytesMax = 200 * 1024;
 inline constexpr std::size_t kHeaderBytesMax = 256 * 1024;
 inline constexpr std::size_t kHeadersMax = 100;
+// X-Request-Id: sent back and logged.
+inline constexpr std::size_t kRequestIdBytesMax = 128;
+// Of a request target in the request log.
+inline constexpr std::size_t kLoggedTargetBytesMax = 2048;
 inline constexpr std::size_t kBodyBytesMax = 8 * 1024 * 1024;
 inline constexpr std::size_t kConnectionsMax = 16 * 1024;
 inline constexpr std::chrono::seconds kRequestTimeout{

@@ -222,10 +222,10 @@ void set_log_format(LogFormat format) { loggers().sink->set_format(format); }
 LogFormat log_format() { return loggers().sink->format(); }
 
 void write_log_event(spdlog::logger& logger, spdlog::level::level_enum level,
-                     std::string_view message, std::initializer_list<LogField> fields) {
+                     std::string_view message, std::span<const LogField> fields) {
   const spdlog::details::log_msg event(logger.name(), level,
                                        spdlog::string_view_t(message.data(), message.size()));
-  loggers().sink->write(event, Fields(fields.begin(), fields.size()));
+  loggers().sink->write(event, fields);
 }
 
 spdlog::logger& log(std::string_view component) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 #include <variant>
 
@@ -61,10 +62,11 @@ struct LogField {
 // message is no format. Costs a comparison when the level is off. Safe from any thread.
 // `write_log_event` writes it whatever the level is.
 void write_log_event(spdlog::logger& logger, spdlog::level::level_enum level,
-                     std::string_view message, std::initializer_list<LogField> fields = {});
+                     std::string_view message, std::span<const LogField> fields = {});
 inline void log_event(spdlog::logger& logger, spdlog::level::level_enum level,
                       std::string_view message, std::initializer_list<LogField> fields = {}) {
-  if (logger.should_log(level)) write_log_event(logger, level, message, fields);
+  if (!logger.should_log(level)) return;
+  write_log_event(logger, level, message, std::span(fields.begin(), fields.size()));
 }
 
 }  // namespace push_cache

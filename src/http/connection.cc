@@ -10,6 +10,7 @@
 
 #include "base/utf8.h"
 #include "http/loop.h"
+#include "http/request_log.h"
 
 namespace push_cache::http {
 namespace {
@@ -291,6 +292,9 @@ bool Connection::open_next() {
   parsed_.request.body = bytes.substr(header_bytes_, body_bytes_);
   open_ = true;
   begun_ = false;
+  began_ = loop_.now();
+  route_ = 0;
+  answer_bytes_ = 0;
   add(loop_.counts().requests_total, 1);
   return true;
 }
@@ -300,14 +304,18 @@ bool Connection::open_next() {
 // Answers the requests in the buffer up to the first that is not whole or not answered at once.
 // True when it stopped for the size of the output.
 bool Connection::answer_batch() {
+  bool full = false;
   while (!open_ && !closing_) {
-    if (out_.size() - out_sent_ >= kOutputBatchBytes) return true;
-    if (!open_next()) return false;
+    full = out_.size() - out_sent_ >= kOutputBatchBytes;
+    if (full || !open_next()) break;
     driven_ = true;
+    in_batch_ = true;
     loop_.shared().handler.handle(*this);
+    in_batch_ = false;
     driven_ = false;
   }
-  return false;
+  settle_run();
+  return full;
 }
 
 // Does all that can be done now, and then waits for what is needed next. The connection may be gone
@@ -382,11 +390,12 @@ Buffer& Connection::begin(unsigned status, const Head& head) {
   if (begun_) abandon();
   if (out_.capacity() == 0) out_ = loop_.take_output();
   response_at_ = out_.size();
+  status_ = status;
   const bool no_length = status == 204 || status == 304;
   bodiless_ = no_length || parsed_.request.method == Method::kHead;
-  length_place_ =
-      append_head(out_, status, head, loop_.date_line(),
-                  no_length ? BodyFraming::kNone : BodyFraming::kLength, connection_line());
+  length_place_ = append_head(out_, status, head, loop_.date_line(),
+                              no_length ? BodyFraming::kNone : BodyFraming::kLength,
+                              connection_line(), parsed_.request.correlation);
   body_at_ = out_.size();
   begun_ = true;
   return out_;
@@ -405,6 +414,7 @@ void Connection::finish() {
   }
   if (length_place_ != 0) patch_length(out_, length_place_, out_.size() - body_at_);
   if (bodiless_) out_.truncate(body_at_);
+  answer_bytes_ = out_.size() - body_at_;
   end_exchange();
   go_on();
 }
@@ -416,10 +426,10 @@ void Connection::stream(unsigned status, const Head& head, std::unique_ptr<BodyS
   chunked_out_ = parsed_.http11;
   if (!chunked_out_) parsed_.keep_alive = false;
   append_head(out_, status, head, loop_.date_line(),
-              chunked_out_ ? BodyFraming::kChunked : BodyFraming::kUntilClose, connection_line());
-  stream_status_ = status;
+              chunked_out_ ? BodyFraming::kChunked : BodyFraming::kUntilClose, connection_line(),
+              parsed_.request.correlation);
+  status_ = status;
   if (lost_ || parsed_.request.method == Method::kHead) {
-    source->begins(status);
     end_exchange();
     go_on();
     return;
@@ -452,7 +462,8 @@ void Connection::append_piece() {
   }
   source_waits_ = *next == BodySource::Next::kLater;
   if (source_waits_) return out_.truncate(at);
-  if (std::exchange(begun_, false)) source_->begins(stream_status_);
+  begun_ = false;
+  answer_bytes_ += out_.size() - at - (chunked_out_ ? kChunkHeadBytes : 0);
   if (chunked_out_) close_piece(at);
   if (*next == BodySource::Next::kMore) return;
   if (chunked_out_) out_.append("0\r\n\r\n");
@@ -471,7 +482,6 @@ void Connection::close_piece(std::size_t at) {
 
 void Connection::fail_source(const Error& error) {
   if (begun_) {  // nothing of the response was sent
-    source_->begins(static_cast<unsigned>(http_status(error.code)));
     source_.reset();
     const bool driven = std::exchange(driven_, true);  // whoever wants a piece runs on by itself
     send_error(*this, error, {.cache_control = "no-store"});
@@ -479,10 +489,47 @@ void Connection::fail_source(const Error& error) {
     return;
   }
   closing_ = true;
+  status_ = 500;  // whatever was sent before
   end_exchange();
 }
 
+void Connection::set_route(std::size_t route) {
+  route_ = route;
+  if (run_ == 0 || route == run_route_) return;
+  settle_run();
+  began_ = loop_.now();
+}
+
+// Once an exchange.
+void Connection::note_request() {
+  loop_.requests().count(route_, parsed_.request.method, status_);
+  if (in_batch_ && loop_.options().log_requests == 0) {
+    run_route_ = route_;
+    ++run_;
+    return;
+  }
+  loop_.refresh_clock();
+  const std::chrono::nanoseconds duration = loop_.now() - began_;
+  loop_.requests().took(route_, duration, 1);
+  if (!loop_.logs_request()) return;
+  write_request_log({.request = parsed_.request,
+                     .status = status_,
+                     .body_bytes = answer_bytes_,
+                     .duration = duration,
+                     .socket = socket_.native_handle()});
+}
+
+// The clock has stood since the first of the run: what comes now begins here.
+void Connection::settle_run() {
+  if (run_ == 0) return;
+  const std::chrono::nanoseconds began = loop_.now();
+  loop_.refresh_clock();
+  loop_.requests().took(run_route_, (loop_.now() - began) / static_cast<std::int64_t>(run_), run_);
+  run_ = 0;
+}
+
 void Connection::end_exchange() {
+  note_request();
   open_ = false;
   begun_ = false;
   ++generation_;
@@ -546,6 +593,7 @@ void Connection::give_back_output() {
 // The socket has failed. An open exchange is let to its end first: others may hold it.
 void Connection::lost() {
   if (source_ != nullptr) {
+    note_request();
     source_.reset();
     source_waits_ = false;
     open_ = false;

@@ -82,6 +82,7 @@ class Connection final : public Exchange, public WheelEntry {
   // Exchange
   const Request& request() const override { return parsed_.request; }
   void set_rest(std::string_view rest) override { parsed_.request.rest = rest; }
+  void set_route(std::size_t route) override;
   Buffer& begin(unsigned status, const Head& head) override;
   void abandon() override;
   void finish() override;
@@ -120,6 +121,8 @@ class Connection final : public Exchange, public WheelEntry {
   void close_piece(std::size_t at);
   void fail_source(const Error& error);
   void end_exchange();
+  void note_request();
+  void settle_run();
   bool flush();
   void give_back_output();
   void compact_input();
@@ -144,6 +147,7 @@ class Connection final : public Exchange, public WheelEntry {
   bool open_ = false;      // an exchange
   bool begun_ = false;     // a response of it
   bool driven_ = false;    // within a call of the handler or a task: what called it goes on itself
+  bool in_batch_ = false;  // within the handler's call for a request that has just been opened
   bool bodiless_ = false;  // the response's body is dropped
   bool chunked_out_ = false;
   bool continued_ = false;  // "100 Continue" was sent for this request
@@ -159,6 +163,16 @@ class Connection final : public Exchange, public WheelEntry {
   std::unique_ptr<JoinedValues> joined_;
   ParsedHeader parsed_;
 
+  // Of the exchange, for the counts and the request log.
+  std::chrono::nanoseconds began_{0};
+  std::size_t route_ = 0;
+  unsigned status_ = 0;
+  std::uint64_t answer_bytes_ = 0;  // of its body
+  // Requests of one route that were answered at once, one behind the other, and are not timed yet:
+  // one look at the clock does for all.
+  std::uint64_t run_ = 0;
+  std::size_t run_route_ = 0;
+
   // Output: sent up to out_sent_.
   Buffer out_;
   std::size_t out_sent_ = 0;
@@ -166,7 +180,6 @@ class Connection final : public Exchange, public WheelEntry {
   std::size_t body_at_ = 0;
   std::size_t length_place_ = 0;
   std::unique_ptr<BodySource> source_;
-  unsigned stream_status_ = 0;
   bool source_waits_ = false;  // for its `wake`
 
   OperationMemory read_memory_;

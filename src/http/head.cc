@@ -92,7 +92,8 @@ std::string_view DateLine::at(std::int64_t seconds_since_1970) {
 }
 
 std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::string_view date_line,
-                        BodyFraming framing, ConnectionLine connection) {
+                        BodyFraming framing, ConnectionLine connection,
+                        const Correlation& correlation) {
   out.reserve(512);  // so that the appends below hardly ever grow it one by one
   append_status_line(out, status);
   out.append(date_line);
@@ -104,6 +105,8 @@ std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::str
   append_field(out, "Allow: ", head.allow);
   append_field(out, "Retry-After: ", head.retry_after);
   append_field(out, "Location: ", head.location);
+  append_field(out, "X-Request-Id: ", correlation.request_id);
+  append_field(out, "traceparent: ", correlation.traceparent);
   if (connection == ConnectionLine::kClose) out.append("Connection: close\r\n");
   if (connection == ConnectionLine::kKeepAlive) out.append("Connection: keep-alive\r\n");
   std::size_t place = 0;

@@ -31,7 +31,8 @@ inline constexpr std::size_t kLengthDigits = 10;
 // Appends status line and headers up to the empty line. The place of the Content-Length's field is
 // returned for kLength (an offset in `out`), else 0. A value with a control character is not sent.
 std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::string_view date_line,
-                        BodyFraming framing, ConnectionLine connection);
+                        BodyFraming framing, ConnectionLine connection,
+                        const Correlation& correlation = {});
 void patch_length(Buffer& out, std::size_t place, std::size_t body_bytes);
 
 }  // namespace push_cache::http

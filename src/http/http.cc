@@ -1,8 +1,16 @@
 #include "http/http.h"
 
+#include <array>
+
 #include "base/utf8.h"
 
 namespace push_cache::http {
+
+std::string_view to_string(Method method) {
+  constexpr std::array<std::string_view, kMethods> kNames{"GET",    "HEAD",  "POST",    "PUT",
+                                                          "DELETE", "PATCH", "OPTIONS", "other"};
+  return kNames[static_cast<std::size_t>(method)];
+}
 
 void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head) {
   head.content_type = "application/json";

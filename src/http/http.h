@@ -13,6 +13,15 @@
 namespace push_cache::http {
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kPatch, kOptions, kOther };
+inline constexpr std::size_t kMethods = 8;
+std::string_view to_string(Method method);  // "GET", ..., "other"
+
+// By which a request is found again in the logs of whoever passes it on: sent back with the answer
+// and written to the request log. "" when absent or not well-formed; of several lines the first.
+struct Correlation {
+  std::string_view request_id;   // X-Request-Id: up to 128 visible ASCII characters
+  std::string_view traceparent;  // W3C Trace Context (Level 1), 3.2: version 00
+};
 
 // One request, whole with its body. All views live until the exchange is finished.
 struct Request {
@@ -26,6 +35,7 @@ struct Request {
   std::string_view content_type;
   std::string_view accept;
   std::string_view body;
+  Correlation correlation;
 };
 
 // The headers of a response that vary; a field that is "" is not sent. Date, Content-Length,
@@ -56,8 +66,6 @@ class BodySource {
   // calls. An error before the first byte is answered instead of the response; after it the
   // connection ends in the middle of the body, which tells the client.
   virtual Result<Next> append_next(Buffer& out) = 0;
-  // The status of the response: before its first byte is sent.
-  virtual void begins(unsigned /*status*/) {}
 
   // For the connection, before the first piece: what `wake` calls.
   void on_wake(std::function<void()> task) { wake_ = std::move(task); }
@@ -81,6 +89,8 @@ class Exchange {
   virtual const Request& request() const = 0;
   // Sets `Request::rest`; for handlers that pass the exchange on, such as Router.
   virtual void set_rest(std::string_view /*rest*/) {}
+  // Which route of the server's counts (Server::routes) this request belongs to; 0 until then.
+  virtual void set_route(std::size_t /*route*/) {}
 
   // Writes the status line and headers, and returns the connection's output buffer: append the body
   // there, nothing else, and then call `finish`. For HEAD the body is counted and dropped, so a

@@ -32,10 +32,8 @@ constexpr std::size_t kFreeInputsMax = 64;  // each kInputBlockBytes
 constexpr std::size_t kFreeOutputsMax = 16;
 constexpr std::size_t kRefusedLingeringMax = 64;
 
-std::int64_t clock_ms(clockid_t clock) {
-  timespec time{};
-  clock_gettime(clock, &time);
-  return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+std::chrono::nanoseconds monotonic_now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
 }
 
 std::int64_t tick_for(const ServerOptions& options) {
@@ -54,9 +52,10 @@ Loop::Loop(Shared& shared, unsigned index)
       acceptor_(io_),
       tick_timer_(io_),
       accept_timer_(io_),
-      now_ms_(clock_ms(CLOCK_MONOTONIC_COARSE)),
+      now_(monotonic_now()),
       tick_ms_(tick_for(shared.options)),
-      wheel_(tick_ms_, now_ms_) {
+      wheel_(tick_ms_, now_ms()),
+      requests_(shared.options.routes) {
   free_inputs_.reserve(kFreeInputsMax);
   free_outputs_.reserve(kFreeOutputsMax);
 }
@@ -101,7 +100,7 @@ void Loop::run() {
   io_.run();
 }
 
-void Loop::refresh_clock() { now_ms_ = clock_ms(CLOCK_MONOTONIC_COARSE); }
+void Loop::refresh_clock() { now_ = monotonic_now(); }
 
 std::string_view Loop::date_line() {
   timespec time{};
@@ -218,7 +217,7 @@ void Loop::wait_tick() {
   tick_timer_.async_wait([this](const error_code& ec) {
     if (ec || stopping_) return;
     refresh_clock();
-    wheel_.advance(now_ms_,
+    wheel_.advance(now_ms(),
                    [](WheelEntry& entry) { static_cast<Connection&>(entry).on_deadline(); });
     wait_tick();
   });

@@ -16,6 +16,7 @@
 
 #include "base/log_limiter.h"
 #include "http/connection.h"
+#include "http/request_stats.h"
 #include "http/server.h"
 
 namespace push_cache::http {
@@ -69,17 +70,27 @@ class Loop {
   void stop();         // from any thread but the loop's: drops all connections and joins
   void adopt(int fd);  // on the loop's thread: serves a connected socket, which must not block
   const LoopCounts& counts() const { return counts_; }
+  const RequestStats& requests() const { return requests_; }
 
   // For its connections.
   boost::asio::io_context& io() { return io_; }
   Shared& shared() { return shared_; }
   const ServerOptions& options() const { return shared_.options; }
   LoopCounts& counts() { return counts_; }
+  RequestStats& requests() { return requests_; }
   Wheel& wheel() { return wheel_; }
   unsigned index() const { return index_; }
   bool draining() const { return draining_; }
-  std::int64_t now_ms() const { return now_ms_; }
+  std::chrono::nanoseconds now() const { return now_; }
+  std::int64_t now_ms() const { return now_.count() / 1'000'000; }
   void refresh_clock();
+  // Whether the request that has ended is one of those for the request log.
+  bool logs_request() {
+    const std::uint32_t every = options().log_requests;
+    if (every == 0 || ++since_logged_ < every) return false;
+    since_logged_ = 0;
+    return true;
+  }
   std::string_view date_line();
   Buffer take_input();
   Buffer take_output();
@@ -110,7 +121,7 @@ class Loop {
   Acceptor acceptor_;
   Timer tick_timer_;
   Timer accept_timer_;
-  std::int64_t now_ms_;
+  std::chrono::nanoseconds now_;
   std::int64_t tick_ms_;
   Wheel wheel_;
   DateLine date_;
@@ -124,6 +135,8 @@ class Loop {
   std::vector<Buffer> free_inputs_;
   std::vector<Buffer> free_outputs_;
   LoopCounts counts_;
+  RequestStats requests_;
+  std::uint32_t since_logged_ = 0;
   std::thread thread_;
 };
 

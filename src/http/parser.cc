@@ -5,6 +5,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/verb.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -82,6 +83,28 @@ bool has_other_version(std::string_view header) {
          !line.ends_with("1.0") && !line.ends_with("1.1");
 }
 
+bool is_request_id(std::string_view value) {
+  return !value.empty() && value.size() <= limits::kRequestIdBytesMax &&
+         std::all_of(value.begin(), value.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+bool is_lower_hex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// W3C Trace Context, 3.2: version "-" trace-id "-" parent-id "-" trace-flags. An id of zeros alone
+// is none.
+bool is_traceparent(std::string_view value) {
+  if (value.size() != 55 || !value.starts_with("00-")) return false;
+  if (value[35] != '-' || value[52] != '-') return false;
+  const std::string_view trace = value.substr(3, 32);
+  const std::string_view parent = value.substr(36, 16);
+  const auto is_id = [](std::string_view id) {
+    return is_lower_hex(id) && id.find_first_not_of('0') != id.npos;
+  };
+  return is_id(trace) && is_id(parent) && is_lower_hex(value.substr(53));
+}
+
 // Splits a target in path and query. Origin form, absolute form (which a server must take: RFC
 // 9112, 3.2.2) and "*" of OPTIONS.
 bool split_target(Request& request) {
@@ -157,7 +180,20 @@ class Parser final : public beast_http::basic_parser<true> {
       fail(kHeaderTooLarge, ec);
       return;
     }
-    take_field(field, to_std(value), ec);
+    if (field == beast_http::field::unknown) {
+      take_correlation(name, to_std(value));
+    } else {
+      take_field(field, to_std(value), ec);
+    }
+  }
+
+  void take_correlation(BeastView name, std::string_view value) {
+    Correlation& to = out_.request.correlation;
+    if (to.request_id.empty() && iequals(name, "x-request-id") && is_request_id(value)) {
+      to.request_id = value;
+    } else if (to.traceparent.empty() && iequals(name, "traceparent") && is_traceparent(value)) {
+      to.traceparent = value;
+    }
   }
 
   void take_field(beast_http::field field, std::string_view value, ErrorCodeOut& ec) {

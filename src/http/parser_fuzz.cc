@@ -75,6 +75,8 @@ void fuzz_parser(std::string_view bytes) {
       inside(out.request.if_none_match);
       inside(out.request.content_type);
       inside(out.request.accept);
+      inside(out.request.correlation.request_id);
+      inside(out.request.correlation.traceparent);
       fuzz_require(out.request.path.empty() || out.request.path[0] == '/' ||
                    out.request.path == "*");
       fuzz_require(!out.chunked || out.content_length == 0);

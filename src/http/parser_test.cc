@@ -60,6 +60,36 @@ TEST(ParseHeader, KeepsWhatARequestNeeds) {
   EXPECT_EQ(parsed.joined, nullptr);
 }
 
+TEST(ParseHeader, KeepsWhatCorrelatesIfItIsWellFormed) {
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const auto correlation = [](const std::string& lines) {
+    const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n");
+    EXPECT_EQ(parsed.fault.status, 0u) << lines << parsed.fault.message;
+    const Correlation& found = parsed.header.request.correlation;
+    return std::pair(std::string(found.request_id), std::string(found.traceparent));
+  };
+  using Pair = std::pair<std::string, std::string>;
+  EXPECT_EQ(correlation(""), Pair("", ""));
+  EXPECT_EQ(correlation("x-REQUEST-id: a/b=1\r\nTraceParent: " + trace + "\r\n"),
+            Pair("a/b=1", trace));
+  EXPECT_EQ(correlation("X-Request-Id: 1\r\nX-Request-Id: 2\r\n"), Pair("1", ""));
+  EXPECT_EQ(correlation("X-Request-Id: " + std::string(128, 'x') + "\r\n").first.size(), 128u);
+  for (const std::string& id :
+       {std::string(129, 'x'), std::string("a b"), std::string("\xc3\xa4")}) {
+    EXPECT_EQ(correlation("X-Request-Id: " + id + "\r\n"), Pair("", "")) << id;
+  }
+  for (const char* other : {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
+                            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                            "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+                            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+                            "00-4bf92f3577b34da6a3ce929d0e0e4736x00f067aa0ba902b7-01",
+                            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7x01",
+                            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g"}) {
+    EXPECT_EQ(correlation("traceparent: " + std::string(other) + "\r\n"), Pair("", "")) << other;
+  }
+}
+
 TEST(ParseHeader, JoinsRepeatedLines) {
   const Parsed parsed = parse(
       "GET / HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"1\"\r\nAccept: a/b\r\n"

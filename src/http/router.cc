@@ -17,14 +17,14 @@ bool matches(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-bool Router::add(std::string prefix, Handler& handler) {
+bool Router::add(std::string prefix, Handler& handler, std::size_t route) {
   for (const Row& row : rows_) {
     if (row.prefix == prefix) return false;
   }
   const auto place = std::find_if(rows_.begin(), rows_.end(), [&](const Row& row) {
     return row.prefix.size() < prefix.size();
   });
-  rows_.insert(place, Row{std::move(prefix), &handler});
+  rows_.insert(place, Row{std::move(prefix), &handler, route});
   return true;
 }
 
@@ -32,10 +32,12 @@ void Router::handle(Exchange& exchange) {
   const std::string_view path = exchange.request().path;
   for (const Row& row : rows_) {
     if (!matches(path, row.prefix)) continue;
+    exchange.set_route(row.route);
     exchange.set_rest(rest_of(path, row.prefix));
     row.handler->handle(exchange);
     return;
   }
+  exchange.set_route(0);
   send_error(exchange, 404, "nothing is served under this path");
 }
 

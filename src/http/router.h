@@ -16,14 +16,16 @@ namespace push_cache::http {
 class Router : public Handler {
  public:
   // `prefix` starts with '/' and ends without one ("/" alone = everything). A prefix added twice
-  // keeps the first handler and returns false. `handler` must outlive the router.
-  bool add(std::string prefix, Handler& handler);
+  // keeps the first handler and returns false. `handler` must outlive the router. `route`: by which
+  // the server counts its requests (Exchange::set_route).
+  bool add(std::string prefix, Handler& handler, std::size_t route = 0);
   void handle(Exchange& exchange) override;
 
  private:
   struct Row {
     std::string prefix;
     Handler* handler;
+    std::size_t route;
   };
   std::vector<Row> rows_;  // longest prefix first
 };

@@ -120,6 +120,12 @@ class ServerImpl final : public Server {
     return sum;
   }
 
+  std::vector<RouteCounts> routes() const override {
+    std::vector<RouteCounts> sums(loops_.front()->requests().size());
+    for (const auto& loop : loops_) std::as_const(*loop).requests().add_to(sums);
+    return sums;
+  }
+
   bool drain(std::chrono::milliseconds timeout) override {
     for (auto& loop : loops_) loop->drain();
     std::unique_lock lock(shared_.mutex);

@@ -1,15 +1,18 @@
 // The HTTP server: one event loop and one SO_REUSEPORT listener a thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "http/http.h"
+#include "metrics/durations.h"
 
 namespace push_cache::http {
 
@@ -17,6 +20,8 @@ struct ServerOptions {
   std::string address = "127.0.0.1:0";  // host:port; a port of 0 takes a free one; [::1]:0 for IPv6
   unsigned threads = 1;                 // event loops
   std::string name = "http";            // for logs and thread names (at most 12 bytes are shown)
+  std::size_t routes = 1;               // those that are counted apart; 0 is for all others
+  std::uint32_t log_requests = 0;       // 0 = none, N = a line for one of every N of a loop
   std::size_t target_bytes_max = limits::kTargetBytesMax;               // beyond: 414
   std::size_t header_bytes_max = limits::kHeaderBytesMax;               // beyond: 431
   std::size_t body_bytes_max = limits::kBodyBytesMax;                   // beyond: 413
@@ -38,6 +43,28 @@ struct ServerCounts {
   std::uint64_t bytes_out_total = 0;
 };
 
+inline constexpr std::size_t kStatusClasses = 6;  // [2] = 2xx, ..., [0] = any other
+inline std::size_t status_class(unsigned status) {
+  return status / 100 < kStatusClasses ? status / 100 : 0;
+}
+
+// Of one route since the start.
+struct RouteCounts {
+  std::array<std::array<std::uint64_t, kStatusClasses>, kMethods> requests = {};  // [Method][class]
+  // From when the server turned to the request, whole in its buffer, until all of the answer was
+  // handed to the connection. So a list takes as long as its reader. Requests of one route that
+  // came together (pipelined) and were answered at once share their time evenly.
+  metrics::AnswerDurations durations;
+
+  std::uint64_t total() const {
+    std::uint64_t sum = 0;
+    for (const auto& method : requests) {
+      for (const std::uint64_t count : method) sum += count;
+    }
+    return sum;
+  }
+};
+
 class Server {
  public:
   // Listens on `options.address` and serves `handler`, which must outlive the server, from
@@ -52,6 +79,8 @@ class Server {
   virtual std::string address() const = 0;
   virtual std::uint16_t port() const = 0;
   virtual ServerCounts counts() const = 0;
+  // One a route (ServerOptions::routes), summed over the loops; safe from any thread.
+  virtual std::vector<RouteCounts> routes() const = 0;
 
   // Stops accepting, closes idle connections at once and the others after the response under way
   // (with "Connection: close"). Returns true when all had ended within `timeout`. Call it once,

@@ -35,6 +35,7 @@ Totals Applier::totals() const {
     sum.outdated += read(lane.outdated);
     sum.store_errors += read(lane.store_errors);
     for (std::size_t i = 0; i < kBadCauses; ++i) sum.bad[i] += read(lane.bad[i]);
+    sum.freshness += lane.freshness.read();
   }
   return sum;
 }

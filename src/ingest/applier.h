@@ -20,6 +20,7 @@
 #include "base/types.h"
 #include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
+#include "metrics/durations.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
@@ -69,6 +70,9 @@ struct Totals {
   std::uint64_t outdated = 0;  // another partition has a later record of the key
   std::uint64_t store_errors = 0;
   std::array<std::uint64_t, kBadCauses> bad = {};
+  // Of records that came while their partition was caught up: from their timestamps until they were
+  // in the stores.
+  metrics::FreshnessDurations freshness;
 };
 
 // One lane's share of them: written by its thread alone, read from any.
@@ -80,6 +84,7 @@ struct alignas(64) LaneTotals {
   std::atomic<std::uint64_t> outdated = 0;
   std::atomic<std::uint64_t> store_errors = 0;
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
+  metrics::FreshnessCounter freshness;
 };
 
 // A reader schema that a store's records have to fit.

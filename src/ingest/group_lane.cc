@@ -254,6 +254,7 @@ void GroupLane::add(Own& own, std::size_t index) {
     }
   }
   own.next = Offset(message.offset.value + 1);
+  if (own.at_end && outcome == Outcome::kDone) served_ms_.push_back(message.timestamp_ms);
 }
 
 // --- writes ---
@@ -261,10 +262,15 @@ void GroupLane::add(Own& own, std::size_t index) {
 // Until all is acknowledged or dropped. Partitions may have come and gone when this returns.
 void GroupLane::write() {
   while (!writes_.empty()) {
-    if (try_to_write()) break;
+    if (try_to_write()) {
+      const std::int64_t now_ms = wall_clock_ms();
+      for (const std::int64_t timestamp_ms : served_ms_) writes_.note_served(timestamp_ms, now_ms);
+      break;
+    }
     if (stopping_) {
       // Not acknowledged, so it was never there: the next owner reads it again.
       writes_.drop_all();
+      served_ms_.clear();
       partitions_.clear();
       return;
     }
@@ -282,6 +288,7 @@ void GroupLane::write() {
       }
     }
   }
+  served_ms_.clear();
   publish();
 }
 

@@ -139,7 +139,8 @@ class GroupLane {
   LogLimiter repeats_{"ingest"};
   std::map<kafka::TopicPartition, Own> partitions_;
   std::uint64_t polls_ = 0;
-  bool in_trouble_ = false;  // a store did not take the latest writes
+  std::vector<std::int64_t> served_ms_;  // timestamps of what was added at the end of the log
+  bool in_trouble_ = false;              // a store did not take the latest writes
   std::chrono::milliseconds backoff_{0};
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  // guards what follows

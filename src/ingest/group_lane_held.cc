@@ -78,6 +78,7 @@ bool GroupLane::apply_held(kafka::TopicPartition at) {
     return false;
   }
   own->next = Offset(message.offset.value + 1);
+  if (own->at_end && outcome == Outcome::kDone) served_ms_.push_back(message.timestamp_ms);
   write();
   own = find(at);
   if (own == nullptr || !own->held) return false;

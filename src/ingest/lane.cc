@@ -165,13 +165,26 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
               : stage_of(outcome);
       if (wait) {
         advance(partition, position);
+        note_served();
         hold(partition, *wait, i);
         return;
       }
     }
+    if (outcome == Outcome::kDone && stage == PartitionStage::kCaughtUp) {
+      served_ms_.push_back(message.timestamp_ms);
+    }
     position = Offset(message.offset.value + 1);
   }
   advance(partition, position);
+  note_served();
+}
+
+// By one look at the clock, behind the last of them.
+void Lane::note_served() {
+  if (served_ms_.empty()) return;
+  const std::int64_t now_ms = wall_clock_ms();
+  for (const std::int64_t timestamp_ms : served_ms_) apply_.note_served(timestamp_ms, now_ms);
+  served_ms_.clear();
 }
 
 Outcome Lane::apply(const kafka::Message& message) { return apply_.apply(incoming(message)); }
@@ -279,7 +292,13 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
   one.retry_at = now + (one.counted ? kBadRetry : kStoreRetry);
   const kafka::Message message = one.record.message;
   const Outcome outcome = apply(message);
-  if (outcome == Outcome::kDone) return true;
+  if (outcome == Outcome::kDone) {
+    if (partition.state->position >= partition.state->target) {
+      served_ms_.push_back(message.timestamp_ms);
+      note_served();
+    }
+    return true;
+  }
   if (outcome != Outcome::kBad) {
     around_.board.wait(*partition.state, stage_of(outcome));
     return false;

@@ -83,6 +83,7 @@ class Lane {
   // Handles the messages of one partition in [from, to) of the batch.
   void apply_run(Own& partition, std::size_t from, std::size_t to);
   Outcome apply(const kafka::Message& message);
+  void note_served();
   void advance(Own& partition, Offset position);
   std::uint64_t digest_of(const Own& partition) const;
   void mark(Own& partition, Offset next);
@@ -99,6 +100,7 @@ class Lane {
   const std::size_t queue_;
   ApplyLane apply_;
   kafka::Batch batch_;
+  std::vector<std::int64_t> served_ms_;  // timestamps of what was applied at the end of the log
   std::map<kafka::TopicPartition, Own> partitions_;
   std::list<Waiting> waiting_;
   BadRecords bad_;

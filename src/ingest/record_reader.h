@@ -1,7 +1,9 @@
 // What is in one record of a topic, and where it goes: all that is done with it before a store is.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,6 +32,10 @@ enum class Outcome {
 
 Incoming incoming(const kafka::Message& message);
 
+inline std::int64_t wall_clock_ms() {
+  return std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
+}
+
 // A record that stores can take.
 struct Readable {
   std::string_view key;  // lives until the next `read`, and not longer than the record
@@ -52,6 +58,13 @@ class RecordReader {
   const Bad& bad() const { return bad_; }
   // Counts and logs the record that was found bad last. Call it once a record.
   void count_bad(const Incoming& record);
+  // A record with this timestamp has come to be served, at `now_ms` (both since 1970). One without
+  // a timestamp (-1) is not counted; a clock that is ahead of ours counts as no time at all.
+  void note_served(std::int64_t timestamp_ms, std::int64_t now_ms) {
+    if (timestamp_ms < 0) return;
+    totals_.freshness.add(
+        std::chrono::milliseconds(std::max<std::int64_t>(now_ms - timestamp_ms, 0)));
+  }
   // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
   SchemaId missing_schema() const { return missing_; }
   // Whether that has come, after a moment of waiting the first time that it is asked for: a

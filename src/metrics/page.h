@@ -3,6 +3,7 @@
 
 #include <prometheus/metric_family.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -10,6 +11,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "metrics/durations.h"
 
 namespace push_cache::metrics {
 
@@ -37,6 +40,22 @@ class Page {
   // The same of a histogram.
   bool add_histogram(std::string_view name, std::initializer_list<std::string_view> labels,
                      const Histogram& values);
+
+  template <const auto& kBoundsUs>
+  bool add_durations(std::string_view name, std::initializer_list<std::string_view> labels,
+                     const Durations<kBoundsUs>& durations) {
+    static constexpr auto kBounds = [] {
+      std::array<double, kBoundsUs.size()> bounds{};
+      for (std::size_t i = 0; i < bounds.size(); ++i) {
+        bounds[i] = static_cast<double>(kBoundsUs[i]) / 1e6;
+      }
+      return bounds;
+    }();
+    return add_histogram(name, labels,
+                         {.bounds = kBounds,
+                          .counts = durations.counts,
+                          .sum = std::chrono::duration<double>(durations.sum).count()});
+  }
 
   // Names that `add` refused, each once per call.
   const std::vector<std::string>& refused() const { return refused_; }

@@ -8,8 +8,9 @@ namespace {
 using enum Type;
 
 constexpr std::string_view kCause[] = {"cause"};
-constexpr std::string_view kClass[] = {"class"};
+constexpr std::string_view kOutcome[] = {"outcome"};
 constexpr std::string_view kRoute[] = {"route"};
+constexpr std::string_view kRouteMethodStatus[] = {"route", "method", "status"};
 constexpr std::string_view kStore[] = {"store"};
 constexpr std::string_view kStoreKind[] = {"store", "kind"};
 constexpr std::string_view kStoreKindOutcome[] = {"store", "kind", "outcome"};
@@ -38,8 +39,11 @@ constexpr Metric kTable[] = {
 
     // Kafka.
     {"push_cache_kafka_connected", kGauge, "1 when the brokers answered lately, else 0. The cache goes on serving without them, ever staler."},
+    {"push_cache_partition_position", kGauge, "Offset of the next record to be read from the partition; all before it are in the stores.", kPartition},
+    {"push_cache_partition_end", kGauge, "Offset behind the last record of the partition, when its leader was asked last.", kPartition},
     {"push_cache_partition_lag", kGauge, "Records still to be read from the partition.", kPartition},
     {"push_cache_partition_lag_seconds", kGauge, "Age of what is held of the partition: of the latest moment of which all that was in the log then is applied. Grows while Kafka is not heard.", kPartition},
+    {"push_cache_freshness_seconds", kHistogram, "Time from a record's timestamp (of its producer, or of the broker: message.timestamp.type) until it was served from here. Of records that came while their partition was caught up."},
     {"push_cache_dead_letters_total", kCounter, "Bad records that the dead letter topic has acknowledged. Absent without kafka.on_bad_record: dead_letter."},
     {"push_cache_dead_letters_waiting", kGauge, "Bad records that it has not acknowledged yet."},
     {"push_cache_partitions_waiting", kGauge, "Partitions whose next record waits for a schema or a store, or that are read anew."},
@@ -49,8 +53,8 @@ constexpr Metric kTable[] = {
     {"push_cache_store_errors_total", kCounter, "Writes that a store refused; they are tried again."},
 
     // Schema registry.
-    {"push_cache_registry_requests_total", kCounter, "Requests to the schema registry."},
-    {"push_cache_registry_errors_total", kCounter, "Requests to the schema registry that failed; they are tried again."},
+    {"push_cache_registry_requests_total", kCounter, "Requests to the schema registry. outcome: ok, not_found (404), denied (401 or 403: the credentials), refused (another 4xx), server_error (408, 429, 5xx), unreachable (no answer in time). All but ok are tried again as long as something needs the answer.", kOutcome},
+    {"push_cache_registry_request_duration_seconds", kHistogram, "Time from such a request to its answer, or to its time-out."},
     {"push_cache_registry_schemas", kGauge, "Schemas known."},
     {"push_cache_registry_schemas_waiting", kGauge, "Schemas that records wait for."},
     {"push_cache_registry_schemas_failed", kGauge, "Schemas that are not well-formed Avro."},
@@ -83,7 +87,8 @@ constexpr Metric kTable[] = {
     {"push_cache_snapshot_loaded_records", kGauge, "Records that this run has loaded from one at its start; 0 = none was there, or it was refused."},
 
     // HTTP.
-    {"push_cache_responses_total", kCounter, "Answers of the API by class of status: 2xx, 3xx, 4xx, 5xx.", kClass},
+    {"push_cache_requests_total", kCounter, "Requests to the API. route: its path without the prefix, empty for requests to none. status: the class, such as 2xx; a list that broke off is 5xx.", kRouteMethodStatus},
+    {"push_cache_request_duration_seconds", kHistogram, "Time from when the server turned to a request, whole in its buffer, until all of its answer was handed to the connection. A list takes as long as its reader; pipelined requests that were answered together share their time evenly.", kRoute},
     {"push_cache_http_connections", kGauge, "Open connections. server: api or hams.", kServer},
     {"push_cache_http_connections_total", kCounter, "Connections taken.", kServer},
     {"push_cache_http_connections_refused_total", kCounter, "Connections refused since there were too many.", kServer},

@@ -1,6 +1,5 @@
 #include "redis/stats.h"
 
-#include <algorithm>
 #include <numeric>
 
 namespace push_cache::redis {
@@ -44,16 +43,6 @@ void ClientStats::ended(CallKind kind, CallOutcome outcome) {
   add(waiting_, -1);
 }
 
-void ClientStats::took(CallKind kind, std::chrono::nanoseconds duration) {
-  using std::chrono::microseconds;
-  const auto* const bound =
-      std::find_if(kDurationBoundsUs.begin(), kDurationBoundsUs.end(),
-                   [duration](auto upper) { return duration <= microseconds(upper); });
-  Calls& calls = calls_[static_cast<std::size_t>(kind)];
-  add(calls.durations[static_cast<std::size_t>(bound - kDurationBoundsUs.begin())], 1);
-  add(calls.took_ns, duration.count());
-}
-
 void ClientStats::add_to(ClientCounts& sum) const {
   constexpr auto kRelaxed = std::memory_order_relaxed;
   for (std::size_t kind = 0; kind < kCallKinds; ++kind) {
@@ -62,10 +51,7 @@ void ClientStats::add_to(ClientCounts& sum) const {
     for (std::size_t i = 0; i < kCallOutcomes; ++i) {
       to.outcomes[i] += from.outcomes[i].load(kRelaxed);
     }
-    for (std::size_t i = 0; i < to.durations.size(); ++i) {
-      to.durations[i] += from.durations[i].load(kRelaxed);
-    }
-    to.took += std::chrono::nanoseconds(from.took_ns.load(kRelaxed));
+    to.durations += from.durations.read();
   }
   const auto events = [this](Event event) {
     return events_[static_cast<std::size_t>(event)].load(kRelaxed);

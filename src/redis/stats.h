@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "metrics/durations.h"
+
 namespace push_cache::redis {
 
 enum class CallKind : std::uint8_t {
@@ -41,17 +43,11 @@ std::string_view to_string(CallOutcome outcome);  // "ok", "wrong_type", ...
 // `text`: of an error answer.
 CallOutcome outcome_of_error(std::string_view text);
 
-// Upper bounds of the histogram's buckets but the last, which has none.
-inline constexpr std::array<std::chrono::microseconds::rep, 14> kDurationBoundsUs{
-    100,    250,    500,     1'000,   2'500,   5'000,     10'000,
-    25'000, 50'000, 100'000, 250'000, 500'000, 1'000'000, 2'500'000};
-
 // Of one kind of call.
 struct CallCounts {
   std::array<std::uint64_t, kCallOutcomes> outcomes = {};
-  // Of those that were answered or timed out, from the call to then; by bucket, not cumulative.
-  std::array<std::uint64_t, kDurationBoundsUs.size() + 1> durations = {};
-  std::chrono::nanoseconds took{0};  // all of them together
+  // Of those that were answered or timed out, from the call to then.
+  metrics::AnswerDurations durations;
 
   std::uint64_t total() const;
   std::uint64_t of(CallOutcome outcome) const {
@@ -90,7 +86,9 @@ class ClientStats {
   void begun() { add(waiting_, 1); }
   void ended(CallKind kind, CallOutcome outcome);
   // Of one that was answered or timed out.
-  void took(CallKind kind, std::chrono::nanoseconds duration);
+  void took(CallKind kind, std::chrono::nanoseconds duration) {
+    calls_[static_cast<std::size_t>(kind)].durations.add(duration);
+  }
   void count(Event event) { add(events_[static_cast<std::size_t>(event)], 1); }
   void connections(int change) { add(connections_, change); }
   // The client goes, and with it what is under way.
@@ -106,8 +104,7 @@ class ClientStats {
 
   struct Calls {
     std::array<std::atomic<std::uint64_t>, kCallOutcomes> outcomes = {};
-    std::array<std::atomic<std::uint64_t>, kDurationBoundsUs.size() + 1> durations = {};
-    std::atomic<std::int64_t> took_ns = 0;
+    metrics::AnswerDurationCounter durations;
   };
   std::array<Calls, kCallKinds> calls_ = {};
   std::array<std::atomic<std::uint64_t>, 6> events_ = {};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "base/buffer.h"
@@ -17,6 +18,16 @@ namespace push_cache::registry {
 namespace {
 
 bool is_success(long status) { return status >= 200 && status < 300; }
+
+CallOutcome outcome_of(long status) {
+  if (is_success(status)) return CallOutcome::kOk;
+  if (status == 404) return CallOutcome::kNotFound;
+  if (status == 401 || status == 403) return CallOutcome::kDenied;
+  if (status < 400 || status >= 500 || status == 408 || status == 429) {
+    return CallOutcome::kServerError;
+  }
+  return CallOutcome::kRefused;
+}
 
 std::string escape(std::string_view text) {
   char* escaped = curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size()));
@@ -52,11 +63,18 @@ class CurlClient final : public Client {
                                        std::stop_token stop) override;
   Result<std::vector<std::string>> types(std::stop_token stop) override;
   Status check(std::stop_token stop) override;
+  ClientCounts counts() const override {
+    const std::lock_guard lock(counts_mutex_);
+    ClientCounts out{.calls = calls_, .durations = durations_.read()};
+    return out;
+  }
 
  private:
   // The references met so far: false = being resolved right now, which a circle would meet again.
   using Seen = std::map<Reference, bool>;
 
+  Result<Reply> perform(const Endpoint& endpoint, std::string_view path, const std::string* body,
+                        const std::stop_token& stop);
   Result<Reply> call(std::string_view path, const std::string* body, std::stop_token stop);
   // The body of a 200, or the error that the status stands for; `what` is its subject.
   Result<std::string> get(std::string_view path, std::string_view what, std::stop_token stop);
@@ -71,7 +89,23 @@ class CurlClient final : public Client {
   const std::vector<Endpoint> endpoints_;
   const std::vector<std::string> secrets_;
   std::atomic<std::size_t> preferred_{0};
+  mutable std::mutex counts_mutex_;  // guards what follows
+  std::array<std::uint64_t, kCallOutcomes> calls_ = {};
+  metrics::AnswerDurationCounter durations_;
 };
+
+// One request, counted.
+Result<Reply> CurlClient::perform(const Endpoint& endpoint, std::string_view path,
+                                  const std::string* body, const std::stop_token& stop) {
+  const auto asked = std::chrono::steady_clock::now();
+  Result<Reply> reply = transport_.perform(endpoint, path, body, stop);
+  if (!reply.ok() && stop.stop_requested()) return reply;
+  const CallOutcome outcome = reply.ok() ? outcome_of(reply->status) : CallOutcome::kUnreachable;
+  const std::lock_guard lock(counts_mutex_);
+  ++calls_[static_cast<std::size_t>(outcome)];
+  durations_.add(std::chrono::steady_clock::now() - asked);
+  return reply;
+}
 
 Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
                                std::stop_token stop) {
@@ -79,7 +113,7 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
   Error last;
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const std::size_t index = (first + i) % endpoints_.size();
-    Result<Reply> reply = transport_.perform(endpoints_[index], path, body, stop);
+    Result<Reply> reply = perform(endpoints_[index], path, body, stop);
     if (reply.ok()) {
       const long status = reply->status;
       if (is_success(status) || (status >= 400 && status < 500 && status != 408 && status != 429)) {
@@ -233,6 +267,12 @@ Status CurlClient::check(std::stop_token stop) {
 }
 
 }  // namespace
+
+std::string_view to_string(CallOutcome outcome) {
+  constexpr std::array<std::string_view, kCallOutcomes> kNames{
+      "ok", "not_found", "denied", "refused", "server_error", "unreachable"};
+  return kNames[static_cast<std::size_t>(outcome)];
+}
 
 Result<std::unique_ptr<Client>> Client::create(const ClientOptions& options) {
   Result<std::vector<Endpoint>> endpoints = parse_endpoints(options);

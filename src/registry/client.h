@@ -2,7 +2,9 @@
 // Redpanda).
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stop_token>
@@ -12,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "metrics/durations.h"
 #include "registry/schema_source.h"
 
 namespace push_cache::registry {
@@ -28,6 +31,23 @@ struct ClientOptions {
   std::string key_file = {};
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds total_timeout{10'000};  // of one request to one URL
+};
+
+// What became of one HTTP request.
+enum class CallOutcome : std::uint8_t {
+  kOk,           // 2xx
+  kNotFound,     // 404
+  kDenied,       // 401, 403: the credentials
+  kRefused,      // any other 4xx
+  kServerError,  // 408, 429, 5xx: tried again
+  kUnreachable,  // no answer, or one that is too large
+};
+inline constexpr std::size_t kCallOutcomes = 6;
+std::string_view to_string(CallOutcome outcome);  // "ok", "not_found", ...
+
+struct ClientCounts {
+  std::array<std::uint64_t, kCallOutcomes> calls = {};
+  metrics::AnswerDurations durations;  // of all of them, until the answer or the time-out
 };
 
 // Blocking calls, safe from any thread at once. Connections are kept and reused. Each call tries
@@ -62,6 +82,9 @@ class Client : public SchemaSource, public SubjectSource {
 
   // For checks at start: that the registry answers and supports AVRO (kInvalidArgument if not).
   virtual Status check(std::stop_token stop = {}) = 0;
+
+  // Of every HTTP request since it was made; those that were given up by `stop` aside.
+  virtual ClientCounts counts() const = 0;
 
  protected:
   Client() = default;

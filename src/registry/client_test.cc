@@ -129,6 +129,21 @@ TEST(Client, ClassifiesErrors) {
   EXPECT_THAT(other.public_text, HasSubstr("schema 7: it is a schema of type PROTOBUF"));
 }
 
+TEST(Client, CountsItsRequestsByTheirOutcome) {
+  TestServer server([](const TestRequest& request) {
+    const int asked = std::stoi(request.target.substr(request.target.rfind('/') + 1));
+    return TestReply{.status = asked, .body = R"({"schema":"\"string\""})"};
+  });
+  auto client = client_of({.url = server.url()});
+  for (const int status : {200, 200, 404, 401, 403, 400, 503, 429}) {
+    (void)client->fetch(SchemaId(status));
+  }
+  const ClientCounts counts = client->counts();
+  EXPECT_EQ(counts.calls, (std::array<std::uint64_t, kCallOutcomes>{2, 1, 2, 1, 2, 0}));
+  EXPECT_EQ(counts.durations.total(), 8u);
+  EXPECT_GT(counts.durations.sum, std::chrono::nanoseconds(0));
+}
+
 TEST(Client, AnswersWithoutSenseAreWorthARetry) {
   for (const char* body :
        {"", "<html>", R"({"schema":"\"st)", "[]", "{}", R"({"schema":7})", "\xff\xfe",
@@ -171,6 +186,7 @@ TEST(Client, GivesUpWhenAskedTo) {
   });
   auto client = client_of({.url = server.url(), .total_timeout = std::chrono::hours(1)});
   EXPECT_FALSE(client->fetch(SchemaId(7), stop.get_token()).ok());
+  EXPECT_EQ(client->counts().durations.total(), 0u);
 }
 
 TEST(Client, NobodyListens) {
@@ -184,6 +200,7 @@ TEST(Client, NobodyListens) {
   EXPECT_EQ(text.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(text.error().public_text, Not(HasSubstr("127.0.0.1")));
   EXPECT_THAT(text.error().detail, HasSubstr(std::to_string(port)));
+  EXPECT_EQ(client->counts().calls[static_cast<std::size_t>(CallOutcome::kUnreachable)], 1u);
 }
 
 TEST(Client, TriesSeveralUrlsAndRemembersTheOneThatAnswered) {

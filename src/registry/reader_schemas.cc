@@ -123,8 +123,6 @@ std::optional<std::chrono::nanoseconds> ReaderSchema::ask(const std::stop_token&
   }
   Result<SubjectVersion> answer = owner_.source_.fetch_version(subject_, *version_, stop);
   if (stop.stop_requested()) return std::nullopt;
-  owner_.requests_.fetch_add(1, std::memory_order_relaxed);
-  if (!answer.ok()) owner_.errors_.fetch_add(1, std::memory_order_relaxed);
   const Status taken = take(std::move(answer), question);
   if (!taken.ok()) return retry_.next_wait(owner_.options_.retry, taken.error().code, random);
   retry_ = {};

@@ -142,8 +142,6 @@ class ReaderSchemas {
   Result<ReaderSchema*> fixed(std::string_view name, SchemaText text);
 
   // Questions to the source, and how many of them were in vain.
-  std::uint64_t requests_total() const { return requests_.load(std::memory_order_relaxed); }
-  std::uint64_t errors_total() const { return errors_.load(std::memory_order_relaxed); }
 
  private:
   friend class ReaderSchema;
@@ -152,8 +150,6 @@ class ReaderSchemas {
 
   SubjectSource& source_;
   const ReaderSchemasOptions options_;
-  std::atomic<std::uint64_t> requests_ = 0;
-  std::atomic<std::uint64_t> errors_ = 0;
   std::minstd_rand random_;  // the thread's
   std::mutex mutex_;         // guards what follows
   std::condition_variable_any wake_;
