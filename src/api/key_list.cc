@@ -4,7 +4,6 @@
 #include <charconv>
 #include <utility>
 
-#include "base/log.h"
 #include "base/utf8.h"
 
 namespace push_cache::api {
@@ -28,7 +27,8 @@ bool append_key(Buffer& out, ListQuery& query, bool& any, std::string_view key) 
 
 class KeyList final : public http::BodySource {
  public:
-  KeyList(store::Store& store, ListQuery query) : store_(store), query_(std::move(query)) {}
+  KeyList(store::Store& store, ListQuery query, LogLimiter& repeats)
+      : store_(store), query_(std::move(query)), repeats_(repeats) {}
 
   Result<Next> append_next(Buffer& out) override {
     if (first_turn_) out.append('[');
@@ -41,7 +41,8 @@ class KeyList final : public http::BodySource {
       const auto result = store_.page({.after = after_, .from_start = from_start_, .skip = skip},
                                       kKeysPerTurn, page);
       if (!result.ok()) {
-        log("api").warn("a list ended early: {}", result.error().describe());
+        repeats_.log("list", spdlog::level::warn, "a list ended early: {}",
+                     result.error().describe());
         return result.error();
       }
       more = *result && query_.limit > 0;
@@ -66,6 +67,7 @@ class KeyList final : public http::BodySource {
 
   store::Store& store_;
   ListQuery query_;
+  LogLimiter& repeats_;
   std::string after_;
   bool from_start_ = true;
   bool first_turn_ = true;
@@ -75,8 +77,8 @@ class KeyList final : public http::BodySource {
 // The keys of a remote store, in its own order.
 class ScannedKeyList final : public http::BodySource, private store::KeyScan::Sink {
  public:
-  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query)
-      : scan_(std::move(scan)), query_(std::move(query)) {
+  ScannedKeyList(std::unique_ptr<store::KeyScan> scan, ListQuery query, LogLimiter& repeats)
+      : scan_(std::move(scan)), query_(std::move(query)), repeats_(repeats) {
     keys_.append('[');
     more_ = query_.limit > 0;
   }
@@ -92,7 +94,8 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
     }
     stepped_ = false;
     if (!error_.ok()) {
-      log("api").warn("a list ended early: {}", error_.error().describe());
+      repeats_.log("list", spdlog::level::warn, "a list ended early: {}",
+                   error_.error().describe());
       return error_.error();
     }
     if (!more_) keys_.append(']');
@@ -122,6 +125,7 @@ class ScannedKeyList final : public http::BodySource, private store::KeyScan::Si
 
   const std::unique_ptr<store::KeyScan> scan_;
   ListQuery query_;
+  LogLimiter& repeats_;
   Buffer keys_;           // of the step that has ended
   bool more_ = true;      // steps to come
   bool any_ = false;      // a key was shown
@@ -170,11 +174,12 @@ Result<ListQuery> ListQuery::parse(std::string_view query) {
   return out;
 }
 
-std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query) {
+std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
+                                                LogLimiter& repeats) {
   if (auto scan = store.scan_keys()) {
-    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query));
+    return std::make_unique<ScannedKeyList>(std::move(scan), std::move(query), repeats);
   }
-  return std::make_unique<KeyList>(store, std::move(query));
+  return std::make_unique<KeyList>(store, std::move(query), repeats);
 }
 
 }  // namespace push_cache::api

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/log_limiter.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -24,7 +25,9 @@ struct ListQuery {
 
 // A JSON array of the keys: in byte order, or in the own order of a remote store, which may give a
 // key twice. `store` must outlive it. Looks at a bounded number of keys between two turns of the
-// loop, whatever the filter, and sorts none.
-std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query);
+// loop, whatever the filter, and sorts none. A store's failure is said by `repeats`, which must
+// outlive it too.
+std::unique_ptr<http::BodySource> make_key_list(store::Store& store, ListQuery query,
+                                                LogLimiter& repeats);
 
 }  // namespace push_cache::api

@@ -9,7 +9,6 @@
 #include "api/key_list.h"
 #include "avro/encoder.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/utf8.h"
 #include "store/local_number.h"
 
@@ -25,7 +24,6 @@ constexpr std::string_view kReaderCannot =
     "the log says why";
 constexpr std::string_view kReaderNotKnown =
     "the route's reader schema (cache.routes[].schema) is not known yet; try again";
-constexpr std::int64_t kFaultLogMs = 1000;
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
 constexpr std::string_view kNoListAllow = "POST, OPTIONS";
@@ -170,9 +168,8 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   void exists() override { fail(Error{ErrorCode::kConflict, "a record with this key exists"}); }
 
   void failed(const Error& error) override {
-    if (may_log()) {
-      log("api").warn("{}: the store does not answer: {}", owner_->options_.path, error.describe());
-    }
+    owner_->repeats_.log("store", spdlog::level::warn, "{}: the store does not answer: {}",
+                         owner_->options_.path, error.describe());
     fail(error);
   }
 
@@ -304,7 +301,10 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   }
 
   unsigned fail_render(const store::RecordView& record, const Error& error) {
-    if (may_log()) log_render(record, error);
+    owner_->repeats_.log("record", spdlog::level::err,
+                         "{}: the record at partition {} offset {} cannot be shown: {}",
+                         owner_->options_.path, record.partition.value, record.offset.value,
+                         error.describe());
     const bool passes = error.code == ErrorCode::kUnavailable;
     const bool of_reader = passes || error.public_text == kReaderCannot;
     error_ = {passes ? ErrorCode::kUnavailable : ErrorCode::kInternal,
@@ -314,19 +314,6 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
       error_.public_text = "the record was removed, but: " + error_.public_text;
     }
     return static_cast<unsigned>(http_status(error_.code));
-  }
-
-  // Whoever meets a fault may meet it often.
-  bool may_log() {
-    const std::int64_t now = now_ms();
-    std::int64_t last = owner_->fault_logged_ms_.load(std::memory_order_relaxed);
-    return now - last >= kFaultLogMs && owner_->fault_logged_ms_.compare_exchange_strong(last, now);
-  }
-
-  void log_render(const store::RecordView& record, const Error& error) {
-    log("api").error("{}: the record at partition {} offset {} cannot be shown: {}",
-                     owner_->options_.path, record.partition.value, record.offset.value,
-                     error.describe());
   }
 
   void fail(const Error& error) {
@@ -476,7 +463,7 @@ void Records::list(http::Exchange& exchange) {
   auto query = ListQuery::parse(exchange.request().query);
   if (!query.ok()) return fail(exchange, query.error());
   exchange.stream(200, {.cache_control = "no-cache"},
-                  make_key_list(*options_.store, *std::move(query)));
+                  make_key_list(*options_.store, *std::move(query), repeats_));
 }
 
 void Records::insert(http::Exchange& exchange) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log_limiter.h"
 #include "base/types.h"
 #include "http/http.h"
 #include "metrics/counter.h"
@@ -110,7 +111,7 @@ class Records final : public http::Handler {
   RecordsOptions options_;
   std::string cache_control_;
   metrics::ShardedCounter misses_;
-  std::atomic<std::int64_t> fault_logged_ms_{0};
+  LogLimiter repeats_{"api"};
 };
 
 }  // namespace push_cache::api

@@ -49,7 +49,6 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config)
 }
 
 Pipeline::~Pipeline() {
-  registry_check_.request_stop();
   if (snapshots_) snapshots_->stop();
   for (Intake& intake : intakes_) {
     intake.feed.reset();
@@ -261,30 +260,6 @@ std::vector<SchemaId> Pipeline::writers_of(std::size_t store) const {
 std::size_t Pipeline::target_of(std::size_t store) const {
   const std::vector<std::size_t>& stores = intake_of(store).stores;
   return static_cast<std::size_t>(std::find(stores.begin(), stores.end(), store) - stores.begin());
-}
-
-void Pipeline::check_registry() {
-  registry_check_ = std::jthread([this](const std::stop_token& stop) {
-    registry::ClientOptions options = registry_options();
-    options.total_timeout = config_.startup_checks.timeout;
-    const auto client = registry::Client::create(options);
-    if (!client.ok()) return;  // `make_schemas` has said it
-    for (std::uint32_t attempt = 1; !stop.stop_requested(); ++attempt) {
-      const Status answer = (*client)->check();
-      if (answer.ok()) {
-        log("app").info("the schema registry answers");
-        return;
-      }
-      if (attempt == config_.startup_checks.fails + 1) {
-        log("app").warn("startup check: {}; records with schemas not known yet will wait",
-                        answer.error().describe());
-        return;
-      }
-      for (int i = 0; i < 10 && !stop.stop_requested(); ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      }
-    }
-  });
 }
 
 std::size_t Pipeline::store_index(const std::string& name) const {

@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "app/intake.h"
@@ -42,10 +41,6 @@ class Pipeline {
   // being away.
   Status start();
 
-  // Tells an operator, in the log, of a registry that does not answer before the first record needs
-  // it. In the background: it never ends the start, since the registry may come later.
-  void check_registry();
-
   // In the order of cache.stores.
   const std::vector<StoreRow>& stores() const { return stores_; }
   // Index of the store with this name, which the configuration has.
@@ -61,19 +56,20 @@ class Pipeline {
   std::vector<SchemaId> schemas_of(std::size_t store) const;
   std::vector<SchemaId> writers_of(std::size_t store) const;  // as Applier's
   avro::LogicalTypes logical_types() const;
+  // How the registry and the brokers are asked; hold secrets.
+  registry::ClientOptions registry_options() const;
+  kafka::ConsumerOptions consumer_options() const;
   // Null when the configuration has none.
   Snapshots* snapshots() const { return snapshots_.get(); }
 
  private:
   explicit Pipeline(const config::Config& config) : config_(config) {}
   std::size_t target_of(std::size_t store) const;  // the store's place in its intake
-  registry::ClientOptions registry_options() const;
   Status make_stores();
   Status make_schemas();
   Result<StoreRow> make_redis_store(const config::Store& store) const;
   void make_intake(bool shared);
   void learn_of_schemas();
-  kafka::ConsumerOptions consumer_options() const;
   Status make_snapshots();
   std::vector<store::Store*> store_pointers(const Intake& intake) const;
   Status start_feed(Intake& intake);
@@ -87,7 +83,6 @@ class Pipeline {
   Readers readers_;
   std::vector<Intake> intakes_;
   std::unique_ptr<Snapshots> snapshots_;
-  std::jthread registry_check_;
 };
 
 }  // namespace push_cache::app

@@ -20,8 +20,8 @@ Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
     const std::size_t store = service->pipeline_->store_index(route.store);
     route.gate->watch(&service->pipeline_->intake_of(store));
   }
+  service->checks_ = std::make_unique<StartupChecks>(service->config_, *service->pipeline_);
   if (Status done = service->start_servers(loops); !done.ok()) return std::move(done).error();
-  if (config.startup_checks.enabled) service->pipeline_->check_registry();
   return service;
 }
 
@@ -171,6 +171,7 @@ std::vector<std::string> Service::not_ready_reasons() const {
       reasons.push_back("store '" + row.name + "': " + health.error().public_text);
     }
   }
+  if (!reasons.empty()) checks_->add_reasons(reasons);
   return reasons;
 }
 

@@ -12,6 +12,7 @@
 #include "api/records.h"
 #include "app/history.h"
 #include "app/pipeline.h"
+#include "app/startup_checks.h"
 #include "app/version.h"
 #include "base/error.h"
 #include "config/config.h"
@@ -99,6 +100,7 @@ class Service {
   std::atomic<bool> stopping_ = false;
   // In the order of use: what is further down uses what is above, and goes first.
   std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<StartupChecks> checks_;
   std::vector<RouteRow> routes_;
   std::unique_ptr<api::OpenApi> openapi_;
   std::unique_ptr<History> history_;

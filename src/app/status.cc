@@ -129,6 +129,22 @@ json::array bad_records_json(const std::vector<Intake>& intakes,
   return out;
 }
 
+json::array checks_json(const std::vector<CheckStatus>& checks) {
+  const auto text = [](std::string_view words) {
+    return words.empty() ? json::value(nullptr) : json::value(json::string(words));
+  };
+  json::array out;
+  for (const CheckStatus& one : checks) {
+    out.push_back({{"check", json::string(to_string(one.check))},
+                   {"target", one.target},
+                   {"state", json::string(to_string(one.state))},
+                   {"error", text(one.error)},
+                   {"advice", text(one.advice)},
+                   {"seconds", one.seconds}});
+  }
+  return out;
+}
+
 // One for each subject: `latest` has one a topic.
 json::array readers_json(const registry::RouteReader& route) {
   json::array readers;
@@ -221,6 +237,7 @@ std::string Service::status_json() const {
       {"records", records_json(totals)},
       {"bad_records", bad_records_json(pipeline_->intakes(), config_.kafka.topics)},
       {"registry", {{"waiting", std::move(waiting)}}},
+      {"startup_checks", checks_json(checks_->status())},
       {"stores", std::move(stores)},
       {"routes", std::move(routes)}};
   return json::serialize(status);

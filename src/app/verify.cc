@@ -11,6 +11,7 @@
 
 #include "app/pair_comparison.h"
 #include "app/pipeline.h"
+#include "app/startup_checks.h"
 #include "app/topic_comparison.h"
 #include "app/verify_report.h"
 #include "config/url.h"
@@ -94,7 +95,7 @@ Result<std::vector<RouteOutcome>> with_topics(const config::Config& config,
   if (!made.ok()) return std::move(made).error();
   Pipeline& pipeline = **made;
   if (Status started = pipeline.start(); !started.ok()) return std::move(started).error();
-  if (config.startup_checks.enabled) pipeline.check_registry();
+  const StartupChecks checks(own, pipeline);
   if (Status there = all_answering(routes, patience); !there.ok()) return std::move(there).error();
   if (Status done = replay(pipeline, patience); !done.ok()) return std::move(done).error();
 

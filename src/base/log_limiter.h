@@ -31,21 +31,21 @@ class LogLimiter {
   // cannot take ever more memory.
   static constexpr std::size_t kKeysMax = 1000;
 
-  LogLimiter() : LogLimiter(std::chrono::steady_clock::now) {}
-  explicit LogLimiter(Clock now) : now_(std::move(now)) {}
+  explicit LogLimiter(std::string_view component, Clock now = std::chrono::steady_clock::now)
+      : logger_(push_cache::log(component)), now_(std::move(now)) {}
 
   // Writes the line, or counts it. Nothing is counted when the level is off.
   template <typename... Args>
-  void log(std::string_view key, spdlog::logger& logger, spdlog::level::level_enum level,
+  void log(std::string_view key, spdlog::level::level_enum level,
            fmt::format_string<Args...> format, Args&&... args) {
-    if (!logger.should_log(level)) return;
+    if (!logger_.should_log(level)) return;
     const std::optional<std::string> left_out = pass(key);
     if (!left_out) return;
-    log_event(logger, level, fmt::format(format, std::forward<Args>(args)...) + *left_out);
+    log_event(logger_, level, fmt::format(format, std::forward<Args>(args)...) + *left_out);
   }
 
-  // Whether a line of `key` may be written now, and what to put at its end: nothing, or how many
-  // were left out before.
+  // For lines that are written elsewhere: whether one of `key` may be written now, and what to put
+  // at its end: nothing, or how many were left out before.
   std::optional<std::string> pass(std::string_view key = {});
 
  private:
@@ -59,6 +59,7 @@ class LogLimiter {
 
   void forget_before(std::chrono::steady_clock::time_point time);
 
+  spdlog::logger& logger_;
   const Clock now_;
   std::mutex mutex_;
   std::unordered_map<std::string, Kind, Hash, std::equal_to<>> kinds_;

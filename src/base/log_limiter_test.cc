@@ -20,7 +20,7 @@ struct TestClock {
 
 TEST(LogLimiter, OneLineAnIntervalThatSaysHowManyWereLeftOut) {
   TestClock time;
-  LogLimiter limiter(time.clock());
+  LogLimiter limiter("test", time.clock());
   EXPECT_EQ(limiter.pass("a"), "");
   for (int i = 0; i < 17; ++i) EXPECT_EQ(limiter.pass("a"), std::nullopt);
   time.now += LogLimiter::kInterval - 1ns;
@@ -36,7 +36,7 @@ TEST(LogLimiter, OneLineAnIntervalThatSaysHowManyWereLeftOut) {
 
 TEST(LogLimiter, KeysDoNotHideEachOther) {
   TestClock time;
-  LogLimiter limiter(time.clock());
+  LogLimiter limiter("test", time.clock());
   EXPECT_EQ(limiter.pass("a"), "");
   EXPECT_EQ(limiter.pass("b"), "");
   EXPECT_EQ(limiter.pass("a"), std::nullopt);
@@ -48,7 +48,7 @@ TEST(LogLimiter, KeysDoNotHideEachOther) {
 
 TEST(LogLimiter, KeysBeyondTheCapShareALineUntilThereIsRoom) {
   TestClock time;
-  LogLimiter limiter(time.clock());
+  LogLimiter limiter("test", time.clock());
   EXPECT_EQ(limiter.pass(), "");
   for (std::size_t i = 1; i < LogLimiter::kKeysMax; ++i) {
     ASSERT_EQ(limiter.pass(std::to_string(i)), "");
@@ -61,13 +61,13 @@ TEST(LogLimiter, KeysBeyondTheCapShareALineUntilThereIsRoom) {
 
 TEST(LogLimiter, WritesTheLineThatPasses) {
   TestClock time;
-  LogLimiter limiter(time.clock());
+  LogLimiter limiter("test", time.clock());
   ASSERT_TRUE(set_log_levels("warn").ok());
   testing::internal::CaptureStderr();
-  for (int i = 0; i < 3; ++i) limiter.log("", log("test"), spdlog::level::info, "unseen {}", i);
-  for (int i = 0; i < 3; ++i) limiter.log("", log("test"), spdlog::level::warn, "attempt {}", i);
+  for (int i = 0; i < 3; ++i) limiter.log("", spdlog::level::info, "unseen {}", i);
+  for (int i = 0; i < 3; ++i) limiter.log("", spdlog::level::warn, "attempt {}", i);
   time.now += 10s;
-  limiter.log("", log("test"), spdlog::level::warn, "attempt {}", 3);
+  limiter.log("", spdlog::level::warn, "attempt {}", 3);
   const std::string lines = testing::internal::GetCapturedStderr();
   EXPECT_NE(lines.find(" warning test: attempt 0\n"), std::string::npos) << lines;
   EXPECT_NE(lines.find(" warning test: attempt 3 (2 more like this in the last 10 s)\n"),
@@ -78,7 +78,8 @@ TEST(LogLimiter, WritesTheLineThatPasses) {
 
 TEST(LogLimiter, ManyThreadsLoseNoCount) {
   std::atomic<std::int64_t> seconds = 0;
-  LogLimiter limiter([&] { return std::chrono::steady_clock::time_point(seconds.load() * 1s); });
+  LogLimiter limiter("test",
+                     [&] { return std::chrono::steady_clock::time_point(seconds.load() * 1s); });
   constexpr int kThreads = 4;
   constexpr int kCalls = 5000;
   std::atomic<int> written = 0;

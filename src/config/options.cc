@@ -164,10 +164,10 @@ constexpr Option kOptions[] = {
      .slot = [](Config& c, std::size_t) -> Slot { return &c.hams.prefix; }},
 
     {.path = "startup_checks.enabled", .type = kBool, .fallback = "true",
-     .help = "Ask at the start whether the registry answers and knows Avro, and warn in the log when not. The service waits for registry, brokers and topics all the same.",
+     .help = "Ask at the start whether brokers, topics, the consumer group, the registry and each Redis can be reached and let the service in; what fails is said in the log with what to do, and in /status. It never ends the service, which waits for all of them.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.enabled; }},
     {.path = "startup_checks.fails", .type = kCount, .fallback = "2",
-     .help = "Attempts that may fail before that warning.",
+     .help = "Attempts that may fail before that is said; there is one a second.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.startup_checks.fails; }, .max = 1'000'000},
     {.path = "startup_checks.timeout", .type = kDuration, .fallback = "5s",
      .help = "Longest time for one attempt.",

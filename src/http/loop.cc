@@ -17,7 +17,6 @@
 #include <string>
 #include <utility>
 
-#include "base/log.h"
 #include "net/loop.h"
 
 namespace push_cache::http {
@@ -29,7 +28,6 @@ using ReusePort = boost::asio::detail::socket_option::boolean<SOL_SOCKET, SO_REU
 constexpr int kBacklog = 4096;     // the kernel cuts it to its own cap
 constexpr int kAcceptsATurn = 64;  // then the loop's other work
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
-constexpr std::int64_t kAcceptWarningMs = 10'000;
 constexpr std::size_t kFreeInputsMax = 64;  // each kInputBlockBytes
 constexpr std::size_t kFreeOutputsMax = 16;
 constexpr std::size_t kRefusedLingeringMax = 64;
@@ -150,10 +148,8 @@ void Loop::accept_some() {
     }
     // Out of file descriptors or memory: the connection stays in the backlog, so trying again at
     // once would only spin.
-    if (now_ms() - accept_warned_ms_ >= kAcceptWarningMs) {
-      accept_warned_ms_ = now_ms();
-      log("http").warn("{}: new connections wait: {}", shared_.options.name, std::strerror(error));
-    }
+    shared_.repeats.log("wait", spdlog::level::warn, "{}: new connections wait: {}",
+                        shared_.options.name, std::strerror(error));
     accept_later();
     return;
   }
@@ -168,7 +164,8 @@ void Loop::adopt(int fd) {
   socket.assign(endpoint().protocol(), fd, ec);
   if (ec) {
     ::close(fd);
-    log("http").warn("{}: a new connection: {}", shared_.options.name, ec.message());
+    shared_.repeats.log("new", spdlog::level::warn, "{}: a new connection: {}",
+                        shared_.options.name, ec.message());
     return;
   }
   const bool refused = shared_.connections_open.fetch_add(1, std::memory_order_relaxed) >=

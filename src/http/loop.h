@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/log_limiter.h"
 #include "http/connection.h"
 #include "http/request_stats.h"
 #include "http/server.h"
@@ -47,6 +48,7 @@ struct Shared {
   Shared(const ServerOptions& given, Handler& to) : options(given), handler(to) {}
   const ServerOptions options;
   Handler& handler;
+  LogLimiter repeats{"http"};
   std::atomic<std::size_t> connections_open{0};
   std::mutex mutex;
   std::condition_variable changed;
@@ -121,7 +123,6 @@ class Loop {
   Timer accept_timer_;
   std::chrono::nanoseconds now_;
   std::int64_t tick_ms_;
-  std::int64_t accept_warned_ms_ = -1'000'000'000;  // when it was last logged
   Wheel wheel_;
   DateLine date_;
   bool draining_ = false;

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/log.h"
-
 namespace push_cache::ingest {
 namespace {
 
 constexpr std::array<std::string_view, kBadCauses> kCauseNames = {
     "null_key",      "bad_key",   "bad_magic",  "truncated",   "undecodable",
     "schema_failed", "too_large", "store_full", "unresolvable"};
-constexpr std::chrono::seconds kLogInterval{10};
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed);
@@ -107,26 +104,10 @@ std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
 }
 
 void Applier::note_bad(BadRecord record) {
-  log_bad(record);
+  bad_lines_.log(to_string(record.cause), spdlog::level::warn, "bad record ({}) at {}/{}@{}: {}",
+                 to_string(record.cause), topics_[record.topic], record.partition.value,
+                 record.offset.value, record.detail);
   recent_bad_.add(std::move(record));
-}
-
-void Applier::log_bad(const BadRecord& record) {
-  const std::lock_guard lock(log_mutex_);
-  LogBudget& budget = log_budgets_[static_cast<std::size_t>(record.cause)];
-  const auto now = std::chrono::steady_clock::now();
-  if (now < budget.next) {
-    ++budget.suppressed;
-    return;
-  }
-  log("ingest").warn("bad record ({}) at {}/{}@{}: {}{}", to_string(record.cause),
-                     topics_[record.topic], record.partition.value, record.offset.value,
-                     record.detail,
-                     budget.suppressed == 0
-                         ? std::string()
-                         : "; " + std::to_string(budget.suppressed) + " more since the last line");
-  budget.next = now + kLogInterval;
-  budget.suppressed = 0;
 }
 
 }  // namespace push_cache::ingest

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log_limiter.h"
 #include "base/types.h"
 #include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
@@ -133,12 +134,6 @@ class Applier {
   void note_bad(BadRecord record);
 
  private:
-  struct LogBudget {
-    std::chrono::steady_clock::time_point next{};
-    std::uint64_t suppressed = 0;
-  };
-
-  void log_bad(const BadRecord& record);
   void hold(const registry::SchemaEntry& schema);  // with mutex_
 
   registry::SchemaCache& schemas_;
@@ -147,8 +142,7 @@ class Applier {
   KeyFields key_fields_;
   DeletedKeys deleted_keys_;
   RecentBad recent_bad_;
-  std::mutex log_mutex_;
-  std::array<LogBudget, kBadCauses> log_budgets_;
+  LogLimiter bad_lines_{"ingest"};
   mutable std::mutex mutex_;                    // guards what follows
   std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
   std::deque<LaneTotals> lanes_;

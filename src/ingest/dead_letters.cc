@@ -4,8 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "base/log.h"
-
 namespace push_cache::ingest {
 
 Result<std::unique_ptr<DeadLetters>> DeadLetters::create(const DeadLetterOptions& options) {
@@ -51,8 +49,8 @@ void DeadLetters::send(const kafka::KeptMessage& record, const Why& why,
 void DeadLetters::failed(const Error& error) {
   std::string text = error.describe();
   const std::lock_guard lock(mutex_);
-  if (text == error_) return;
-  log("ingest").warn("dead letters to '{}': {}; tried again until it takes them", topic_, text);
+  repeats_.log(text, spdlog::level::warn,
+               "dead letters to '{}': {}; tried again until it takes them", topic_, text);
   error_ = std::move(text);
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/log_limiter.h"
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
 
@@ -59,6 +60,7 @@ class DeadLetters {
   std::atomic<std::int64_t> waiting_ = 0;
   mutable std::mutex mutex_;
   std::string error_;
+  LogLimiter repeats_{"ingest"};
   std::unique_ptr<kafka::Producer> producer_;  // last: what it calls back is above
 };
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "base/log.h"
+#include "base/log_limiter.h"
 
 namespace push_cache::ingest {
 namespace {
@@ -94,12 +94,13 @@ GroupFeed::~GroupFeed() {
 
 void GroupFeed::member_loop() {
   kafka::Batch batch;
+  LogLimiter repeats{"ingest"};
   auto next_commit = steady_clock::now() + options_.commit_interval;
   while (!stopping_) {
     consumer_->poll(0, std::min(kMemberPoll, options_.commit_interval), 100, batch);
     for (std::size_t i = 0; i < batch.messages().size(); ++i) {
       if (batch.messages()[i].kind != kafka::MessageKind::kError) continue;
-      log("ingest").warn("Kafka: {}", batch.error_text(i));
+      repeats.log(batch.error_text(i), spdlog::level::warn, "Kafka: {}", batch.error_text(i));
       look_again();
     }
     batch.clear();

@@ -154,7 +154,8 @@ void GroupLane::handle(kafka::TopicPartition at, std::size_t index) {
   const kafka::Message& message = batch_.messages()[index];
   if (message.kind == kafka::MessageKind::kError ||
       message.kind == kafka::MessageKind::kOutOfRange) {
-    log("ingest").warn("{}: {}", around_.consumer.name_of(at), batch_.error_text(index));
+    repeats_.log(around_.consumer.name_of(at), spdlog::level::warn, "{}: {}",
+                 around_.consumer.name_of(at), batch_.error_text(index));
     around_.look_again();
     return;
   }
@@ -330,7 +331,8 @@ void GroupLane::settle_too_large() {
 void GroupLane::wait_for_store() {
   const std::string why = writes_.store_error().describe();
   if (!in_trouble_) {
-    log("ingest").warn("a store does not take records, tried again until it does: {}", why);
+    repeats_.log("store", spdlog::level::warn,
+                 "a store does not take records, tried again until it does: {}", why);
   }
   in_trouble_ = true;
   around_.board.store_failed(queue_, writes_.store_error().public_text);

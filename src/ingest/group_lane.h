@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/log_limiter.h"
 #include "ingest/bad_records.h"
 #include "ingest/group_board.h"
 #include "ingest/store_watch.h"
@@ -135,6 +136,7 @@ class GroupLane {
   WriteBatch writes_;
   kafka::Batch batch_;
   BadRecords bad_;
+  LogLimiter repeats_{"ingest"};
   std::map<kafka::TopicPartition, Own> partitions_;
   std::uint64_t polls_ = 0;
   std::vector<std::int64_t> served_ms_;  // timestamps of what was added at the end of the log

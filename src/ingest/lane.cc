@@ -127,7 +127,8 @@ void Lane::apply_batch() {
     if (Own* const partition = find(at)) {
       apply_run(*partition, from, to);
     } else if (messages[from].kind == kafka::MessageKind::kError) {
-      log("ingest").warn("Kafka: {}", batch_.error_text(from));
+      repeats_.log(batch_.error_text(from), spdlog::level::warn, "Kafka: {}",
+                   batch_.error_text(from));
     }
     from = to;
   }
@@ -240,7 +241,8 @@ void Lane::event(Own& partition, std::size_t index) {
       reload(partition);
       break;
     case kafka::MessageKind::kError:
-      log("ingest").warn("{}: {}", around_.consumer.name_of(at), batch_.error_text(index));
+      repeats_.log(around_.consumer.name_of(at), spdlog::level::warn, "{}: {}",
+                   around_.consumer.name_of(at), batch_.error_text(index));
       around_.look_again();
       break;
   }
@@ -249,8 +251,8 @@ void Lane::event(Own& partition, std::size_t index) {
 void Lane::hold(Own& partition, PartitionStage why, std::size_t index) {
   const kafka::TopicPartition at = partition.state->at;
   if (why == PartitionStage::kWaitingForStore) {
-    log("ingest").warn("{} waits, a store does not take a record: {}", around_.consumer.name_of(at),
-                       apply_.store_error().describe());
+    repeats_.log("store", spdlog::level::warn, "{} waits, a store does not take a record: {}",
+                 around_.consumer.name_of(at), apply_.store_error().describe());
   }
   around_.board.wait(*partition.state, why);
   waiting_.push_back({.partition = &partition,

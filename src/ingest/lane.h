@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/log_limiter.h"
 #include "ingest/apply_lane.h"
 #include "ingest/bad_records.h"
 #include "ingest/board.h"
@@ -103,6 +104,7 @@ class Lane {
   std::map<kafka::TopicPartition, Own> partitions_;
   std::list<Waiting> waiting_;
   BadRecords bad_;
+  LogLimiter repeats_{"ingest"};
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  // guards what follows
   std::vector<Beginning> beginnings_;

@@ -43,8 +43,10 @@ bool TopicWatch::list_partitions(std::uint32_t topic, std::vector<kafka::TopicPa
   const auto partitions = client_.partitions(topic, options_.metadata_timeout);
   if (stopping_) return true;
   if (!partitions.ok()) {
-    const bool absent = partitions.error().code == ErrorCode::kNotFound;
-    set_connection(absent ? Status() : Status(partitions.error()));
+    const ErrorCode code = partitions.error().code;
+    const bool absent = code == ErrorCode::kNotFound;
+    const bool answered = absent || code == ErrorCode::kMethodNotAllowed;
+    set_connection(answered ? Status() : Status(partitions.error()));
     if (set_problem(topic, partitions.error().public_text)) {
       log("ingest").warn("{}{}", partitions.error().public_text, absent ? "; waiting for it" : "");
     }

@@ -71,9 +71,17 @@ class Client {
   // Ends the `poll` that waits at this queue, or the next one.
   void wake(std::size_t queue);
 
+  // Whether any broker answers. Blocks up to `timeout`. kUnavailable with the latest cause: no
+  // connection, wrong password.
+  Status reach(std::chrono::milliseconds timeout);
+  // Whether the brokers let this client read a topic, or be a member of the group. Blocks up to
+  // `timeout`. kMethodNotAllowed when not; success too when the brokers do not tell (before Kafka
+  // 2.3); kUnavailable when they do not answer.
+  Status may_read(std::uint32_t topic, std::chrono::milliseconds timeout);
+  Status may_join(const std::string& group, std::chrono::milliseconds timeout);
   // The partitions of one topic as its brokers give them now. Blocks up to `timeout`. kNotFound
-  // when there is no such topic (yet), kUnavailable (with the latest cause: no connection, wrong
-  // password) when no broker answers.
+  // when there is no such topic (yet), kMethodNotAllowed when this client may not see it,
+  // kUnavailable (with the latest cause: no connection, wrong password) when no broker answers.
   Result<std::vector<PartitionInfo>> partitions(std::uint32_t topic,
                                                 std::chrono::milliseconds timeout);
   // What tells each topic from another one of its name, made after it was deleted: Kafka's topic id
@@ -131,6 +139,7 @@ class Client {
 
  private:
   Watermarks cached(TopicPartition partition) const;
+  Error no_broker(int code) const;
   void note_error(int code, std::string text);
   std::size_t take_batch(std::size_t queue, std::chrono::milliseconds timeout,
                          std::span<rd_kafka_message_s*> raw);

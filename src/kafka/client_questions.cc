@@ -104,31 +104,126 @@ TombstoneRetention read_retention(const rd_kafka_ConfigResource_t* resource) {
   return out;
 }
 
+struct MetadataDelete {
+  void operator()(const rd_kafka_metadata_t* owned) const { rd_kafka_metadata_destroy(owned); }
+};
+using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, MetadataDelete>;
+
+// Whether Read is among what the brokers allow; also when they do not tell what they allow.
+bool may_read_by(const rd_kafka_AclOperation_t* allowed, std::size_t count) {
+  return allowed == nullptr || count == 0 ||
+         std::find(allowed, allowed + count, RD_KAFKA_ACL_OPERATION_READ) != allowed + count;
+}
+
+void ask_for_rights(rd_kafka_AdminOptions_t* options) {
+  if (rd_kafka_error_t* refused =
+          rd_kafka_AdminOptions_set_include_authorized_operations(options, 1)) {
+    rd_kafka_error_destroy(refused);
+  }
+}
+
+// What rights end with; an answer that tells none, since the brokers are too old, is no failure.
+std::optional<Status> no_rights(const rd_kafka_event_t* event) {
+  const auto code = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT
+                                     : rd_kafka_event_error(const_cast<rd_kafka_event_t*>(event));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+  if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return Status();
+  return Status(no_answer(event));
+}
+
 }  // namespace
+
+Error Client::no_broker(int code) const {
+  const std::string cause = last_error();
+  return {ErrorCode::kUnavailable,
+          "Kafka does not answer: " +
+              (cause.empty() ? rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(code)) : cause)};
+}
+
+Status Client::reach(std::chrono::milliseconds timeout) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const auto error =
+      rd_kafka_metadata(handle_, 0, nullptr, &metadata, static_cast<int>(timeout.count()));
+  const MetadataPtr owner(metadata);
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : Status(no_broker(error));
+}
+
+Status Client::may_read(std::uint32_t topic, std::chrono::milliseconds timeout) {
+  using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
+  const std::string& name = topics_[topic];
+  const char* names[] = {name.c_str()};
+  const CollectionPtr collection(rd_kafka_TopicCollection_of_topic_names(names, 1));
+  const QueuePtr answers(rd_kafka_queue_new(handle_));
+  const AdminOptionsPtr options =
+      options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, known_leader_);
+  ask_for_rights(options.get());
+  const auto deadline = Clock::now() + timeout;
+  rd_kafka_DescribeTopics(handle_, collection.get(), options.get(), answers.get());
+  const EventPtr event = answer(answers.get(), deadline);
+  if (auto failed = no_rights(event.get())) return *std::move(failed);
+  std::size_t count = 0;
+  const rd_kafka_TopicDescription_t** found = rd_kafka_DescribeTopics_result_topics(
+      rd_kafka_event_DescribeTopics_result(event.get()), &count);
+  if (count != 1) return no_answer(event.get());
+  const rd_kafka_error_t* error = rd_kafka_TopicDescription_error(found[0]);
+  if (error != nullptr && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Error{ErrorCode::kUnavailable, "topic '" + name + "': " + rd_kafka_error_string(error)};
+  }
+  std::size_t rights = 0;
+  const auto* allowed = rd_kafka_TopicDescription_authorized_operations(found[0], &rights);
+  if (may_read_by(allowed, rights)) return {};
+  return Error{ErrorCode::kMethodNotAllowed,
+               "topic '" + name + "' may not be read: this client needs Read on it"};
+}
+
+Status Client::may_join(const std::string& group, std::chrono::milliseconds timeout) {
+  const QueuePtr answers(rd_kafka_queue_new(handle_));
+  const AdminOptionsPtr options =
+      options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout);
+  ask_for_rights(options.get());
+  const char* groups[] = {group.c_str()};
+  const auto deadline = Clock::now() + timeout;
+  rd_kafka_DescribeConsumerGroups(handle_, groups, 1, options.get(), answers.get());
+  const EventPtr event = answer(answers.get(), deadline);
+  if (auto failed = no_rights(event.get())) return *std::move(failed);
+  std::size_t count = 0;
+  const rd_kafka_ConsumerGroupDescription_t** found = rd_kafka_DescribeConsumerGroups_result_groups(
+      rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
+  if (count != 1) return no_answer(event.get());
+  const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(found[0]);
+  const auto code = error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+  std::size_t rights = 0;
+  const auto* allowed = rd_kafka_ConsumerGroupDescription_authorized_operations(found[0], &rights);
+  if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || !may_read_by(allowed, rights)) {
+    return Error{ErrorCode::kMethodNotAllowed,
+                 "group '" + group + "' may not be used: this client needs Read on it"};
+  }
+  // That there is no such group yet is no failure.
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return {};
+  return Error{ErrorCode::kUnavailable, "group '" + group + "': " + rd_kafka_error_string(error)};
+}
 
 Result<std::vector<PartitionInfo>> Client::partitions(std::uint32_t topic,
                                                       std::chrono::milliseconds timeout) {
   using TopicPtr = Owned<rd_kafka_topic_t, rd_kafka_topic_destroy>;
-  struct MetadataDelete {
-    void operator()(const rd_kafka_metadata_t* owned) const { rd_kafka_metadata_destroy(owned); }
-  };
   const std::string& name = topics_[topic];
   const TopicPtr handle(rd_kafka_topic_new(handle_, name.c_str(), nullptr));
   const rd_kafka_metadata_t* metadata = nullptr;
   const auto error =
       rd_kafka_metadata(handle_, 0, handle.get(), &metadata, static_cast<int>(timeout.count()));
-  const std::unique_ptr<const rd_kafka_metadata_t, MetadataDelete> owner(metadata);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const std::string cause = last_error();
-    return Error{ErrorCode::kUnavailable,
-                 "Kafka does not answer: " + (cause.empty() ? rd_kafka_err2str(error) : cause)};
-  }
+  const MetadataPtr owner(metadata);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return no_broker(error);
   for (int i = 0; i < metadata->topic_cnt; ++i) {
     const rd_kafka_metadata_topic_t& found = metadata->topics[i];
     if (name != found.topic) continue;
     if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
         found.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
       break;
+    }
+    if (found.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+      return Error{
+          ErrorCode::kMethodNotAllowed,
+          "topic '" + name + "' may not be seen: this client needs Describe and Read on it"};
     }
     if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return Error{ErrorCode::kUnavailable, "topic '" + name + "': " + rd_kafka_err2str(found.err)};

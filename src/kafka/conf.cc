@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
-#include "base/log.h"
+#include "base/log_limiter.h"
+#include "config/options.h"
 
 namespace push_cache::kafka {
 namespace {
@@ -19,30 +21,29 @@ Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
   // librdkafka quotes the value in its text, so a secret one must not be passed on.
   return Error{ErrorCode::kInvalidArgument,
                "kafka.properties." + name + ": " +
-                   (is_secret_property(name) ? std::string("librdkafka refuses its value")
-                                             : std::string(why.data()))};
+                   (config::is_secret_property(name) ? std::string("librdkafka refuses its value")
+                                                     : std::string(why.data()))};
 }
 
 }  // namespace
 
 void log_line(int level, std::string_view facility, std::string_view text) {
   static spdlog::logger& logger = log("kafka");
+  static LogLimiter repeats{"kafka"};  // librdkafka's callback knows no object of ours
   const auto to = level <= 3   ? spdlog::level::err
                   : level == 4 ? spdlog::level::warn
                   : level <= 6 ? spdlog::level::info
                                : spdlog::level::debug;
-  logger.log(to, "librdkafka {}: {}", facility, text);
+  if (to == spdlog::level::debug) return logger.debug("librdkafka {}: {}", facility, text);
+  // "[thrd:BROKER]: ..."; behind it are times and counts, in which repeats differ.
+  const std::size_t who = std::min(text.find("]: "), text.size());
+  std::string key = std::string(facility) + std::string(text.substr(0, who));
+  std::copy_if(text.begin() + static_cast<std::ptrdiff_t>(who), text.end(), std::back_inserter(key),
+               [](char letter) { return letter < '0' || letter > '9'; });
+  repeats.log(key, to, "librdkafka {}: {}", facility, text);
 }
 
 void ConfDelete::operator()(rd_kafka_conf_s* conf) const { rd_kafka_conf_destroy(conf); }
-
-bool is_secret_property(std::string_view name) {
-  static constexpr std::array<std::string_view, 6> kParts = {
-      "password", "secret", "token", ".pem", "sasl.oauthbearer.config", "sasl.jaas"};
-  return std::any_of(kParts.begin(), kParts.end(), [name](std::string_view part) {
-    return name.find(part) != std::string_view::npos;
-  });
-}
 
 Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properties,
                           const Properties& forced) {

@@ -31,7 +31,4 @@ Result<ConfPtr> make_conf(const Properties& defaults, const Properties& properti
 // `make_conf` sets as the callback for logs, for those that set one of their own.
 void log_line(int level, std::string_view facility, std::string_view text);
 
-// Whether the value of this property is a secret that no log may show.
-bool is_secret_property(std::string_view name);
-
 }  // namespace push_cache::kafka

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log_limiter.h"
 #include "redis/client.h"
 #include "redis/connection.h"
 #include "redis/discovery.h"
@@ -95,6 +96,7 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   std::optional<Discovery> discovery_;
   Alarm tick_;
   Alarm deliver_soon_;
+  LogLimiter repeats_{"redis"};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "base/log.h"
 #include "redis/dispatcher.h"
 
 namespace push_cache::redis {
@@ -137,7 +136,7 @@ void Dispatcher::on_down(Connection& connection) {
   if (peer == nullptr) return;
   std::string text = connection.error().describe();
   if (text != peer->reported) {
-    log("redis").warn("{}", text);
+    repeats_.log(text, spdlog::level::warn, "{}", text);
     peer->reported = std::move(text);
   }
   if (peer->master) return refresh();

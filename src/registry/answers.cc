@@ -1,5 +1,6 @@
 #include "registry/answers.h"
 
+#include <boost/algorithm/string/replace.hpp>
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -70,7 +71,8 @@ std::string excerpt(std::string_view text) {
 }
 
 // The registry's own words for an error: {"error_code":40403,"message":"Schema not found"}.
-std::string describe_refusal(long status, std::string_view body) {
+std::string describe_refusal(long status, std::string_view body,
+                             std::span<const std::string> secrets) {
   boost::system::error_code fault;
   const json::value value = json::parse(body, fault);
   std::string text = "status " + std::to_string(status);
@@ -79,7 +81,9 @@ std::string describe_refusal(long status, std::string_view body) {
   if (const std::optional<std::int64_t> code = number_of(object, "error_code")) {
     text += ", error " + std::to_string(*code);
   }
-  if (const std::optional<std::string> message = text_of(object, "message")) {
+  if (std::optional<std::string> message = text_of(object, "message")) {
+    // A server may repeat what it refuses.
+    for (const std::string& secret : secrets) boost::replace_all(*message, secret, "***");
     text += ": " + excerpt(*message);
   }
   return text;

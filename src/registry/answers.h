@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,9 @@ Result<VersionAnswer> parse_version_answer(std::string_view body);
 Result<std::vector<std::string>> parse_types_answer(std::string_view body);
 
 // What an answer of this status says, for a log: "status 404, error 40403: Schema not found".
-std::string describe_refusal(long status, std::string_view body);
+// Each of `secrets` in it is replaced.
+std::string describe_refusal(long status, std::string_view body,
+                             std::span<const std::string> secrets = {});
 
 // Text from outside made fit for errors: cut, without controls, and UTF-8 whatever it was.
 std::string excerpt(std::string_view text);

@@ -36,17 +36,33 @@ std::string escape(std::string_view text) {
   return copy;
 }
 
+// What no text of a server's may bring into an error: the credentials, also as they are sent.
+std::vector<std::string> secrets_of(const ClientOptions& options,
+                                    const std::vector<Endpoint>& endpoints) {
+  std::vector<std::string> out = {options.bearer_token};
+  for (const Endpoint& endpoint : endpoints) {
+    const std::string login = endpoint.username + ":" + endpoint.password;
+    Buffer coded;
+    append_base64(coded, Bytes(reinterpret_cast<const std::uint8_t*>(login.data()), login.size()));
+    out.insert(out.end(), {std::string(coded.view()), endpoint.password, endpoint.username});
+  }
+  std::erase(out, "");
+  return out;
+}
+
 class CurlClient final : public Client {
  public:
   CurlClient(const ClientOptions& options, std::vector<Endpoint> endpoints)
-      : transport_(options), endpoints_(std::move(endpoints)) {}
+      : transport_(options),
+        endpoints_(std::move(endpoints)),
+        secrets_(secrets_of(options, endpoints_)) {}
 
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop) override;
   Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) override;
   Result<SubjectVersion> fetch_version(std::string_view subject, int version,
                                        std::stop_token stop) override;
-  Result<std::vector<std::string>> types() override;
-  Status check() override;
+  Result<std::vector<std::string>> types(std::stop_token stop) override;
+  Status check(std::stop_token stop) override;
   ClientCounts counts() const override {
     const std::lock_guard lock(counts_mutex_);
     ClientCounts out{.calls = calls_, .durations = durations_.read()};
@@ -62,6 +78,7 @@ class CurlClient final : public Client {
   Result<Reply> call(std::string_view path, const std::string* body, std::stop_token stop);
   // The body of a 200, or the error that the status stands for; `what` is its subject.
   Result<std::string> get(std::string_view path, std::string_view what, std::stop_token stop);
+  Error error_of(const Reply& reply, std::string_view what) const;
   Status resolve(const std::vector<Reference>& references, Seen& seen, SchemaText& text,
                  const std::stop_token& stop);
   // The schema in an answer with its references; `what` goes before an error that is the schema's.
@@ -70,6 +87,7 @@ class CurlClient final : public Client {
 
   Transport transport_;
   const std::vector<Endpoint> endpoints_;
+  const std::vector<std::string> secrets_;
   std::atomic<std::size_t> preferred_{0};
   mutable std::mutex counts_mutex_;  // guards what follows
   std::array<std::uint64_t, kCallOutcomes> calls_ = {};
@@ -105,7 +123,7 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
       last = Error{ErrorCode::kUnavailable,
                    "the schema registry answers with status " + std::to_string(status),
                    endpoints_[index].url + std::string(path) + ": " +
-                       describe_refusal(reply->status, reply->body)};
+                       describe_refusal(reply->status, reply->body, secrets_)};
     } else {
       if (reply.error().code != ErrorCode::kUnavailable || stop.stop_requested()) return reply;
       last = std::move(reply).error();
@@ -114,8 +132,8 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
   return last;
 }
 
-Error error_of(const Reply& reply, std::string_view what) {
-  const std::string said = describe_refusal(reply.status, reply.body);
+Error CurlClient::error_of(const Reply& reply, std::string_view what) const {
+  const std::string said = describe_refusal(reply.status, reply.body, secrets_);
   const std::string about(what);
   switch (reply.status) {
     case 401:
@@ -233,14 +251,14 @@ Result<SubjectVersion> CurlClient::fetch_version(std::string_view subject, int v
   return SubjectVersion{answer->id, answer->version, *std::move(text)};
 }
 
-Result<std::vector<std::string>> CurlClient::types() {
-  Result<std::string> body = get("/schemas/types", "the list of schema types", {});
+Result<std::vector<std::string>> CurlClient::types(std::stop_token stop) {
+  Result<std::string> body = get("/schemas/types", "the list of schema types", std::move(stop));
   if (!body.ok()) return std::move(body).error();
   return parse_types_answer(*body);
 }
 
-Status CurlClient::check() {
-  Result<std::vector<std::string>> names = types();
+Status CurlClient::check(std::stop_token stop) {
+  Result<std::vector<std::string>> names = types(std::move(stop));
   if (!names.ok()) return std::move(names).error();
   if (std::find(names->begin(), names->end(), "AVRO") == names->end()) {
     return Error{ErrorCode::kInvalidArgument, "the schema registry does not support AVRO"};

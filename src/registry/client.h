@@ -78,10 +78,10 @@ class Client : public SchemaSource, public SubjectSource {
                                        std::stop_token stop = {}) override = 0;
 
   // GET /schemas/types, such as "AVRO", "JSON", "PROTOBUF".
-  virtual Result<std::vector<std::string>> types() = 0;
+  virtual Result<std::vector<std::string>> types(std::stop_token stop = {}) = 0;
 
   // For checks at start: that the registry answers and supports AVRO (kInvalidArgument if not).
-  virtual Status check() = 0;
+  virtual Status check(std::stop_token stop = {}) = 0;
 
   // Of every HTTP request since it was made; those that were given up by `stop` aside.
   virtual ClientCounts counts() const = 0;

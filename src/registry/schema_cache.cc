@@ -1,7 +1,6 @@
 #include "registry/schema_cache.h"
 
 #include <algorithm>
-#include <bit>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -11,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/log.h"
+#include "base/log_limiter.h"
 
 namespace push_cache::registry {
 
@@ -26,8 +25,6 @@ struct SchemaCache::Worker {
     Retry retry;
     std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
     Clock::time_point due;  // next attempt; meaningless while one is under way
-
-    bool worth_a_line() const { return std::has_single_bit(attempts); }  // 1st, 2nd, 4th, ...
   };
 
   Worker(SchemaCache& cache, SchemaSource& the_source, SchemaCacheOptions the_options)
@@ -65,6 +62,7 @@ struct SchemaCache::Worker {
   std::uint64_t requests = 0;
   std::uint64_t errors = 0;
   std::minstd_rand random;
+  LogLimiter repeats{"registry"};
   std::vector<std::function<void(SchemaId)>> listeners;
   std::vector<std::jthread> threads;  // last: they end before the rest goes
 };
@@ -185,7 +183,6 @@ void SchemaCache::Worker::run(std::stop_token stop) {
     }
     const auto found = pending.find(id);
     bool tell = true;
-    bool say = false;
     std::uint64_t attempts = 0;
     if (owner.find(id) != nullptr || entry.ok()) {  // the first: `insert` was faster
       if (found->second.kind == StateKind::kFailed) --failed;
@@ -195,17 +192,17 @@ void SchemaCache::Worker::run(std::stop_token stop) {
       ++errors;
       tell = postpone(id, found->second, entry.error());
       attempts = found->second.attempts;
-      say = tell || found->second.worth_a_line();
     }
-    if (!tell && !say) continue;
     std::vector<std::function<void(SchemaId)>> to_tell;
     if (tell) to_tell = listeners;
     lock.unlock();
-    if (say) {
-      log("registry")
-          .log(tell ? spdlog::level::err : spdlog::level::warn,
-               "no usable schema {} after attempt {}: {}", id.value, attempts,
-               entry.error().describe());
+    if (attempts > 0) {
+      // A registry that is away fails every id alike.
+      const bool away = nobody_knows(entry.error().code);
+      repeats.log(away ? "" : fmt::format("{} {}", id.value, to_string(entry.error().code)),
+                  tell ? spdlog::level::err : spdlog::level::warn,
+                  "no usable schema {} after attempt {}: {}", id.value, attempts,
+                  entry.error().describe());
     }
     for (const auto& listener : to_tell) listener(id);
     lock.lock();

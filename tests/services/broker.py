@@ -41,13 +41,17 @@ class KafkaCluster:
     `folder` takes data, logs and properties: a cluster started again on the same folder has its records.
     `ports`: the PLAINTEXT port of the first node, instead of a free one. `config`: more broker settings.
     SASL users are install.USERS, by PLAIN and SCRAM. `proxied`: a client of bootstrap("PROXIED") reaches each node
-    through its `proxy` alone, to which the brokers refer it.
+    through its `proxy` alone, to which the brokers refer it. `acls`: who comes by SASL may do what ACLs allow, and
+    nothing else.
     """
 
     def __init__(self, folder, nodes=1, config=None, port=None, secure=False, home=None, jvm=(),
-                 stays=False, proxied=False):
+                 stays=False, proxied=False, acls=False):
         self.folder = pathlib.Path(folder)
         self.config = {**QUICK, **(config or {})}
+        if acls:
+            self.config.update({"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                                "super.users": "User:ANONYMOUS"})
         self.secure = secure
         self.listeners = dict(LISTENERS) if secure else {"PLAINTEXT": "PLAINTEXT"}
         if proxied:

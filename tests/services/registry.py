@@ -96,7 +96,8 @@ class RegistryGate:
 
     Shut, nobody listens on the port: to a client the registry is down, though others go on using it.
     `failures`: that many requests for a schema are answered by 500 first. `only`: requests for any schema but
-    those ids are answered by 500. `subjects` False: so are requests for a subject. `requests` lists what came.
+    those ids are answered by 500. `subjects` False: so are requests for a subject. `answer`: what every request gets
+    while it is set, a status and a value for JSON. `requests` lists what came.
     """
 
     def __init__(self, registry):
@@ -107,6 +108,7 @@ class RegistryGate:
         self.failures = 0
         self.only = None
         self.subjects = True
+        self.answer = None
         self._server = None
 
     def fails(self, path):
@@ -131,7 +133,10 @@ class RegistryGate:
                 gate.requests.append(f"{self.command} {self.path}")
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
-                if gate.fails(self.path):
+                if gate.answer:
+                    status, value = gate.answer
+                    media_type, text = "application/json", json.dumps(value).encode()
+                elif gate.fails(self.path):
                     status, media_type, text = 500, "application/json", b'{"message": "not now"}'
                 else:
                     status, media_type, text = self.fetch(body)
