@@ -16,7 +16,7 @@ function count(value) {
 function rate(value) {
   if (value === null || value === undefined) return NONE;
   if (value >= 100_000) return short.format(value);
-  return value >= 10 || value === 0 ? whole.format(value) : value.toFixed(1);
+  return value >= 10 ? whole.format(value) : String(Number(value.toFixed(2)));
 }
 function bytes(value) {
   if (value === null || value === undefined) return NONE;
@@ -39,7 +39,7 @@ function span(seconds) {
 }
 function micros(us) {
   if (us === null || us === undefined) return NONE;
-  if (us < 1000) return `${us.toFixed(0)} µs`;
+  if (us < 1000) return `${us < 10 ? Number(us.toFixed(1)) : us.toFixed(0)} µs`;
   const ms = us / 1000;
   return ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

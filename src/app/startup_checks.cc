@@ -52,8 +52,14 @@ StartupChecks::~StartupChecks() {
 void StartupChecks::add_reasons(std::vector<std::string>& reasons) const {
   for (const CheckStatus& one : status()) {
     if (one.state != CheckState::kFailed) continue;
+    const std::string advice = "; " + std::string(one.advice);
+    const auto known = std::find(reasons.begin(), reasons.end(), one.error);
+    if (known != reasons.end()) {  // the feed has met it too
+      *known += advice;
+      continue;
+    }
     reasons.push_back(std::string(to_string(one.check)) + " " + one.target + ": " + one.error +
-                      "; " + std::string(one.advice));
+                      advice);
   }
 }
 

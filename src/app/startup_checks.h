@@ -28,7 +28,8 @@ class StartupChecks {
 
   // From any thread.
   std::vector<CheckStatus> status() const { return board_.all(); }
-  // Of those that fail: what, where, why and what to do.
+  // Of those that fail: what, where, why and what to do. A reason that is there already gets the
+  // last of these only.
   void add_reasons(std::vector<std::string>& reasons) const;
 
  private:

@@ -70,7 +70,7 @@ def test_a_store_in_memory_needs_read_of_the_topic_alone(setting, allow, service
     settings, _, _, names = setting
     allow([GROUP, DEAD], **names)
     running = service(settings)
-    running.wait_waiting("auth")
+    running.wait_waiting("needs Describe and Read on it")
     assert running.api.record("/customers", "a").status == 503
     allow([READ], **names)
     running.wait_ready()  # without a restart
