@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kSeekTimeout{2'000};
+constexpr milliseconds kCloseLook{100};
 
 Properties defaults(const ConsumerOptions& options) {
   const auto protocol = options.properties.find("group.protocol");
@@ -68,7 +69,14 @@ GroupConsumer::~GroupConsumer() {
 void GroupConsumer::close() {
   if (closed_ || handle_ == nullptr) return;
   closed_ = true;
-  rd_kafka_consumer_close(handle_);
+  // rd_kafka_consumer_close() ends at a `wake`, with the group not left, and then the handle's end
+  // waits for ever.
+  const QueuePtr events(rd_kafka_queue_new(handle_));
+  if (!from_kafka(rd_kafka_consumer_close_queue(handle_, events.get())).ok()) return;
+  while (rd_kafka_consumer_closed(handle_) == 0) {
+    const std::unique_ptr<rd_kafka_message_t, RawMessageDelete> dropped(
+        rd_kafka_consume_queue(events.get(), static_cast<int>(kCloseLook.count())));
+  }
 }
 
 // --- rebalances ---

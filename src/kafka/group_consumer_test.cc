@@ -154,6 +154,17 @@ TEST_F(GroupConsumerTest, ReadsFromTheBeginningAndGoesOnFromWhatItCommitted) {
   EXPECT_EQ(next.records_[0], Offset(7));
 }
 
+TEST_F(GroupConsumerTest, LeavesTheGroupHoweverOftenItIsWoken) {
+  make_topic(1);
+  Member member(brokers_);
+  ASSERT_TRUE(member.poll_until([&] { return member.owned_.size() == 1; }));
+  std::jthread waking([&member](const std::stop_token& stop) {
+    while (!stop.stop_requested()) member.consumer_->wake(0);
+  });
+  member.consumer_->close();
+  EXPECT_EQ(member.revocations_, 1);
+}
+
 TEST_F(GroupConsumerTest, CommitsAtRevocationWhatItIsTold) {
   make_topic(1);
   produce(5);
