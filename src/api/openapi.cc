@@ -1,6 +1,7 @@
 #include "api/openapi.h"
 
 #include <fmt/format.h>
+#include <boost/algorithm/string/case_conv.hpp>
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -28,17 +29,8 @@ constexpr std::string_view kDescription =
     "and "
     "traceparent are sent back. Integers of 64 bits are exact.";
 
-std::string_view method_name(http::Method method) {
-  switch (method) {
-    case http::Method::kGet:
-      return "get";
-    case http::Method::kPost:
-      return "post";
-    case http::Method::kDelete:
-      return "delete";
-    default:
-      return "options";
-  }
+std::string method_name(http::Method method) {
+  return boost::to_lower_copy(std::string(http::to_string(method)));
 }
 
 std::string capitalized(std::string_view text) {

@@ -12,6 +12,11 @@ namespace {
 using boost::json::parse;
 using boost::json::value;
 
+// Of a request's body or an answer.
+const value& json_schema(const value& message) {
+  return message.at("content").at("application/json").at("schema");
+}
+
 class OpenApiTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -100,8 +105,7 @@ TEST_F(OpenApiTest, AnswersHaveTheirStatusesHeadersAndSchemas) {
   writers_ = {kUser};
   const value document = get();
   const value& answers = document.at("paths").at("/users/{id}").at("get").at("responses");
-  EXPECT_EQ(answers.at("200").at("content").at("application/json").at("schema"),
-            parse(R"({"$ref":"#/components/schemas/User"})"));
+  EXPECT_EQ(json_schema(answers.at("200")), parse(R"({"$ref":"#/components/schemas/User"})"));
   EXPECT_EQ(names(answers.at("304").at("headers")),
             (Names{"ETag", "Cache-Control", "Last-Modified", "Push-Cache-Position"}));
   EXPECT_EQ(answers.at("304").as_object().if_contains("content"), nullptr);
@@ -113,7 +117,7 @@ TEST_F(OpenApiTest, AnswersHaveTheirStatusesHeadersAndSchemas) {
                   .as_object()
                   .contains("Retry-After"));
   const value& add = document.at("paths").at("/users").at("post");
-  EXPECT_EQ(add.at("requestBody").at("content").at("application/json").at("schema"),
+  EXPECT_EQ(json_schema(add.at("requestBody")),
             parse(R"({"$ref":"#/components/schemas/User-input"})"));
   EXPECT_EQ(names(add.at("responses").at("201").at("headers")), (Names{"ETag", "Location"}));
   EXPECT_TRUE(add.at("responses").as_object().contains("507"));
@@ -136,14 +140,7 @@ TEST_F(OpenApiTest, SeveralTypesAndVersions) {
   writers_ = {kUser, kReading, newer};
   const value document = get();
   // The newest has the plain name.
-  EXPECT_EQ(document.at("paths")
-                .at("/users/{id}")
-                .at("get")
-                .at("responses")
-                .at("200")
-                .at("content")
-                .at("application/json")
-                .at("schema"),
+  EXPECT_EQ(json_schema(document.at("paths").at("/users/{id}").at("get").at("responses").at("200")),
             parse(R"({"anyOf":[{"$ref":"#/components/schemas/User"},
                 {"$ref":"#/components/schemas/Reading"},{"$ref":"#/components/schemas/User-2"}]})"));
   EXPECT_TRUE(document.at("components")
@@ -180,29 +177,12 @@ TEST_F(OpenApiTest, ShownByTheReaderSchema) {
   writers_ = {kUser};
   const value document = get();
   const value& operations = document.at("paths");
-  EXPECT_EQ(operations.at("/users/{id}")
-                .at("get")
-                .at("responses")
-                .at("200")
-                .at("content")
-                .at("application/json")
-                .at("schema"),
+  EXPECT_EQ(json_schema(operations.at("/users/{id}").at("get").at("responses").at("200")),
             parse(R"({"$ref":"#/components/schemas/View"})"));
   // What is added is of the writer's schema, and shown by the reader's.
-  EXPECT_EQ(operations.at("/users")
-                .at("post")
-                .at("requestBody")
-                .at("content")
-                .at("application/json")
-                .at("schema"),
+  EXPECT_EQ(json_schema(operations.at("/users").at("post").at("requestBody")),
             parse(R"({"$ref":"#/components/schemas/User-input"})"));
-  EXPECT_EQ(operations.at("/users")
-                .at("post")
-                .at("responses")
-                .at("201")
-                .at("content")
-                .at("application/json")
-                .at("schema"),
+  EXPECT_EQ(json_schema(operations.at("/users").at("post").at("responses").at("201")),
             parse(R"({"$ref":"#/components/schemas/View"})"));
 }
 

@@ -27,16 +27,14 @@ void add_feed(metrics::Page& page, const ingest::FeedStatus& feed) {
   page.add("push_cache_load_rate", {}, feed.records_per_second);
   if (feed.eta_seconds) page.add("push_cache_load_eta_seconds", {}, *feed.eta_seconds);
   page.add("push_cache_kafka_connected", {}, feed.connected ? 1 : 0);
-  std::int64_t lag = 0;
   int waiting = 0;
   for (const ingest::PartitionStatus& partition : feed.partitions) {
-    lag += partition.lag_records();
     waiting += partition.stage != ingest::PartitionStage::kLoading &&
                        partition.stage != ingest::PartitionStage::kCaughtUp
                    ? 1
                    : 0;
   }
-  page.add("push_cache_consumer_lag_total", {}, static_cast<double>(lag));
+  page.add("push_cache_consumer_lag_total", {}, static_cast<double>(feed.lag_records()));
   page.add("push_cache_partitions_waiting", {}, waiting);
   if (feed.dead_letters) {
     page.add("push_cache_dead_letters_total", {}, number(feed.dead_letters->acknowledged));
@@ -118,9 +116,10 @@ void add_requests(metrics::Page& page, const std::vector<std::string>& labels,
 
 std::string Service::metrics_text() const {
   metrics::Page page;
-  page.add("push_cache_ready", {}, not_ready_reasons().empty() ? 1 : 0);
   const std::vector<ingest::FeedStatus> feeds = feed_statuses();
-  add_feed(page, sum(feeds));
+  const ingest::FeedStatus all = sum(feeds);
+  page.add("push_cache_ready", {}, not_ready_reasons(all).empty() ? 1 : 0);
+  add_feed(page, all);
   for (const ingest::FeedStatus& feed : feeds) add_partitions(page, feed);
   add_totals(page, sum(pipeline_->intakes()));
 

@@ -23,7 +23,7 @@ sigset_t stop_signals() {
 // "ready", or how far the load is, or why it is not ready.
 std::string state_text(const Service& service, const ingest::FeedStatus& feed) {
   if (!feed.ready) return progress_text(feed);
-  const std::vector<std::string> reasons = service.not_ready_reasons();
+  const std::vector<std::string> reasons = service.not_ready_reasons(feed);
   return reasons.empty() ? "ready" : "not ready: " + reasons.front();
 }
 

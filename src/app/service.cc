@@ -162,9 +162,9 @@ bool Service::ready() const {
                      [](const Intake& intake) { return intake.ready(); });
 }
 
-std::vector<std::string> Service::not_ready_reasons() const {
+std::vector<std::string> Service::not_ready_reasons(const ingest::FeedStatus& feed) const {
   if (stopping_) return {"stopping"};
-  std::vector<std::string> reasons = feed_status().reasons;
+  std::vector<std::string> reasons = feed.reasons;
   if (!reasons.empty()) pipeline_->readers().add_reasons(reasons);
   for (const Pipeline::StoreRow& row : pipeline_->stores()) {
     if (const Status health = row.store->health(); !health.ok()) {
@@ -175,24 +175,25 @@ std::vector<std::string> Service::not_ready_reasons() const {
   return reasons;
 }
 
+http::RouteCounts Service::answers_of(const RouteRow& row,
+                                      const std::vector<http::RouteCounts>& counts) {
+  http::RouteCounts all = counts[row.counted_as];
+  if (row.by_body != nullptr) all += counts[row.by_body_counted_as];
+  return all;
+}
+
 void Service::sample(const ingest::FeedStatus& feed) {
   const auto now = History::Clock::now();
   if (!history_->due(now)) return;
-  History::Counts counts{.records = records_applied()};
+  History::Counts counts{.records = records_applied(), .lag_records = feed.lag_records()};
   const std::vector<http::RouteCounts> answers = api_server_->routes();
   for (const RouteRow& row : routes_) {
     History::RouteCounts& route = counts.routes.emplace_back();
     route.misses = row.records->misses();
-    const auto add = [&route](const http::RouteCounts& some) {
-      route.requests += some.total();
-      for (const auto& method : some.requests) route.errors += method[http::status_class(500)];
-      route.durations += some.durations;
-    };
-    add(answers[row.counted_as]);
-    if (row.by_body != nullptr) add(answers[row.by_body_counted_as]);
-  }
-  for (const ingest::PartitionStatus& partition : feed.partitions) {
-    counts.lag_records += partition.lag_records();
+    const http::RouteCounts all = answers_of(row, answers);
+    route.requests = all.total();
+    for (const auto& method : all.requests) route.errors += method[http::status_class(500)];
+    route.durations = all.durations;
   }
   history_->add(now,
                 std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1),

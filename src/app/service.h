@@ -36,7 +36,9 @@ class Service {
   ingest::FeedStatus feed_status() const;
   std::uint64_t records_applied() const { return sum(pipeline_->intakes()).records; }
   bool ready() const;
-  std::vector<std::string> not_ready_reasons() const;
+  std::vector<std::string> not_ready_reasons() const { return not_ready_reasons(feed_status()); }
+  // `feed` = feed_status().
+  std::vector<std::string> not_ready_reasons(const ingest::FeedStatus& feed) const;
   std::string status_json() const;
   std::string metrics_text() const;
   // To be called now and then, more often than History::kInterval, by one thread: keeps what the
@@ -91,6 +93,9 @@ class Service {
   void make_openapi();
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  // Also those of its `by_body`, of the counts of the API's server.
+  static http::RouteCounts answers_of(const RouteRow& row,
+                                      const std::vector<http::RouteCounts>& counts);
   void look_up(http::Exchange& exchange) const;
   // For the counts of the API's server: what is added under a number of its own.
   std::size_t count_apart(std::string label);

@@ -72,7 +72,7 @@ void StartupChecks::add_kafka() {
   }
   const auto& intakes = pipeline_.intakes();
   if (std::any_of(intakes.begin(), intakes.end(), [](const Intake& one) { return one.shared; })) {
-    numbers.group.push_back(board_.add(Check::kGroup, "'" + config_.kafka.group_id + "'"));
+    numbers.group = board_.add(Check::kGroup, "'" + config_.kafka.group_id + "'");
   }
   threads_.emplace_back([this, numbers = std::move(numbers)](const std::stop_token& stop) {
     // A client of its own, for as long as there is something to ask: what it is told is not mixed
@@ -108,8 +108,8 @@ bool StartupChecks::ask_kafka(kafka::Consumer& consumer, const KafkaNumbers& num
     took(numbers.topics[i],
          partitions.ok() ? consumer.may_read(i, question) : Status(partitions.error()));
   }
-  for (const std::size_t number : numbers.group) {
-    if (!stop.stop_requested()) took(number, consumer.may_join(config_.kafka.group_id, question));
+  if (numbers.group && !stop.stop_requested()) {
+    took(*numbers.group, consumer.may_join(config_.kafka.group_id, question));
   }
   return well;
 }

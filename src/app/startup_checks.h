@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -37,7 +38,7 @@ class StartupChecks {
   struct KafkaNumbers {
     std::size_t brokers = 0;
     Numbers topics;  // in the order of kafka.topics
-    Numbers group;   // one or none
+    std::optional<std::size_t> group;
   };
   struct StoreNumber {
     std::size_t number;

@@ -12,6 +12,10 @@ namespace {
 
 namespace json = boost::json;
 
+json::value text_or_null(std::string_view text) {
+  return text.empty() ? json::value(nullptr) : json::value(json::string(text));
+}
+
 // As hexadecimal text: JSON's numbers are doubles to many.
 json::value digest_json(const ingest::Digest& digest) {
   return {{"position", digest.position.value}, {"value", fmt::format("{:016x}", digest.value)}};
@@ -24,9 +28,6 @@ json::value snapshot_json(const Snapshots* snapshots, const std::vector<std::str
   for (const std::string& refusal : refusals) {
     status.refused += (status.refused.empty() ? "" : "; ") + refusal;
   }
-  const auto text = [](const std::string& words) {
-    return words.empty() ? json::value(nullptr) : json::value(words);
-  };
   json::value loaded = nullptr;
   if (status.loaded_taken_ms) {
     loaded = {{"records", status.loaded_records},
@@ -40,9 +41,12 @@ json::value snapshot_json(const Snapshots* snapshots, const std::vector<std::str
             {"seconds", status.last.seconds},
             {"taken_ms", status.last_taken_ms}};
   }
-  return {
-      {"loaded", std::move(loaded)}, {"refused", text(status.refused)},  {"taken", status.taken},
-      {"failed", status.failed},     {"error", text(status.last_error)}, {"last", std::move(last)}};
+  return {{"loaded", std::move(loaded)},
+          {"refused", text_or_null(status.refused)},
+          {"taken", status.taken},
+          {"failed", status.failed},
+          {"error", text_or_null(status.last_error)},
+          {"last", std::move(last)}};
 }
 
 json::value dead_letters_json(const std::optional<ingest::DeadLetterStatus>& letters) {
@@ -50,7 +54,7 @@ json::value dead_letters_json(const std::optional<ingest::DeadLetterStatus>& let
   return {{"topic", letters->topic},
           {"acknowledged", letters->acknowledged},
           {"waiting", letters->waiting},
-          {"error", letters->error.empty() ? json::value(nullptr) : json::value(letters->error)}};
+          {"error", text_or_null(letters->error)}};
 }
 
 json::value group_json(const std::optional<ingest::GroupStatus>& group) {
@@ -88,7 +92,7 @@ json::object feed_json(const ingest::FeedStatus& feed) {
   json::array partitions;
   for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
   return {{"connected", feed.connected},
-          {"error", feed.error.empty() ? json::value(nullptr) : json::value(feed.error)},
+          {"error", text_or_null(feed.error)},
           {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
           {"dead_letters", dead_letters_json(feed.dead_letters)},
           {"group", group_json(feed.group)},
@@ -130,16 +134,13 @@ json::array bad_records_json(const std::vector<Intake>& intakes,
 }
 
 json::array checks_json(const std::vector<CheckStatus>& checks) {
-  const auto text = [](std::string_view words) {
-    return words.empty() ? json::value(nullptr) : json::value(json::string(words));
-  };
   json::array out;
   for (const CheckStatus& one : checks) {
     out.push_back({{"check", json::string(to_string(one.check))},
                    {"target", one.target},
                    {"state", json::string(to_string(one.state))},
-                   {"error", text(one.error)},
-                   {"advice", text(one.advice)},
+                   {"error", text_or_null(one.error)},
+                   {"advice", text_or_null(one.advice)},
                    {"seconds", one.seconds}});
   }
   return out;
@@ -156,13 +157,12 @@ json::array readers_json(const registry::RouteReader& route) {
     json::array writers;
     for (const SchemaId id : status.unresolvable_writers) writers.emplace_back(id.value);
     const bool numbered = status.id.value >= 0;
-    readers.push_back(
-        {{"name", reader->name()},
-         {"state", state},
-         {"id", numbered ? json::value(status.id.value) : json::value(nullptr)},
-         {"version", numbered ? json::value(status.version) : json::value(nullptr)},
-         {"error", status.error.empty() ? json::value(nullptr) : json::value(status.error)},
-         {"unresolvable_writers", std::move(writers)}});
+    readers.push_back({{"name", reader->name()},
+                       {"state", state},
+                       {"id", numbered ? json::value(status.id.value) : json::value(nullptr)},
+                       {"version", numbered ? json::value(status.version) : json::value(nullptr)},
+                       {"error", text_or_null(status.error)},
+                       {"unresolvable_writers", std::move(writers)}});
   }
   return readers;
 }
@@ -172,7 +172,7 @@ json::array readers_json(const registry::RouteReader& route) {
 std::string Service::status_json() const {
   const std::vector<ingest::FeedStatus> feeds = feed_statuses();
   const ingest::FeedStatus feed = sum(feeds);
-  const std::vector<std::string> reasons = not_ready_reasons();
+  const std::vector<std::string> reasons = not_ready_reasons(feed);
   const ingest::Totals totals = sum(pipeline_->intakes());
   json::array waiting;
   for (const registry::Waiting& one : pipeline_->schemas().waiting()) {
@@ -205,13 +205,11 @@ std::string Service::status_json() const {
   json::array routes;
   const std::vector<http::RouteCounts> requests = api_server_->routes();
   for (const RouteRow& row : routes_) {
-    json::object route = {
-        {"path", row.path},
-        {"store", row.store},
-        {"schema", row.schema},
-        {"requests", requests[row.counted_as].total() +
-                         (row.by_body == nullptr ? 0 : requests[row.by_body_counted_as].total())},
-        {"misses", row.records->misses()}};
+    json::object route = {{"path", row.path},
+                          {"store", row.store},
+                          {"schema", row.schema},
+                          {"requests", answers_of(row, requests).total()},
+                          {"misses", row.records->misses()}};
     if (row.reader != nullptr) route["readers"] = readers_json(*row.reader);
     routes.push_back(std::move(route));
   }

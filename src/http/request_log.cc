@@ -1,7 +1,5 @@
 #include "http/request_log.h"
 
-#include <boost/asio/ip/tcp.hpp>
-
 #include <sys/socket.h>
 
 #include <array>
@@ -9,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/endpoint.h"
 
 namespace push_cache::http {
 namespace {
@@ -18,8 +17,7 @@ std::string peer_of(int socket) {
   boost::asio::ip::tcp::endpoint peer;
   auto size = static_cast<socklen_t>(peer.capacity());
   if (::getpeername(socket, peer.data(), &size) != 0) return {};
-  const std::string host = peer.address().to_string();
-  return (peer.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(peer.port());
+  return to_text(peer);
 }
 
 }  // namespace

@@ -29,15 +29,7 @@ class RequestStats {
 
   // From any thread; the sums have `size()` routes.
   void add_to(std::vector<RouteCounts>& sums) const {
-    for (std::size_t i = 0; i < size_; ++i) {
-      for (std::size_t method = 0; method < kMethods; ++method) {
-        for (std::size_t group = 0; group < kStatusClasses; ++group) {
-          sums[i].requests[method][group] +=
-              routes_[i].requests[method][group].load(std::memory_order_relaxed);
-        }
-      }
-      sums[i].durations += routes_[i].durations.read();
-    }
+    for (std::size_t i = 0; i < size_; ++i) sums[i] += routes_[i].read();
   }
   std::size_t size() const { return size_; }
 
@@ -45,6 +37,17 @@ class RequestStats {
   struct alignas(64) Route {
     std::array<std::array<std::atomic<std::uint64_t>, kStatusClasses>, kMethods> requests = {};
     metrics::AnswerDurationCounter durations;
+
+    RouteCounts read() const {
+      RouteCounts out;
+      for (std::size_t method = 0; method < kMethods; ++method) {
+        for (std::size_t group = 0; group < kStatusClasses; ++group) {
+          out.requests[method][group] = requests[method][group].load(std::memory_order_relaxed);
+        }
+      }
+      out.durations = durations.read();
+      return out;
+    }
   };
   Route& at(std::size_t route) { return routes_[route < size_ ? route : 0]; }
 

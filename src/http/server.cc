@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/endpoint.h"
 #include "http/loop.h"
 
 namespace push_cache::http {
@@ -96,11 +97,7 @@ class ServerImpl final : public Server {
     return {};
   }
 
-  std::string address() const override {
-    const std::string host = endpoint_.address().to_string();
-    const std::string port = std::to_string(endpoint_.port());
-    return endpoint_.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
-  }
+  std::string address() const override { return to_text(endpoint_); }
 
   std::uint16_t port() const override { return endpoint_.port(); }
 

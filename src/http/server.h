@@ -63,6 +63,15 @@ struct RouteCounts {
     }
     return sum;
   }
+  RouteCounts& operator+=(const RouteCounts& other) {
+    for (std::size_t method = 0; method < kMethods; ++method) {
+      for (std::size_t group = 0; group < kStatusClasses; ++group) {
+        requests[method][group] += other.requests[method][group];
+      }
+    }
+    durations += other.durations;
+    return *this;
+  }
 };
 
 class Server {

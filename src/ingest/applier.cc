@@ -14,6 +14,12 @@ std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed);
 }
 
+std::vector<SchemaId> ids_of(const std::vector<const registry::SchemaEntry*>& schemas) {
+  std::vector<SchemaId> ids;
+  for (const auto* schema : schemas) ids.push_back(schema->id);
+  return ids;
+}
+
 }  // namespace
 
 std::string_view to_string(BadCause cause) { return kCauseNames[static_cast<std::size_t>(cause)]; }
@@ -23,7 +29,6 @@ Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
     : schemas_(schemas),
       targets_(std::move(targets)),
       topics_(std::move(topics)),
-      held_schemas_(targets_.size()),
       writers_(targets_.size()) {}
 
 Totals Applier::totals() const {
@@ -77,30 +82,32 @@ void Applier::hold(const registry::SchemaEntry& schema) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (!targets_[i].takes(schema.full_name)) continue;
     auto& writers = writers_[i];
-    if (std::find(writers.begin(), writers.end(), schema.id) != writers.end()) continue;
-    writers.push_back(schema.id);
-    auto& held = held_schemas_[i];
-    const auto same = std::find_if(held.begin(), held.end(), [&schema](const auto* other) {
-      return other->full_name == schema.full_name;
+    const bool is_new = std::none_of(writers.begin(), writers.end(), [&schema](const auto* other) {
+      return other->id == schema.id;
     });
-    if (same == held.end()) {
-      held.push_back(&schema);
-    } else if ((*same)->id < schema.id) {  // a replay meets the older versions too
-      *same = &schema;
-    }
+    if (is_new) writers.push_back(&schema);
   }
 }
 
 std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {
+  std::vector<const registry::SchemaEntry*> latest;
   const std::lock_guard lock(mutex_);
-  std::vector<SchemaId> ids;
-  for (const auto* schema : held_schemas_[target]) ids.push_back(schema->id);
-  return ids;
+  for (const auto* schema : writers_[target]) {
+    const auto same = std::find_if(latest.begin(), latest.end(), [schema](const auto* other) {
+      return other->full_name == schema->full_name;
+    });
+    if (same == latest.end()) {
+      latest.push_back(schema);
+    } else if ((*same)->id < schema->id) {  // a replay meets the older versions too
+      *same = schema;
+    }
+  }
+  return ids_of(latest);
 }
 
 std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
   const std::lock_guard lock(mutex_);
-  return writers_[target];
+  return ids_of(writers_[target]);
 }
 
 void Applier::note_bad(BadRecord record) {

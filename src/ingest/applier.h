@@ -146,8 +146,8 @@ class Applier {
   mutable std::mutex mutex_;                    // guards what follows
   std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
   std::deque<LaneTotals> lanes_;
-  std::vector<std::vector<const registry::SchemaEntry*>> held_schemas_;  // per target
-  std::vector<std::vector<SchemaId>> writers_;                           // per target
+  // Per target, in the order of their first record.
+  std::vector<std::vector<const registry::SchemaEntry*>> writers_;
 };
 
 }  // namespace push_cache::ingest

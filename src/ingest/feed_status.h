@@ -55,6 +55,11 @@ struct FeedStatus {
   double records_per_second = 0;              // lately
   std::optional<double> first_ready_seconds;  // from the start of the feed; nothing before
   std::optional<double> eta_seconds;          // until caught up; nothing when unknown or ready
+  std::int64_t lag_records() const {
+    std::int64_t sum = 0;
+    for (const PartitionStatus& partition : partitions) sum += partition.lag_records();
+    return sum;
+  }
 };
 
 }  // namespace push_cache::ingest

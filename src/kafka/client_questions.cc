@@ -73,10 +73,25 @@ EventPtr answer(rd_kafka_queue_t* answers, Clock::time_point deadline) {
   return EventPtr(rd_kafka_queue_poll(answers, std::max(static_cast<int>(left.count()), 0)));
 }
 
-Error no_answer(const rd_kafka_event_t* event) {
-  const auto code = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT
-                                     : rd_kafka_event_error(const_cast<rd_kafka_event_t*>(event));
-  return {ErrorCode::kUnavailable, std::string("Kafka does not answer: ") + rd_kafka_err2str(code)};
+rd_kafka_resp_err_t code_of(const EventPtr& event) {
+  return event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
+Error no_answer(const EventPtr& event) {
+  return {ErrorCode::kUnavailable,
+          std::string("Kafka does not answer: ") + rd_kafka_err2str(code_of(event))};
+}
+
+EventPtr describe_topics(rd_kafka_t* handle, const std::vector<std::string>& topics,
+                         const rd_kafka_AdminOptions_t* options, Clock::time_point deadline) {
+  using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
+  std::vector<const char*> names;
+  for (const std::string& topic : topics) names.push_back(topic.c_str());
+  const CollectionPtr collection(
+      rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
+  const QueuePtr answers(rd_kafka_queue_new(handle));
+  rd_kafka_DescribeTopics(handle, collection.get(), options, answers.get());
+  return answer(answers.get(), deadline);
 }
 
 std::string text_of(const rd_kafka_Uuid_t* id) {
@@ -123,9 +138,8 @@ void ask_for_rights(rd_kafka_AdminOptions_t* options) {
 }
 
 // What rights end with; an answer that tells none, since the brokers are too old, is no failure.
-std::optional<Status> no_rights(const rd_kafka_event_t* event) {
-  const auto code = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT
-                                     : rd_kafka_event_error(const_cast<rd_kafka_event_t*>(event));
+std::optional<Status> no_rights(const EventPtr& event) {
+  const auto code = code_of(event);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
   if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return Status();
   return Status(no_answer(event));
@@ -149,22 +163,16 @@ Status Client::reach(std::chrono::milliseconds timeout) {
 }
 
 Status Client::may_read(std::uint32_t topic, std::chrono::milliseconds timeout) {
-  using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
   const std::string& name = topics_[topic];
-  const char* names[] = {name.c_str()};
-  const CollectionPtr collection(rd_kafka_TopicCollection_of_topic_names(names, 1));
-  const QueuePtr answers(rd_kafka_queue_new(handle_));
   const AdminOptionsPtr options =
       options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, known_leader_);
   ask_for_rights(options.get());
-  const auto deadline = Clock::now() + timeout;
-  rd_kafka_DescribeTopics(handle_, collection.get(), options.get(), answers.get());
-  const EventPtr event = answer(answers.get(), deadline);
-  if (auto failed = no_rights(event.get())) return *std::move(failed);
+  const EventPtr event = describe_topics(handle_, {name}, options.get(), Clock::now() + timeout);
+  if (auto failed = no_rights(event)) return *std::move(failed);
   std::size_t count = 0;
   const rd_kafka_TopicDescription_t** found = rd_kafka_DescribeTopics_result_topics(
       rd_kafka_event_DescribeTopics_result(event.get()), &count);
-  if (count != 1) return no_answer(event.get());
+  if (count != 1) return no_answer(event);
   const rd_kafka_error_t* error = rd_kafka_TopicDescription_error(found[0]);
   if (error != nullptr && rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Error{ErrorCode::kUnavailable, "topic '" + name + "': " + rd_kafka_error_string(error)};
@@ -185,11 +193,11 @@ Status Client::may_join(const std::string& group, std::chrono::milliseconds time
   const auto deadline = Clock::now() + timeout;
   rd_kafka_DescribeConsumerGroups(handle_, groups, 1, options.get(), answers.get());
   const EventPtr event = answer(answers.get(), deadline);
-  if (auto failed = no_rights(event.get())) return *std::move(failed);
+  if (auto failed = no_rights(event)) return *std::move(failed);
   std::size_t count = 0;
   const rd_kafka_ConsumerGroupDescription_t** found = rd_kafka_DescribeConsumerGroups_result_groups(
       rd_kafka_event_DescribeConsumerGroups_result(event.get()), &count);
-  if (count != 1) return no_answer(event.get());
+  if (count != 1) return no_answer(event);
   const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(found[0]);
   const auto code = error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
   std::size_t rights = 0;
@@ -284,20 +292,10 @@ std::vector<PartitionWatermarks> Client::watermarks(std::span<const TopicPartiti
 Result<std::vector<std::string>> Client::topic_ids(std::chrono::milliseconds timeout) {
   const std::int32_t broker = known_leader_;
   if (broker < 0) return Error{ErrorCode::kUnavailable, "no leader of any partition is known yet"};
-  using CollectionPtr = Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy>;
-  std::vector<const char*> names;
-  for (const std::string& topic : topics_) names.push_back(topic.c_str());
-  const CollectionPtr collection(
-      rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
-  const QueuePtr answers(rd_kafka_queue_new(handle_));
   const AdminOptionsPtr options =
       options_for(handle_, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, broker);
-  const auto deadline = Clock::now() + timeout;
-  rd_kafka_DescribeTopics(handle_, collection.get(), options.get(), answers.get());
-  const EventPtr event = answer(answers.get(), deadline);
-  if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return no_answer(event.get());
-  }
+  const EventPtr event = describe_topics(handle_, topics_, options.get(), Clock::now() + timeout);
+  if (code_of(event) != RD_KAFKA_RESP_ERR_NO_ERROR) return no_answer(event);
   std::vector<std::string> ids(topics_.size());
   std::size_t count = 0;
   const rd_kafka_TopicDescription_t** found = rd_kafka_DescribeTopics_result_topics(
@@ -326,18 +324,16 @@ Result<TombstoneRetention> Client::tombstone_retention(std::uint32_t topic,
   rd_kafka_ConfigResource_t* one = resource.get();
   rd_kafka_DescribeConfigs(handle_, &one, 1, options.get(), answers.get());
   const EventPtr event = answer(answers.get(), deadline);
-  if (event && rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+  if (code_of(event) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
     return Error{ErrorCode::kMethodNotAllowed,
                  "the configuration of topic '" + name +
                      "' cannot be seen: the brokers know no DescribeConfigs"};
   }
-  if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return no_answer(event.get());
-  }
+  if (code_of(event) != RD_KAFKA_RESP_ERR_NO_ERROR) return no_answer(event);
   std::size_t count = 0;
   const rd_kafka_ConfigResource_t** found = rd_kafka_DescribeConfigs_result_resources(
       rd_kafka_event_DescribeConfigs_result(event.get()), &count);
-  if (count != 1) return no_answer(event.get());
+  if (count != 1) return no_answer(event);
   switch (const auto code = rd_kafka_ConfigResource_error(found[0])) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
       return read_retention(found[0]);

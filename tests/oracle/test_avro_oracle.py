@@ -63,18 +63,23 @@ def random_pair(rng, resolved):
     return pair
 
 
+def ask(name, lines):
+    """What the program says to each line."""
+    tool = BIN / name
+    assert tool.exists(), f"{tool} is not there: build the target {name}"
+    done = subprocess.run([tool], input="\n".join(lines) + "\n", capture_output=True, text=True,
+                          encoding="utf-8", timeout=150, check=True)
+    answers = done.stdout.split("\n")[:-1]
+    assert len(answers) == len(lines)
+    return answers
+
+
 def run_tool(pairs, mode):
     lines = []
     for pair in pairs:
         reader = "" if pair.reader is None else json.dumps(pair.reader)
         lines.append("\t".join([mode, json.dumps(pair.writer), reader, pair.datum.hex()]))
-    tool = BIN / "avro_oracle_tool"
-    assert tool.exists(), f"{tool} is not there: build the target avro_oracle_tool"
-    done = subprocess.run([tool], input="\n".join(lines) + "\n", capture_output=True, text=True,
-                          encoding="utf-8", timeout=150, check=True)
-    answers = done.stdout.split("\n")[:-1]
-    assert len(answers) == len(pairs)
-    for pair, answer in zip(pairs, answers):
+    for pair, answer in zip(pairs, ask("avro_oracle_tool", lines)):
         pair.answer, _, pair.sent_back = answer.partition("\t")
     return pairs
 

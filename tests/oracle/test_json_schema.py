@@ -4,30 +4,19 @@ import json
 import math
 import os
 import random
-import subprocess
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from oracle.test_avro_oracle import BIN, SEED, random_pair, run_tool
+from oracle.test_avro_oracle import SEED, ask, random_pair, run_tool
 
 PAIRS = int(os.environ.get("AVRO_ORACLE_PAIRS", "2500")) // 2
-
-
-def ask(lines):
-    tool = BIN / "json_schema_tool"
-    assert tool.exists(), f"{tool} is not there: build the target json_schema_tool"
-    done = subprocess.run([tool], input="\n".join(lines) + "\n", capture_output=True, text=True,
-                          encoding="utf-8", timeout=150, check=True)
-    answers = done.stdout.split("\n")[:-1]
-    assert len(answers) == len(lines)
-    return answers
 
 
 def validators(mode, schemas):
     """For each Avro schema the validators of what is shown and of what is taken."""
     made = []
-    for answer in ask([f"{mode}\t{json.dumps(schema)}" for schema in schemas]):
+    for answer in ask("json_schema_tool", [f"{mode}\t{json.dumps(schema)}" for schema in schemas]):
         whole = json.loads(answer)
         pair = []
         for use in ("shown", "taken"):
@@ -94,7 +83,7 @@ def test_what_is_taken_is_what_validates():
         value = json.loads(pair.answer)
         asked += [(pair, taken, value), *((pair, taken, changed(rng, value)) for _ in range(3))]
     asked = [row for row in asked if not whole_as_float(row[2])]
-    answers = ask([f"taken\t{json.dumps(pair.writer)}\t{json.dumps(value)}" for pair, _, value in asked])
+    answers = ask("json_schema_tool", [f"taken\t{json.dumps(pair.writer)}\t{json.dumps(value)}" for pair, _, value in asked])
     counts = {True: 0, False: 0}
     for (pair, taken, value), answer in zip(asked, answers):
         valid = taken.is_valid(value)
