@@ -2,7 +2,9 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
+#include <thread>
 
 #include "app/notify.h"
 #include "app/progress.h"
@@ -25,6 +27,18 @@ std::string state_text(const Service& service, const ingest::FeedStatus& feed) {
   if (!feed.ready) return progress_text(feed);
   const std::vector<std::string> reasons = service.not_ready_reasons(feed);
   return reasons.empty() ? "ready" : "not ready: " + reasons.front();
+}
+
+// Ends the process when it has not ended by itself in time, or at one more signal. Nothing depends
+// on what it does not wait for: what a store holds is known by its own position.
+void end_in_time(const sigset_t& signals) {
+  std::thread([signals] {
+    const timespec limit{.tv_sec = limits::kLeaveTimeout.count(), .tv_nsec = 0};
+    sigtimedwait(&signals, nullptr, &limit);
+    log("app").warn(
+        "ended without leave of Kafka: it did not answer in time, or one more signal came");
+    std::_Exit(0);
+  }).detach();
 }
 
 }  // namespace
@@ -58,6 +72,7 @@ int run_until_stopped(Service& service, const std::function<void()>& tick) {
   service.save([&] {  // a second signal: the operator does not want to wait
     return sigtimedwait(&signals, nullptr, &at_once) > 0;
   });
+  end_in_time(signals);
   return 0;
 }
 

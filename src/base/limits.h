@@ -22,6 +22,9 @@ inline constexpr std::chrono::seconds kRequestTimeout{
 inline constexpr std::chrono::seconds kIdleTimeout{120};  // between requests
 inline constexpr std::chrono::seconds kWriteTimeout{60};  // without any progress of a write
 inline constexpr std::chrono::seconds kDrainTimeout{20};  // for running requests after SIGTERM
+// To take leave of Kafka after that: librdkafka waits for minutes for a coordinator that does not
+// answer.
+inline constexpr std::chrono::seconds kLeaveTimeout{15};
 
 // Records. Kafka's own default cap of a message is 1 MiB; brokers are seldom set beyond 64 MiB.
 inline constexpr std::size_t kKeyBytesMax = 64 * 1024;
