@@ -26,10 +26,11 @@ def check_stop(running):
 
 def stop_again_and_again(settings, history, watched, seed, chance):
     """While and after it loads, each time a new process."""
+    slow(settings)  # or the load would be over before the stop
     seen = {True: 0, False: 0}
     longest = 0
     for number in range(soak(8, 100)):
-        running, watcher = watched(slow(settings) if number % 2 else settings, history, seed + number)
+        running, watcher = watched(settings, history, seed + number)
         if number % 4 == 2:
             running.wait_ready()
         elif number % 2:
