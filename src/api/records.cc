@@ -131,7 +131,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (status_ != 0) return send();
     if (!std::exchange(take_next_, false)) return;
     inside_call_ = true;
-    owner_->options_.store->take(key_, *this);
+    owner_->take(key_, *this);
     returned();
   }
 
@@ -168,6 +168,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   void exists() override { fail(Error{ErrorCode::kConflict, "a record with this key exists"}); }
 
   void failed(const Error& error) override {
+    if (error.code == ErrorCode::kConflict) return fail(error);  // the request's, not the store's
     owner_->repeats_.log("store", spdlog::level::warn, "{}: the store does not answer: {}",
                          owner_->options_.path, error.describe());
     fail(error);
@@ -196,7 +197,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (inside_call_) {
       take_next_ = true;
     } else {
-      owner_->options_.store->take(key_, *this);
+      owner_->take(key_, *this);
     }
   }
 
@@ -454,9 +455,14 @@ void Records::remove(http::Exchange& exchange, std::string_view key) {
     reply.keep_key(key);
     options_.store->get(key, reply);
   } else {
-    options_.store->take(key, reply);
+    take(key, reply);
   }
   reply.returned();
+}
+
+void Records::take(std::string_view key, store::GetSink& sink) {
+  options_.store->take(key, options_.topic_only ? std::optional(options_.topic) : std::nullopt,
+                       sink);
 }
 
 void Records::list(http::Exchange& exchange) {
@@ -515,7 +521,8 @@ void Records::insert(http::Exchange& exchange) {
                                     .datum = datum.bytes(),
                                     .schema = schema->id,
                                     .offset = Offset(next_local_offset()),
-                                    .timestamp_ms = now_ms()};
+                                    .timestamp_ms = now_ms(),
+                                    .topic = options_.topic};
   const auto way = way_of(*schema, record);
   if (!way.ok() && way.error().code == ErrorCode::kUnavailable) return fail(exchange, way.error());
   // What a record of the topic could not be is not taken here either.

@@ -41,6 +41,9 @@ struct RecordsOptions {
   std::uint32_t max_age_seconds = 300;
   // Names of the topics, to say which record an answer is.
   std::vector<std::string> topics;
+  // The number of the topic that a write is a record of.
+  std::uint32_t topic = 0;
+  bool topic_only = false;       // DELETE removes no record of another one (409)
   bool position_headers = true;  // say it in headers, too
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
@@ -58,7 +61,7 @@ struct RecordsOptions {
 
 // With P = the route's path (see the API table of docs/reference/http-api.md):
 //   GET, HEAD P/{id}   the record as JSON, with ETag and Cache-Control; 304; 404
-//   DELETE P/{id}      removes it and answers it; 404
+//   DELETE P/{id}      removes it and answers it; 404; 409 when it is of another topic (topic_only)
 //   GET, HEAD P        the keys as a JSON array: limit, offset, filter
 //   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
 // A read that hits a store in memory allocates nothing. Until the gate is open everything answers
@@ -102,6 +105,7 @@ class Records final : public http::Handler {
   std::string_view allowed(bool item) const;
   void read(http::Exchange& exchange, std::string_view key);
   void remove(http::Exchange& exchange, std::string_view key);
+  void take(std::string_view key, store::GetSink& sink);
   void list(http::Exchange& exchange);
   void insert(http::Exchange& exchange);
   static void fail(http::Exchange& exchange, const Error& error);

@@ -64,10 +64,11 @@ class TestStore final : public store::Store {
     return inner->erase(tombstone);
   }
   using Store::erase;
-  void take(std::string_view key, store::GetSink& sink) override {
-    if (!later) return error ? sink.failed(*error) : inner->take(key, sink);
-    post([this, copy = std::string(key), &sink] {
-      error ? sink.failed(*error) : inner->take(copy, sink);
+  void take(std::string_view key, std::optional<std::uint32_t> topic,
+            store::GetSink& sink) override {
+    if (!later) return error ? sink.failed(*error) : inner->take(key, topic, sink);
+    post([this, copy = std::string(key), topic, &sink] {
+      error ? sink.failed(*error) : inner->take(copy, topic, sink);
     });
   }
   void get(std::string_view key, store::GetSink& sink) override {

@@ -50,7 +50,7 @@ class MapStore final : public store::Store {
   Result<bool> erase(const store::RecordView& gone) override {
     return datums_.erase(std::string(gone.key)) != 0;
   }
-  void take(std::string_view key, store::GetSink& sink) override {
+  void take(std::string_view key, std::optional<std::uint32_t>, store::GetSink& sink) override {
     const auto node = datums_.extract(std::string(key));
     node.empty() ? sink.absent() : sink.found(view(node.key(), node.mapped()));
   }

@@ -38,6 +38,20 @@ ingest::OnBadRecord policy_of(config::OnBadRecord policy) {
 
 }  // namespace
 
+// What is not seen from the configuration alone: which record such a store shows of a key.
+void Pipeline::say_what_is_shown() const {
+  const std::size_t topics = config_.kafka.topics.size();
+  for (const config::Store& store : config_.cache.stores) {
+    if (topics < 2 || !store.topics.empty() || !store.schemas.empty()) continue;
+    log("app").warn(
+        "store '{}' takes all {} topics: of a key that several of them have it shows the record "
+        "with "
+        "the latest timestamp, and a tombstone removes its own topic's record only; "
+        "cache.stores[].topics or schemas narrows what it takes",
+        store.name, topics);
+  }
+}
+
 Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::Config& config) {
   std::unique_ptr<Pipeline> pipeline(new Pipeline(config));
   if (Status done = pipeline->make_stores(); !done.ok()) return std::move(done).error();
@@ -153,7 +167,7 @@ void Pipeline::make_intake(bool shared) {
                                               return config::schema_matches(pattern, full_name);
                                             });
                        },
-                       readers_.of_store(config_, store)});
+                       readers_.of_store(config_, store), config::topics_of(config_, store)});
   }
   if (targets.empty()) return;
   intake.applier =
@@ -195,6 +209,7 @@ Status Pipeline::make_snapshots() {
 }
 
 Status Pipeline::start() {
+  say_what_is_shown();
   for (Intake& intake : intakes_) {
     const Status done = intake.shared ? start_group(intake) : start_feed(intake);
     if (!done.ok()) return done;

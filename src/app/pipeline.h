@@ -66,6 +66,7 @@ class Pipeline {
   explicit Pipeline(const config::Config& config) : config_(config) {}
   std::size_t target_of(std::size_t store) const;  // the store's place in its intake
   Status make_stores();
+  void say_what_is_shown() const;
   Status make_schemas();
   Result<StoreRow> make_redis_store(const config::Store& store) const;
   void make_intake(bool shared);

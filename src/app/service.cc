@@ -51,6 +51,8 @@ void Service::make_routes(unsigned loops) {
         .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .topics = config_.kafka.topics,
+        .topic = config::topic_of(config_, route),
+        .topic_only = !route.topic.empty(),
         .position_headers = config_.webservice.position_headers,
         .serve_while_loading = config_.webservice.serve_while_loading,
         .shared = pipeline_->intake_of(store).shared,

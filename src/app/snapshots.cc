@@ -51,6 +51,9 @@ std::string Snapshots::configuration() const {
     if (store.type != config::StoreType::kInMemory) continue;
     text += fmt::format("store {} takes", store.name);
     for (const std::string& schema : store.schemas) text += ' ' + schema;
+    // What a store keeps of several topics is not what earlier versions kept.
+    if (config.kafka.topics.size() > 1) text += " of topics";
+    for (const std::string& topic : store.topics) text += ' ' + topic;
     for (const config::Route& route : config.cache.routes) {
       if (route.store == store.name && route.schema != "writer") text += " read by " + route.schema;
     }

@@ -73,6 +73,19 @@ class Checker {
                           environment_name(path + ".url")));
       }
       if (good(path + ".url")) check_redis(store, path);
+      check_topics(store, path);
+    }
+  }
+
+  // The topics that a store takes are among those that are read.
+  void check_topics(const Store& store, const std::string& path) {
+    if (!good("kafka.topic")) return;
+    const std::vector<std::string>& known = config_.kafka.topics;
+    const std::vector<std::string_view> names(known.begin(), known.end());
+    for (const std::string& topic : store.topics) {
+      if (std::find(known.begin(), known.end(), topic) != known.end()) continue;
+      fault(path + ".topics", where(path + ".topics"),
+            not_among("'{}' is no topic of kafka.topic{}", topic, names));
     }
   }
 
@@ -138,13 +151,12 @@ class Checker {
       }
       if (!good(path + ".store")) continue;
       used.insert(route.store);
+      check_topic(route, path);
       // With a store's name at fault the route may well mean that one.
       if (!names_known || std::find(names.begin(), names.end(), route.store) != names.end())
         continue;
-      const std::string_view meant = closest(route.store, names);
       fault(path + ".store", where(path + ".store"),
-            fmt::format("there is no store '{}'{}", shown(route.store),
-                        meant.empty() ? "" : fmt::format("; did you mean '{}'?", shown(meant))));
+            not_among("there is no store '{}'{}", route.store, names));
     }
     for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
       if (used.contains(config_.cache.stores[i].name)) continue;
@@ -152,6 +164,27 @@ class Checker {
       config_.notes.push_back(fmt::format("{}: no route serves the store '{}'", where(path),
                                           shown(config_.cache.stores[i].name)));
     }
+  }
+
+  // A write is a record of a topic that the route's store takes.
+  void check_topic(const Route& route, const std::string& path) {
+    if (route.topic.empty() || !good("kafka.topic")) return;
+    const auto store = std::find_if(config_.cache.stores.begin(), config_.cache.stores.end(),
+                                    [&route](const Store& one) { return one.name == route.store; });
+    if (store == config_.cache.stores.end()) return;
+    const auto& topics = store->topics.empty() ? config_.kafka.topics : store->topics;
+    if (std::find(topics.begin(), topics.end(), route.topic) != topics.end()) return;
+    const std::vector<std::string_view> names(topics.begin(), topics.end());
+    fault(path + ".topic", where(path + ".topic"),
+          not_among("the route's store takes no topic '{}'{}", route.topic, names));
+  }
+
+  // `text` takes the name and, perhaps, the one that was meant.
+  static std::string not_among(std::string_view text, const std::string& name,
+                               std::span<const std::string_view> names) {
+    const std::string_view meant = closest(name, names);
+    return fmt::format(fmt::runtime(text), shown(name),
+                       meant.empty() ? "" : fmt::format("; did you mean '{}'?", shown(meant)));
   }
 
   void claim(std::map<std::string, std::size_t>& paths, const std::string& route,

@@ -67,6 +67,7 @@ struct Kafka {
 struct Store {
   std::string name = {};
   StoreType type = StoreType::kInMemory;
+  std::vector<std::string> topics = {};   // some of kafka.topic, each once; empty = all
   std::vector<std::string> schemas = {};  // for `schema_matches`; empty = all
   std::uint64_t memory_max_bytes = 0;     // in memory only; 0 = no cap
   // All below: Redis only.
@@ -82,8 +83,9 @@ struct Store {
 };
 
 struct Route {
-  std::string path = {};           // "/users": a slash in front, none at the end
-  std::string store = {};          // the name of one of `stores`
+  std::string path = {};   // "/users": a slash in front, none at the end
+  std::string store = {};  // the name of one of `stores`
+  std::string topic = {};  // what a write through HTTP is a record of; "" = the store's first
   std::string key_from_body = {};  // field of the request's body that holds the key; "" = none
   bool list = true;                // false: no list of its keys, nor memory for their order
   std::string schema = "writer";   // what its records are shown by; `parse_reader_schema` takes it
@@ -171,6 +173,11 @@ Result<Config> load(const Sources& sources);
 
 // The effective configuration as YAML that `load` would take, each secret shown as "***".
 std::string describe(const Config& config);
+
+// For each of kafka.topics, in its order, whether the store takes it.
+std::vector<bool> topics_of(const Config& config, const Store& store);
+// The place in kafka.topics of the topic that a write through the route is a record of.
+std::uint32_t topic_of(const Config& config, const Route& route);
 
 // Whether a store with `pattern` in its schemas takes the schema `full_name` (such as
 // "com.polecatworks.billing.CustomerBill"). Without regard to case, `pattern` is one of:

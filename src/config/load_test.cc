@@ -462,6 +462,34 @@ TEST(Load, WhatBecomesOfBadRecordsHasATopicWhereItNeedsOne) {
   EXPECT_THAT(idle->notes, ElementsAre(HasSubstr("has no effect")));
 }
 
+TEST(Load, TopicsOfStoresAndRoutes) {
+  const auto with = [](std::string_view store, std::string_view route) {
+    std::string text = replaced(kMinimal, "topic: users", "topic: [users, bills]");
+    text = replaced(text, "type: in_memory", "type: in_memory\n      " + std::string(store));
+    return sources_of(replaced(text, "store: s", "store: s\n      " + std::string(route)));
+  };
+  Result<Config> config = load(with("topics: [bills]", "topic: bills"));
+  ASSERT_TRUE(config.ok()) << config.error().public_text;
+  const Cache& cache = config->cache;
+  EXPECT_EQ(topics_of(*config, cache.stores[0]), (std::vector<bool>{false, true}));
+  EXPECT_EQ(topic_of(*config, cache.routes[0]), 1u);
+  config = load(with("topics: [bills]", "list: true"));
+  EXPECT_EQ(topic_of(*config, cache.routes[0]), 1u) << "the first that the store takes";
+  config = load(with("topics: []", "list: true"));
+  ASSERT_TRUE(config.ok()) << config.error().public_text;
+  EXPECT_EQ(topics_of(*config, cache.stores[0]), (std::vector<bool>{true, true}));
+  EXPECT_EQ(topic_of(*config, cache.routes[0]), 0u);
+
+  const auto fault = [&with](std::string_view store, std::string_view route) {
+    const Result<Config> bad = load(with(store, route));
+    return bad.ok() ? "none" : bad.error().public_text;
+  };
+  EXPECT_THAT(fault("topics: [bils]", "list: true"),
+              HasSubstr("'bils' is no topic of kafka.topic; did you mean 'bills'?"));
+  EXPECT_THAT(fault("topics: [bills]", "topic: users"),
+              HasSubstr("the route's store takes no topic 'users'"));
+}
+
 TEST(Load, StalenessAndSnapshots) {
   const auto with = [](std::string_view more) {
     return load(sources_of(std::string(kMinimal) + std::string(more)));

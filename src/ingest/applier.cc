@@ -29,7 +29,14 @@ Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
     : schemas_(schemas),
       targets_(std::move(targets)),
       topics_(std::move(topics)),
-      writers_(targets_.size()) {}
+      stores_of_(topics_.size()),
+      writers_(targets_.size()) {
+  for (std::uint32_t topic = 0; topic < topics_.size(); ++topic) {
+    for (const Target& target : targets_) {
+      if (target.takes_topic(topic)) stores_of_[topic].push_back(target.store);
+    }
+  }
+}
 
 Totals Applier::totals() const {
   const std::lock_guard lock(mutex_);
@@ -52,41 +59,47 @@ LaneTotals& Applier::add_lane() {
   return lanes_.emplace_back();
 }
 
-const Route& Applier::route(const registry::SchemaEntry& schema) {
+const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t topic) {
   const std::lock_guard lock(mutex_);
-  auto [place, added] = routes_.try_emplace(schema.id);
+  auto [place, added] = routes_.try_emplace({topic, schema.id});
   Route& way = place->second;
   if (!added) return way;
   way.schema = &schema;
-  for (const Target& target : targets_) {
-    if (!target.takes(schema.full_name)) continue;
+  way.topic = topic;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const Target& target = targets_[i];
+    if (!target.takes_topic(topic)) continue;
+    if (!target.takes(schema.full_name)) {
+      way.others.push_back(target.store);
+      continue;
+    }
     for (const registry::RouteReader& reader : target.readers) {
       way.readers.push_back({way.stores.size(), &reader});
     }
     way.stores.push_back(target.store);
+    hold(i, schema);
   }
-  hold(schema);
   if (way.stores.empty()) {
-    log("ingest").warn("schema {} ({}) goes to no store: none of cache.stores[].schemas names it",
-                       schema.id.value, schema.full_name);
+    log("ingest").warn(
+        "schema {} ({}) of topic '{}' goes to no store: none takes both "
+        "(cache.stores[].schemas and topics)",
+        schema.id.value, schema.full_name, topics_[topic]);
   }
   return way;
 }
 
 void Applier::announce(const registry::SchemaEntry& schema) {
   const std::lock_guard lock(mutex_);
-  hold(schema);
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (targets_[i].takes(schema.full_name)) hold(i, schema);
+  }
 }
 
-void Applier::hold(const registry::SchemaEntry& schema) {
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (!targets_[i].takes(schema.full_name)) continue;
-    auto& writers = writers_[i];
-    const bool is_new = std::none_of(writers.begin(), writers.end(), [&schema](const auto* other) {
-      return other->id == schema.id;
-    });
-    if (is_new) writers.push_back(&schema);
-  }
+void Applier::hold(std::size_t target, const registry::SchemaEntry& schema) {
+  auto& writers = writers_[target];
+  const bool is_new = std::none_of(writers.begin(), writers.end(),
+                                   [&schema](const auto* other) { return other->id == schema.id; });
+  if (is_new) writers.push_back(&schema);
 }
 
 std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {

@@ -8,11 +8,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -53,13 +54,15 @@ struct Incoming {
   std::optional<Bytes> value;
 };
 
-// A store and the schemas it takes.
+// A store, and the topics and schemas that it takes.
 struct Target {
   std::string name;
   store::Store* store = nullptr;  // must outlive the applier
   std::function<bool(std::string_view full_name)> takes;
   // Of the store's routes: it keeps only what all of them can show. They must outlive the applier.
   std::vector<registry::RouteReader> readers = {};
+  std::vector<bool> topics = {};  // by their numbers; empty = all
+  bool takes_topic(std::uint32_t topic) const { return topics.empty() || topics[topic]; }
 };
 
 // Since the start.
@@ -94,11 +97,13 @@ struct StoreReader {
   const registry::RouteReader* reader;
 };
 
-// What is decided once per schema id. Immutable but for `learning`.
+// What is decided once per topic and schema id. Immutable but for `learning`.
 struct Route {
   const registry::SchemaEntry* schema = nullptr;
+  std::uint32_t topic = 0;
   std::vector<store::Store*> stores;
-  std::vector<StoreReader> readers;  // none unless a route names one
+  std::vector<store::Store*> others;  // that take the topic, but not the schema
+  std::vector<StoreReader> readers;   // none unless a route names one
   mutable std::atomic<bool> learning = true;
 };
 
@@ -125,7 +130,11 @@ class Applier {
   // For lanes, which hold on to what they are given: routes and totals live as long as this.
   registry::SchemaCache& schemas() const { return schemas_; }
   const std::vector<Target>& targets() const { return targets_; }
-  const Route& route(const registry::SchemaEntry& schema);
+  const Route& route(const registry::SchemaEntry& schema, std::uint32_t topic);
+  // Those that take the topic, whatever the schema.
+  const std::vector<store::Store*>& stores_of(std::uint32_t topic) const {
+    return stores_of_[topic];
+  }
   KeyFields& learned_keys() { return key_fields_; }
   DeletedKeys& deleted_keys() { return deleted_keys_; }
   LaneTotals& add_lane();
@@ -134,17 +143,19 @@ class Applier {
   void note_bad(BadRecord record);
 
  private:
-  void hold(const registry::SchemaEntry& schema);  // with mutex_
+  void hold(std::size_t target, const registry::SchemaEntry& schema);  // with mutex_
 
   registry::SchemaCache& schemas_;
   const std::vector<Target> targets_;
   const std::vector<std::string> topics_;
+  std::vector<std::vector<store::Store*>> stores_of_;  // of each topic
   KeyFields key_fields_;
   DeletedKeys deleted_keys_;
   RecentBad recent_bad_;
   LogLimiter bad_lines_{"ingest"};
-  mutable std::mutex mutex_;                    // guards what follows
-  std::unordered_map<SchemaId, Route> routes_;  // nodes stay where they are
+  mutable std::mutex mutex_;  // guards what follows
+  // By topic and schema; nodes stay where they are.
+  std::map<std::pair<std::uint32_t, SchemaId>, Route> routes_;
   std::deque<LaneTotals> lanes_;
   // Per target, in the order of their first record.
   std::vector<std::vector<const registry::SchemaEntry*>> writers_;

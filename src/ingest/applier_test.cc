@@ -148,6 +148,42 @@ TEST_F(ApplierTest, ATombstoneRemovesFromEveryStoreAndAnEmptyValueFromNone) {
   EXPECT_EQ(applier_.totals().tombstones, 2u);
 }
 
+// Two topics, a store of each and one of both, as with cache.stores[].topics.
+TEST_F(ApplierTest, EachStoreTakesItsTopicsOnly) {
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schema known";
+  const auto any = [](std::string_view) { return true; };
+  const auto first = store::make_memory_store(), second = store::make_memory_store(),
+             both = store::make_memory_store();
+  Applier applier(schemas_,
+                  {{"first", first.get(), any, {}, {true, false}},
+                   {"second", second.get(), any, {}, {false, true}},
+                   {"both", both.get(), any}},
+                  {"one", "two"});
+  ApplyLane lane(applier);
+  const std::string value = wire(1, kUserDatum), later = wire(1, std::string("\x04") + "b2\x2a");
+  const auto at = [&](std::uint32_t topic, const std::string* datum, std::int64_t timestamp) {
+    Incoming record = incoming("k", std::nullopt);
+    if (datum != nullptr) record.value = as_bytes(*datum);
+    record.topic = topic;
+    record.timestamp_ms = timestamp;
+    EXPECT_EQ(lane.apply(record), Outcome::kDone);
+  };
+  applier.deleted_keys().watch(true);
+  at(1, &later, 200);
+  at(0, &value, 100);
+  EXPECT_EQ(datum(*first, "k"), kUserDatum);
+  EXPECT_EQ(datum(*second, "k"), later.substr(5));
+  EXPECT_EQ(datum(*both, "k"), later.substr(5));
+  at(1, nullptr, 300);
+  EXPECT_EQ(datum(*first, "k"), kUserDatum) << "the tombstone is of the other topic";
+  EXPECT_EQ(datum(*second, "k"), std::nullopt);
+  EXPECT_EQ(datum(*both, "k"), kUserDatum);
+  at(0, nullptr, 250);
+  EXPECT_EQ(datum(*both, "k"), std::nullopt);
+  at(1, &later, 260);
+  EXPECT_EQ(datum(*both, "k"), later.substr(5)) << "outdated only by a tombstone of its topic";
+}
+
 TEST_F(ApplierTest, PutAndTombstoneOfOneKeyInBothOrders) {
   apply("a1", wire(1, kUserDatum));
   apply("a1", std::nullopt);
@@ -276,7 +312,10 @@ class SickStore final : public store::Store {
     if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
     return inner->erase(key);
   }
-  void take(std::string_view key, store::GetSink& sink) override { inner->take(key, sink); }
+  void take(std::string_view key, std::optional<std::uint32_t> topic,
+            store::GetSink& sink) override {
+    inner->take(key, topic, sink);
+  }
   void get(std::string_view key, store::GetSink& sink) override { inner->get(key, sink); }
   Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {
     return inner->page(start, keys_max, sink);

@@ -55,8 +55,8 @@ Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
 Outcome ApplyLane::tombstone(const Readable& readable, const Incoming& record) {
   const store::RecordView gone = view(record, readable);
   shared_.deleted_keys().remember(gone);
-  for (const Target& target : shared_.targets()) {
-    auto erased = target.store->erase(gone);
+  for (store::Store* store : shared_.stores_of(record.topic)) {
+    auto erased = store->erase(gone);
     if (!erased.ok()) return store_failed(std::move(erased).error());
   }
   count(totals_.tombstones);

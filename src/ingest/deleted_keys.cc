@@ -21,38 +21,34 @@ void DeletedKeys::watch(bool on) {
   any_ = false;
 }
 
-DeletedKeys::Hash DeletedKeys::hash_of(std::string_view key) const {
-  const XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), seed_);
+DeletedKeys::Hash DeletedKeys::hash_of(const store::RecordView& record) const {
+  const XXH128_hash_t hash =
+      XXH3_128bits_withSeed(record.key.data(), record.key.size(), seed_ + record.topic);
   return {hash.low64, hash.high64};
 }
 
 void DeletedKeys::remember(const store::RecordView& tombstone) {
   if (!watching_.load(std::memory_order_relaxed)) return;
-  const Hash hash = hash_of(tombstone.key);
+  const Hash hash = hash_of(tombstone);
   Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
   if (!watching_) return;  // `watch` may have forgotten all in between
-  const Deletion now = {tombstone.timestamp_ms, tombstone.topic, tombstone.partition};
+  const Deletion now = {tombstone.timestamp_ms, tombstone.partition};
   const auto [place, added] = shard.deletions.try_emplace(hash, now);
   Deletion& kept = place->second;
   // Within its partition a later one comes later.
-  const store::RecordView before = {
-      .partition = kept.partition, .timestamp_ms = kept.timestamp_ms, .topic = kept.topic};
-  if (!added && !store::is_outdated(tombstone, before)) kept = now;
+  if (!added && !store::is_outdated(tombstone, as_record(kept, tombstone.topic))) kept = now;
   any_.store(true);
 }
 
 bool DeletedKeys::outdates(const store::RecordView& record) const {
   if (!any_.load()) return false;
-  const Hash hash = hash_of(record.key);
+  const Hash hash = hash_of(record);
   const Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.deletions.find(hash);
   if (found == shard.deletions.end()) return false;
-  const Deletion& deletion = found->second;
-  return store::is_outdated(record, {.partition = deletion.partition,
-                                     .timestamp_ms = deletion.timestamp_ms,
-                                     .topic = deletion.topic});
+  return store::is_outdated(record, as_record(found->second, record.topic));
 }
 
 }  // namespace push_cache::ingest

@@ -45,16 +45,20 @@ class DeletedKeys {
   };
   struct Deletion {
     std::int64_t timestamp_ms;
-    std::uint32_t topic;
     Partition partition;
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
-    // By a hash of 128 bits that nobody can foresee: no two keys of a load have the same.
+    // By a hash of topic and key, of 128 bits that nobody can foresee: no two of a load have the
+    // same.
     std::unordered_map<Hash, Deletion, Low> deletions;
   };
 
-  Hash hash_of(std::string_view key) const;
+  Hash hash_of(const store::RecordView& record) const;
+  // What tells whether a record of this topic is outdated by the deletion.
+  static store::RecordView as_record(const Deletion& deletion, std::uint32_t topic) {
+    return {.partition = deletion.partition, .timestamp_ms = deletion.timestamp_ms, .topic = topic};
+  }
 
   std::uint64_t seed_;
   std::atomic<bool> watching_ = false;

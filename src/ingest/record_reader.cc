@@ -89,9 +89,9 @@ const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& out
   return nullptr;
 }
 
-void RecordReader::take_route(const registry::SchemaEntry& schema) {
-  const Route*& known = routes_[schema.id];
-  if (known == nullptr) known = &shared_.route(schema);
+void RecordReader::take_route(const registry::SchemaEntry& schema, std::uint32_t topic) {
+  const Route*& known = routes_[{topic, schema.id}];
+  if (known == nullptr) known = &shared_.route(schema, topic);
   route_ = known;
   refused_.clear();
 }

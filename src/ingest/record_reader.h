@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -137,11 +138,11 @@ class RecordReader {
   // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
   // names the stores that cannot take the record.
   bool ask_readers(Bytes datum, const Incoming& record);
-  // Makes the schema's route the current one.
-  void take_route(const registry::SchemaEntry& schema);
+  // Makes the route of this schema and topic the current one.
+  void take_route(const registry::SchemaEntry& schema, std::uint32_t topic);
 
   const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
-  std::unordered_map<SchemaId, const Route*> routes_;
+  std::map<std::pair<std::uint32_t, SchemaId>, const Route*> routes_;
   std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none
   std::string refusal_;        // why
   SchemaId missing_{0};
@@ -178,7 +179,9 @@ inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
   if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
     return bad(BadCause::kUndecodable, valid.error().public_text);
   }
-  if (route_ == nullptr || route_->schema != schema) take_route(*schema);
+  if (route_ == nullptr || route_->schema != schema || route_->topic != record.topic) {
+    take_route(*schema, record.topic);
+  }
   refused_.clear();
   if (!route_->readers.empty() && !ask_readers(datum, record)) {
     missing_ = id;

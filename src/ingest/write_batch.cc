@@ -19,7 +19,7 @@ Outcome WriteBatch::add(const Incoming& record, std::size_t tag) {
   items_.push_back({.record = record, .tag = tag});
   bytes_ += readable.key.size() + readable.datum.size();
   if (write.tombstone) {
-    for (const Lot& lot : lots_) add_write(lot.store, write);
+    for (store::Store* store : shared_.stores_of(record.topic)) add_write(store, write);
     return Outcome::kDone;
   }
   for (std::size_t i = 0; i < readable.route->stores.size(); ++i) {

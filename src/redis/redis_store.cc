@@ -156,10 +156,11 @@ class Implementation final : public RedisStore {
     boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
-  void take(std::string_view key, store::GetSink& sink) override {
+  void take(std::string_view key, std::optional<std::uint32_t> topic,
+            store::GetSink& sink) override {
     if (net::this_loop() == nullptr) {
       WaitedGet waited(sink);
-      boost::asio::post(loop_, [&] { take(key, waited); });
+      boost::asio::post(loop_, [&] { take(key, topic, waited); });
       return waited.done.wait();
     }
     Client* client = here();

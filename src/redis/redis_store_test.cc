@@ -32,7 +32,10 @@ class Whole final : public store::Store {
   }
   Result<bool> erase(const store::RecordView& r) override { return inner_->erase(r); }
   using Store::erase;
-  void take(std::string_view key, store::GetSink& sink) override { inner_->take(key, sink); }
+  void take(std::string_view key, std::optional<std::uint32_t> topic,
+            store::GetSink& sink) override {
+    inner_->take(key, topic, sink);
+  }
   Status write(std::span<const store::Write> writes, std::span<WriteOutcome> outcomes) override {
     return inner_->write(writes, outcomes);
   }
@@ -113,7 +116,7 @@ TEST_F(RedisStoreTest, ADeletedKeyIsKeptForSomeTimeAndNoRecord) {
 TEST_F(RedisStoreTest, WhatHttpRemovedIsNotDeliveredAgain) {
   put("a", "one", 1, 10);
   store::CopySink taken;
-  store_->take("a", taken);
+  store_->take("a", std::nullopt, taken);
   EXPECT_EQ(taken.datum, "one");
   EXPECT_EQ(put("a", "one", 1, 10), store::PutOutcome::kOutdated);
   EXPECT_EQ(store::get(*store_, "a"), std::nullopt);

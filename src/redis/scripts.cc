@@ -5,7 +5,8 @@ namespace {
 
 // `stored`: the position that a key has, "" when it has none; whether there is a record.
 // `outdated`: as store::is_outdated, and within a partition by the offset: Kafka may deliver a
-// record again. Numbers of 8 bytes are compared by halves, since Lua's have 53 bits.
+// record again. `order_time`: as store::order_time. Numbers of 8 bytes are compared by halves, since
+// Lua's have 53 bits.
 constexpr const char* kCommon = R"lua(
 local function stored(key)
   local tail = redis.pcall('GETRANGE', key, -40, -1)
@@ -17,6 +18,11 @@ local function stored(key)
   return tail, is_record
 end
 
+local function order_time(high, low)
+  if high < 0 or high > 955 or (high == 955 and low >= 751032320) then return -1, 0 end
+  return high, low
+end
+
 local function outdated(came, kept)
   if #kept ~= 40 then return false end
   if string.sub(came, 29, 36) ~= string.sub(kept, 29, 36) then return false end
@@ -24,6 +30,8 @@ local function outdated(came, kept)
   local ko, kl, kt, ku, _, _, kp = struct.unpack('>i4I4i4I4i4I4i4', kept)
   if cp < 0 or kp < 0 then return false end
   if cp == kp then return co < ko or (co == ko and cl <= kl) end
+  ct, cu = order_time(ct, cu)
+  kt, ku = order_time(kt, ku)
   if ct ~= kt then return ct < kt end
   if cu ~= ku then return cu < ku end
   return cp < kp

@@ -322,7 +322,9 @@ TEST(Snapshot, AStoreThatCannotBeScannedIsAnError) {
     }
     void insert(const store::RecordView&, store::InsertSink& sink) override { sink.inserted(); }
     Result<bool> erase(const store::RecordView&) override { return false; }
-    void take(std::string_view, store::GetSink& sink) override { sink.absent(); }
+    void take(std::string_view, std::optional<std::uint32_t>, store::GetSink& sink) override {
+      sink.absent();
+    }
     void get(std::string_view, store::GetSink& sink) override { sink.absent(); }
     Result<bool> page(PageStart, std::size_t, store::KeySink&) override { return false; }
     Result<std::uint64_t> erase_partition(std::uint32_t, Partition, Offset) override {

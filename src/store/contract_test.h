@@ -72,11 +72,19 @@ TEST_P(StoreContract, OfTwoPartitionsTheLaterRecordStays) {
   EXPECT_EQ(*store_->put(moved("at once, higher", 5, 60)), PutOutcome::kReplaced);
   EXPECT_EQ(*store_->put(moved("at once, lower", 4, 60)), PutOutcome::kOutdated);
   EXPECT_EQ(get(*store_, "a"), "at once, higher");
-  RecordView other = moved("of another topic", 0, 1);
-  other.topic = 2;
-  EXPECT_EQ(*store_->put(other), PutOutcome::kReplaced);
   EXPECT_EQ(*store_->put(moved("by HTTP", -1, 0)), PutOutcome::kReplaced);
   EXPECT_EQ(*store_->put(moved("by Kafka", 0, 0)), PutOutcome::kReplaced);
+}
+
+TEST_P(StoreContract, ATimestampOfTheYear2100CountsAsNone) {
+  ASSERT_TRUE(store_->put(moved("from a wrong clock", 1, 9'000'000'000'000)).ok());
+  EXPECT_EQ(*store_->put(moved("newer", 2, 200)), PutOutcome::kReplaced);
+  EXPECT_EQ(*store_->put(moved("again", 1, kTimestampMsEnd)), PutOutcome::kOutdated);
+  EXPECT_EQ(get(*store_, "a"), "newer");
+  EXPECT_EQ(*store_->put(moved("the last moment", 1, kTimestampMsEnd - 1)), PutOutcome::kReplaced);
+  EXPECT_FALSE(*store_->erase(moved("", 2, 9'000'000'000'000)));
+  EXPECT_EQ(*store_->put(moved("within its partition", 1, 300)), PutOutcome::kReplaced);
+  EXPECT_EQ(get(*store_, "a"), "within its partition");
 }
 
 TEST_P(StoreContract, ATombstoneOfAnotherPartitionRemovesWhatIsOlder) {
@@ -125,8 +133,8 @@ TEST_P(StoreContract, EraseRemovesOnce) {
 TEST_P(StoreContract, TakeGivesWhatItRemoved) {
   ASSERT_TRUE(store_->put(record("a", "one")).ok());
   CopySink first, second;
-  store_->take("a", first);
-  store_->take("a", second);
+  store_->take("a", std::nullopt, first);
+  store_->take("a", std::nullopt, second);
   EXPECT_EQ(first.datum, "one");
   EXPECT_EQ(second.datum, std::nullopt);
   EXPECT_EQ(second.calls, 1);
@@ -434,12 +442,12 @@ TEST_P(LocalStoreContract, TheDigestTellsWhichRecordsAreKept) {
   EXPECT_EQ(digest(1, 4), sum(1, 4, {10, 13}));
   put("a", 1, 0, 12);  // which is outdated
   EXPECT_EQ(digest(1, 0), sum(1, 0, {11}));
-  put("b", 2, 0, 11);  // and to another topic
-  EXPECT_EQ(digest(1, 0), 0u);
+  put("b", 2, 0, 11);  // of another topic, which is another record
+  EXPECT_EQ(digest(1, 0), sum(1, 0, {11}));
   EXPECT_EQ(digest(2, 0), sum(2, 0, {11}));
-  put("b", 0, -1, 5);  // by HTTP
+  put("b", 2, -1, 5);  // by HTTP
   EXPECT_EQ(digest(2, 0), 0u);
-  EXPECT_EQ(digest(0, -1), 0u);
+  EXPECT_EQ(digest(2, -1), 0u);
   put("b", 2, 0, std::int64_t{1} << 40);
   EXPECT_EQ(digest(2, 0), sum(2, 0, {std::int64_t{1} << 40}));
   ASSERT_FALSE(*insert(*store_, record("b", "v")));
@@ -448,7 +456,7 @@ TEST_P(LocalStoreContract, TheDigestTellsWhichRecordsAreKept) {
   ASSERT_TRUE(*store_->erase("d"));
   EXPECT_EQ(digest(1, 3), 0u);
   CopySink taken;
-  store_->take("c", taken);
+  store_->take("c", std::nullopt, taken);
   EXPECT_EQ(digest(1, 4), sum(1, 4, {13}));
   ASSERT_EQ(*store_->erase_partition(1, Partition(4)), 1u);
   EXPECT_EQ(digest(1, 4), 0u);
@@ -678,7 +686,7 @@ TEST_P(StoreContract, OneOfManyInsertsWinsAndOneOfManyTakes) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([this, &taken] {
         CopySink sink;
-        store_->take("one", sink);
+        store_->take("one", std::nullopt, sink);
         if (sink.datum) ++taken;
       });
     }

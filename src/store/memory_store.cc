@@ -15,6 +15,7 @@
 #include "store/block.h"
 #include "store/digest.h"
 #include "store/hash_index.h"
+#include "store/hidden_records.h"
 #include "store/key_order.h"
 #include "store/slabs.h"
 
@@ -42,6 +43,8 @@ constexpr std::size_t kLoadReserveBytes = 4 * 1024 * 1024;
 constexpr std::size_t kScanBuckets = 128;
 constexpr std::size_t kScanKeys = 256;
 constexpr std::size_t kScanBytes = 256 * 1024;
+constexpr std::string_view kOfOtherTopic =
+    "the record that this key shows is of another topic than the route's";
 
 // What readers may still look at: a block, or a table when the lowest bit is set.
 class Retired {
@@ -68,6 +71,7 @@ using RecentOrigins = std::array<Source, kRecentOrigins>;
 struct alignas(64) Shard {
   HashIndex index;
   alignas(64) mutable std::mutex mutex;  // of the writers; guards what follows
+  HiddenRecords hidden;
   RecentOrigins recent_origins;
   std::vector<Retired> retired;   // since the last lot
   std::size_t retired_count = 0;  // these two since `reclaim` was last tried
@@ -101,12 +105,14 @@ class MemoryStore final : public Store, public KeySource {
     for (Shard& shard : shards_) {
       free_lot(shard.lot);
       free_lot(shard.retired);
-      if (slabs_.large_bytes() > 0) {
-        shard.index.for_each([this](const Block& block) {
-          if (Slabs::is_large(block.bytes())) free_block(&block);
-        });
+      for (HashIndex* const index : {&shard.index, &shard.hidden.index()}) {
+        if (slabs_.large_bytes() > 0) {
+          index->for_each([this](const Block& block) {
+            if (Slabs::is_large(block.bytes())) free_block(&block);
+          });
+        }
+        if (HashIndex::Table* table = index->detach()) HashIndex::release(arena_, table);
       }
-      if (HashIndex::Table* table = shard.index.detach()) HashIndex::release(arena_, table);
     }
   }
 
@@ -120,7 +126,11 @@ class MemoryStore final : public Store, public KeySource {
       if (Status added = add_new(shard, hash, record); !added) return std::move(added).error();
       return PutOutcome::kInserted;
     }
-    if (is_outdated(record, place.block->view(origins_))) return PutOutcome::kOutdated;
+    const RecordView shown = place.block->view(origins_);
+    if (shown.topic != record.topic || !shard.hidden.empty()) {
+      return put_beside(shard, hash, place, record);
+    }
+    if (is_outdated(record, shown)) return PutOutcome::kOutdated;
     const Source& source = source_of(shard.recent_origins, record);
     replace(shard, place, make_block(source, record, Slabs::Grow::kMay), source, record.offset);
     return PutOutcome::kReplaced;
@@ -136,27 +146,27 @@ class MemoryStore final : public Store, public KeySource {
     const std::uint64_t hash = hash_of(tombstone.key);
     Shard& shard = shard_of(hash);
     const std::lock_guard lock(shard.mutex);
-    const auto place = shard.index.locate(hash, KeyIs{tombstone.key});
-    if (!place || is_outdated(tombstone, place.block->view(origins_))) return false;
-    remove(shard, hash, place);
-    retire(shard, place.block);
-    return true;
+    return erase_if(shard, hash, tombstone.key, tombstone.topic, [&](const Block& block) {
+      return !is_outdated(tombstone, block.view(origins_));
+    });
   }
 
-  void take(std::string_view key, GetSink& sink) override {
+  void take(std::string_view key, std::optional<std::uint32_t> topic, GetSink& sink) override {
     const epoch::Pin pin;  // the block lives on while the sink reads it
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
     const Block* block = nullptr;
+    bool is_other = false;
     {
       const std::lock_guard lock(shard.mutex);
       if (const auto place = shard.index.locate(hash, KeyIs{key})) {
         block = place.block;
-        remove(shard, hash, place);
-        retire(shard, block);
+        is_other = topic && *topic != block->origin(origins_).topic;
+        if (!is_other) remove(shard, hash, place);
       }
     }
     if (block == nullptr) return sink.absent();
+    if (is_other) return sink.failed(Error{ErrorCode::kConflict, std::string(kOfOtherTopic)});
     sink.found(block->view(origins_));
   }
 
@@ -235,13 +245,8 @@ class MemoryStore final : public Store, public KeySource {
           return true;
         });
         for (const std::string& key : keys) {
-          const std::uint64_t hash = hash_of(key);
           const std::lock_guard lock(shard.mutex);
-          const auto place = shard.index.locate(hash, KeyIs{key});
-          if (!place || !goes(*place.block)) continue;
-          remove(shard, hash, place);
-          retire(shard, place.block);
-          ++erased;
+          erased += erase_if(shard, hash_of(key), key, topic, goes) ? 1 : 0;
         }
       }
     }
@@ -278,7 +283,7 @@ class MemoryStore final : public Store, public KeySource {
     for (Shard& shard : shards_) {
       const std::lock_guard lock(shard.mutex);
       const std::size_t more = most - std::min(most, shard.index.size());
-      if (more > 0 && shard.index.needs_growth(more)) grow_index(shard, most);
+      if (more > 0 && shard.index.needs_growth(more)) grow_index(shard, shard.index, most);
     }
   }
 
@@ -290,6 +295,7 @@ class MemoryStore final : public Store, public KeySource {
     Counts sum;
     for (const Shard& shard : shards_) {
       sum.records += shard.records.load(std::memory_order_relaxed);
+      sum.hidden += shard.hidden.count();
       sum.bytes += shard.payload_bytes.load(std::memory_order_relaxed);
     }
     return sum;
@@ -394,46 +400,144 @@ class MemoryStore final : public Store, public KeySource {
     return PutOutcome::kInserted;
   }
 
-  Status add_new(Shard& shard, std::uint64_t hash, const RecordView& record) {
-    const bool grows = shard.index.needs_growth();
-    const bool full = is_full(grows ? shard.index.grown_bytes() : 0);
-    const Source& source = source_of(shard.recent_origins, record);
+  // A block for a record of a topic and key that are new here; null when the cap of memory forbids
+  // it. Then there is room for it in `index`, which is where it belongs.
+  const Block* make_new(Shard& shard, HashIndex& index, const Source& source,
+                        const RecordView& record) {
+    const bool grows = index.needs_growth();
+    const bool full = is_full(grows ? index.grown_bytes() : 0);
     const Block* block =
         full && grows
             ? nullptr
             : make_block(source, record, full ? Slabs::Grow::kMustNot : Slabs::Grow::kMay);
     if (block == nullptr) {
       refused_.fetch_add(1, std::memory_order_release);
-      return Error{ErrorCode::kFull, "the store has reached its memory_max_bytes of " +
-                                         std::to_string(bytes_max_) +
-                                         " bytes and takes no new key"};
+    } else if (grows) {
+      grow_index(shard, index);
     }
-    if (grows) grow_index(shard);
+    return block;
+  }
+  Error full() const {
+    return {ErrorCode::kFull, "the store has reached its memory_max_bytes of " +
+                                  std::to_string(bytes_max_) + " bytes and takes no new key"};
+  }
+
+  Status add_new(Shard& shard, std::uint64_t hash, const RecordView& record) {
+    const Source& source = source_of(shard.recent_origins, record);
+    const Block* block = make_new(shard, shard.index, source, record);
+    if (block == nullptr) return full();
     const bool twin = order_ != nullptr && has_twin(shard, hash);
     shard.index.insert(hash, block);
     if (order_ != nullptr) order_->insert(hash, record.key, twin);
-    if (source.digest != nullptr) source.digest->add(source.digest->of(record.offset));
     add(shard.records, 1);
-    add(shard.payload_bytes, block->payload_bytes());
-    add(shard.block_bytes, block->bytes());
+    count_added(shard, block, source, record.offset);
     return {};
   }
 
-  // `source` and `offset` are those of `block`.
+  // `source` and `offset` are those of `block`, here and below.
   void replace(Shard& shard, const HashIndex::Place& place, const Block* block,
                const Source& source, Offset offset) {
     HashIndex::replace(place, block);
-    const Source old = source_of(*place.block);
+    count_replaced(shard, place.block, block, source, offset);
+    retire(shard, place.block);
+  }
+
+  void count_added(Shard& shard, const Block* block, const Source& source, Offset offset) {
+    if (source.digest != nullptr) source.digest->add(source.digest->of(offset));
+    add(shard.payload_bytes, block->payload_bytes());
+    add(shard.block_bytes, block->bytes());
+  }
+
+  void count_replaced(Shard& shard, const Block* before, const Block* block, const Source& source,
+                      Offset offset) {
+    const Source old = source_of(*before);
     const std::uint64_t gone =
-        old.digest == nullptr ? 0 : old.digest->of(place.block->offset(old.origin));
+        old.digest == nullptr ? 0 : old.digest->of(before->offset(old.origin));
     if (source.digest != nullptr) {
       const std::uint64_t come = source.digest->of(offset);
       source.digest->add(old.digest == source.digest ? come - gone : come);
     }
     if (old.digest != nullptr && old.digest != source.digest) old.digest->add(0 - gone);
-    add(shard.payload_bytes, block->payload_bytes() - place.block->payload_bytes());
-    add(shard.block_bytes, block->bytes() - place.block->bytes());
-    retire(shard, place.block);
+    add(shard.payload_bytes, block->payload_bytes() - before->payload_bytes());
+    add(shard.block_bytes, block->bytes() - before->bytes());
+  }
+
+  // --- Keys of several topics ---
+
+  // A `put` of a record whose key is there, shown at `place`: of another topic, or perhaps of
+  // several.
+  Result<PutOutcome> put_beside(Shard& shard, std::uint64_t hash, const HashIndex::Place& place,
+                                const RecordView& record) {
+    const HashIndex::Place old = own_place(shard, hash, place, record);
+    if (old && is_outdated(record, old.block->view(origins_))) return PutOutcome::kOutdated;
+    const Source& source = source_of(shard.recent_origins, record);
+    const Block* block = old ? make_block(source, record, Slabs::Grow::kMay)
+                             : make_new(shard, shard.hidden.index(), source, record);
+    if (block == nullptr) return full();
+    set_beside(shard, hash, place, old, block, source, record.offset);
+    return old ? PutOutcome::kReplaced : PutOutcome::kInserted;
+  }
+
+  // Where the record of the topic of `record` and of its key is, which is shown at `place`.
+  HashIndex::Place own_place(const Shard& shard, std::uint64_t hash, const HashIndex::Place& place,
+                             const RecordView& record) const {
+    return place.block->origin(origins_).topic == record.topic
+               ? place
+               : shard.hidden.find(origins_, hash, record.key, record.topic);
+  }
+
+  // Puts `block` into the place of `old`, the record of its topic and key if there is one, and
+  // shows of the key's records the one that is to be shown. Readers see that in one step. Without
+  // `old` there must be room among the hidden ones.
+  void set_beside(Shard& shard, std::uint64_t hash, const HashIndex::Place& place,
+                  const HashIndex::Place& old, const Block* block, const Source& source,
+                  Offset offset) {
+    const RecordView now = block->view(origins_);
+    if (old.word == place.word) {
+      const HashIndex::Place rival = shard.hidden.best(origins_, hash, now.key);
+      if (rival && is_shown_over(rival.block->view(origins_), now)) {
+        HashIndex::replace(place, rival.block);
+        HashIndex::replace(rival, block);
+      } else {
+        HashIndex::replace(place, block);
+      }
+    } else {
+      const Block* below = block;
+      if (is_shown_over(now, place.block->view(origins_))) {
+        HashIndex::replace(place, block);
+        below = place.block;
+      }
+      if (old) {
+        HashIndex::replace(old, below);
+      } else {
+        shard.hidden.insert(hash, below);
+      }
+    }
+    if (!old) return count_added(shard, block, source, offset);
+    count_replaced(shard, old.block, block, source, offset);
+    retire(shard, old.block);
+  }
+
+  // Removes the record of this topic and key when `goes(block)` says so.
+  template <typename Goes>
+  bool erase_if(Shard& shard, std::uint64_t hash, std::string_view key, std::uint32_t topic,
+                const Goes& goes) {
+    const auto place = shard.index.locate(hash, KeyIs{key});
+    if (!place) return false;
+    if (place.block->origin(origins_).topic == topic) {
+      if (!goes(*place.block)) return false;
+      remove(shard, hash, place);
+      return true;
+    }
+    const auto hidden = shard.hidden.find(origins_, hash, key, topic);
+    if (!hidden || !goes(*hidden.block)) return false;
+    remove_hidden(shard, hidden);
+    count_removed(shard, hidden.block);
+    return true;
+  }
+
+  void remove_hidden(Shard& shard, const HashIndex::Place& hidden) {
+    shard.hidden.remove(hidden, [this](const Block& block) { return hash_of(block.key()); });
   }
 
   // Whether another key has the very same hash: next to never, but then the order must know.
@@ -442,30 +546,47 @@ class MemoryStore final : public Store, public KeySource {
         shard.index.locate(hash, [&](const Block& block) { return hash_of(block.key()) == hash; }));
   }
 
-  void grow_index(Shard& shard, std::size_t keys = 0) {
-    const std::uint64_t before = shard.index_bytes.load(std::memory_order_relaxed);
-    HashIndex::Table* old = shard.index.grow(
+  // `index`: the shard's, or that of its hidden records.
+  void grow_index(Shard& shard, HashIndex& index, std::size_t keys = 0) {
+    const std::uint64_t before = index.bytes();
+    HashIndex::Table* old = index.grow(
         arena_, [this](const Block& block) { return hash_of(block.key()); }, keys);
-    const std::uint64_t now = shard.index.bytes();
+    const std::uint64_t now = index.bytes();
     add(shard.index_bytes, now - before);
     if (now < Arena::kPageBytes) small_tables_.fetch_add(now, std::memory_order_relaxed);
     if (old == nullptr) return;
     if (before < Arena::kPageBytes) small_tables_.fetch_sub(before, std::memory_order_relaxed);
+    if (&index != &shard.index) return HashIndex::release(arena_, old);  // no reader looks there
     shard.retired.emplace_back(old);
     // While a store fills up nothing else would give a large one back.
     retired(shard, before >= Arena::kPageBytes ? kRetiredBytesMax : before);
   }
 
+  // Removes the record that is shown at `place`; the next one of its key, if any, is shown then.
   void remove(Shard& shard, std::uint64_t hash, const HashIndex::Place& place) {
-    if (order_ != nullptr) order_->erase(hash, place.block->key());
-    shard.index.remove(place, [this](const Block& block) { return hash_of(block.key()); });
-    const Source source = source_of(*place.block);
-    if (source.digest != nullptr) {
-      source.digest->add(0 - source.digest->of(place.block->offset(source.origin)));
+    const HashIndex::Place next = shard.hidden.empty()
+                                      ? HashIndex::Place()
+                                      : shard.hidden.best(origins_, hash, place.block->key());
+    if (next) {
+      HashIndex::replace(place, next.block);
+      remove_hidden(shard, next);
+    } else {
+      if (order_ != nullptr) order_->erase(hash, place.block->key());
+      shard.index.remove(place, [this](const Block& block) { return hash_of(block.key()); });
+      add(shard.records, std::uint64_t(0) - 1);
     }
-    add(shard.records, std::uint64_t(0) - 1);
-    add(shard.payload_bytes, std::uint64_t(0) - place.block->payload_bytes());
-    add(shard.block_bytes, std::uint64_t(0) - place.block->bytes());
+    count_removed(shard, place.block);
+  }
+
+  // Of a record that no index has any more: its space is used again once no reader looks at it.
+  void count_removed(Shard& shard, const Block* block) {
+    const Source source = source_of(*block);
+    if (source.digest != nullptr) {
+      source.digest->add(0 - source.digest->of(block->offset(source.origin)));
+    }
+    add(shard.payload_bytes, std::uint64_t(0) - block->payload_bytes());
+    add(shard.block_bytes, std::uint64_t(0) - block->bytes());
+    retire(shard, block);
   }
 
   void retire(Shard& shard, const Block* block) {
@@ -578,7 +699,7 @@ class MemoryStore final : public Store, public KeySource {
         }
         return;
       }
-      grow_index(shard, keys);
+      grow_index(shard, shard.index, keys);
     }
     for (const std::uint16_t i : numbers) shard.index.prefetch(batch.hashes[i]);
     std::uint64_t added = 0, payload = 0, bytes = 0;
@@ -590,7 +711,7 @@ class MemoryStore final : public Store, public KeySource {
       const bool twin = has_twin(shard, hash);
       if (twin) {
         if (const auto place = shard.index.locate(hash, KeyIs{record.key})) {
-          replace(shard, place, block, source, record.offset);
+          load_again(shard, hash, place, block, source, record);
           continue;
         }
       }
@@ -607,11 +728,20 @@ class MemoryStore final : public Store, public KeySource {
     add(shard.block_bytes, bytes);
   }
 
+  // A record whose key is there.
+  void load_again(Shard& shard, std::uint64_t hash, const HashIndex::Place& place,
+                  const Block* block, const Source& source, const RecordView& record) {
+    const HashIndex::Place old = own_place(shard, hash, place, record);
+    HashIndex& hidden = shard.hidden.index();
+    if (!old && hidden.needs_growth()) grow_index(shard, hidden);
+    set_beside(shard, hash, place, old, block, source, record.offset);
+  }
+
   // --- Scanning ---
 
-  // Calls `take(block)` for the blocks of a shard whose keys stand at `from` or behind it,
-  // until it returns false or there were some hundred; gives where to go on. The shard's lock is
-  // held only to collect them, and a Pin while they are looked at.
+  // Calls `take(block)` for the blocks of a shard, shown or not, whose keys stand at `from` or
+  // behind it, until it returns false or there were some hundred; gives where to go on. The shard's
+  // lock is held only to collect them, and a Pin while they are looked at.
   template <typename Take>
   std::uint64_t for_slice(Shard& shard, std::uint64_t from, const Take& take) {
     const std::uint64_t records = shard.records.load(std::memory_order_relaxed);
@@ -619,12 +749,14 @@ class MemoryStore final : public Store, public KeySource {
         records == 0 ? 1 : shard.payload_bytes.load(std::memory_order_relaxed) / records + 1;
     const epoch::Pin pin;
     std::vector<const Block*> blocks;
+    const auto keep = [&blocks](const Block& block) { blocks.push_back(&block); };
     std::uint64_t end = 0;
     {
       const std::lock_guard lock(shard.mutex);
-      end =
-          shard.index.collect(from, std::clamp<std::size_t>(kScanBytes / 4 / mean, 1, kScanBuckets),
-                              [&blocks](const Block& block) { blocks.push_back(&block); });
+      const std::size_t buckets = std::clamp<std::size_t>(kScanBytes / 4 / mean, 1, kScanBuckets);
+      end = shard.index.collect(from, buckets, keep);
+      if (!shard.hidden.empty())
+        end = std::min(end, shard.hidden.index().collect(from, buckets, keep));
     }
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       if (i + kBatch < blocks.size()) {
@@ -684,19 +816,42 @@ class MemoryStore final : public Store, public KeySource {
   bool visit(const Keys& keys, std::size_t& at, RecordSink& sink) {
     const epoch::Pin pin;
     std::size_t bytes = 0;
+    std::vector<const Block*> blocks;
     while (at < keys.ends.size() && bytes < kScanBytes) {
       const std::size_t count = std::min(kBatch, keys.ends.size() - at);
       std::array<std::uint64_t, kBatch> hashes;
       for (std::size_t i = 0; i < count; ++i) hashes[i] = hash_of(keys.at(at + i));
       for (std::size_t i = 0; i < count; ++i) (void)shard_of(hashes[i]).index.probe(hashes[i]);
       for (std::size_t i = 0; i < count && bytes < kScanBytes; ++i, ++at) {
-        const Block* block = shard_of(hashes[i]).index.find(hashes[i], KeyIs{keys.at(at)});
-        if (block == nullptr) continue;  // erased meanwhile
-        bytes += block->bytes();
-        if (!sink.record(block->view(origins_))) return false;
+        blocks.clear();
+        collect_records(hashes[i], keys.at(at), blocks);
+        for (const Block* block : blocks) {
+          bytes += block->bytes();
+          if (!sink.record(block->view(origins_))) return false;
+        }
       }
     }
     return true;
+  }
+
+  // All records of a key, those that are not shown too; none when it was erased meanwhile.
+  void collect_records(std::uint64_t hash, std::string_view key,
+                       std::vector<const Block*>& out) const {
+    const Shard& shard = shard_of(hash);
+    const std::uint64_t changes = shard.hidden.changes();
+    const auto nothing_hidden = [&] {
+      return shard.hidden.empty() && shard.hidden.changes() == changes;
+    };
+    if (nothing_hidden()) {
+      const Block* block = shard.index.find(hash, KeyIs{key});
+      if (nothing_hidden()) {
+        if (block != nullptr) out.push_back(block);
+        return;
+      }
+    }
+    const std::lock_guard lock(shard.mutex);
+    if (const auto place = shard.index.locate(hash, KeyIs{key})) out.push_back(place.block);
+    shard.hidden.for_each_of(hash, key, [&out](const Block& block) { out.push_back(&block); });
   }
 
   // --- KeySource ---

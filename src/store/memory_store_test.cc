@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/contract_test.h"
+#include "store/topics_contract_test.h"
 
 namespace push_cache::store {
 namespace {
@@ -18,8 +19,18 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                          ::testing::Values([] { return make_memory_store(); }),
                          [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Memory, TopicsContract,
+                         ::testing::Values([] { return make_memory_store(); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Memory, LocalTopicsContract,
+                         ::testing::Values([] { return make_memory_store(); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
 INSTANTIATE_TEST_SUITE_P(Memory, LocalStoreContract,
                          ::testing::Values([] { return make_memory_store(); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
+
+INSTANTIATE_TEST_SUITE_P(Unordered, TopicsContract,
+                         ::testing::Values([] { return make_memory_store({.ordered = false}); }),
                          [](const auto&) { return std::string("MemoryStore"); });
 
 // Without an order: scans go by the index.
@@ -68,6 +79,12 @@ INSTANTIATE_TEST_SUITE_P(HashBits, UnorderedScans, ::testing::Values(64u, 30u, 8
 
 // Keys whose hashes are alike as a whole, which happens by chance to next to nobody.
 INSTANTIATE_TEST_SUITE_P(Twins, StoreContract,
+                         ::testing::Values([] { return make_memory_store({.hash_bits = 5}); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Twins, TopicsContract,
+                         ::testing::Values([] { return make_memory_store({.hash_bits = 5}); }),
+                         [](const auto&) { return std::string("MemoryStore"); });
+INSTANTIATE_TEST_SUITE_P(Twins, LocalTopicsContract,
                          ::testing::Values([] { return make_memory_store({.hash_bits = 5}); }),
                          [](const auto&) { return std::string("MemoryStore"); });
 INSTANTIATE_TEST_SUITE_P(Twins, LocalStoreContract,
@@ -246,7 +263,6 @@ TEST(MemoryStore, LargeValuesComeAndGo) {
 }
 
 TEST(MemoryStore, EveryNumberOfARecordIsKept) {
-  const auto store = make_memory_store();
   const std::int64_t numbers[] = {INT64_MIN, -1, 0, 1, INT32_MAX, std::int64_t{1} << 40, INT64_MAX};
   for (const std::int64_t number : numbers) {
     RecordView kept = record("key", "datum");
@@ -255,6 +271,7 @@ TEST(MemoryStore, EveryNumberOfARecordIsKept) {
     kept.partition = Partition(static_cast<std::int32_t>(number % 1000));
     kept.schema = SchemaId(static_cast<std::int32_t>(number % 77));
     kept.topic = static_cast<std::uint32_t>(number & 0xFFFFFFFF);
+    const auto store = make_memory_store();
     ASSERT_TRUE(store->put(kept).ok());
     CopySink sink;
     store->get("key", sink);
@@ -311,7 +328,7 @@ TEST(MemoryStore, RefusesNewKeysBeyondItsCapOnly) {
   for (int i = 0; i < taken; ++i) {
     ASSERT_EQ(*store->put(record(key_of(i), std::string(100, 'e'))), PutOutcome::kReplaced);
   }
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(*store->erase(key_of(i)));
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(*store->erase(record(key_of(i), "")));
   int again = 0;
   for (int i = 0; i < 1000; ++i) again += store->put(record(key_of(i), std::string(100, 'f'))).ok();
   EXPECT_GT(again, 500);

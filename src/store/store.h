@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +15,9 @@
 
 namespace push_cache::store {
 
-// One record as it is kept: its datum in Avro bytes and where it came from. Borrowed: who hands it
-// out says how long it lives.
+// One record as it is kept: its datum in Avro bytes and where it came from. A record is told from
+// others by its topic and its key: records of different topics never replace or remove each other.
+// Borrowed: who hands it out says how long it lives.
 struct RecordView {
   std::string_view key;  // UTF-8, at most limits::kKeyBytesMax
   Bytes datum;           // the Avro datum without its wire header, at most limits::kValueBytesMax
@@ -23,7 +25,7 @@ struct RecordView {
   Partition partition{-1};         // -1: written through HTTP
   Offset offset{-1};               // of a record written through HTTP: a number no other one has
   std::int64_t timestamp_ms = -1;  // Kafka's record timestamp, ms since 1970; -1 = none
-  std::uint32_t topic = 0;         // index into the configured topics; 0 for a record of HTTP
+  std::uint32_t topic = 0;         // index into the configured topics; of HTTP: its route's topic
 };
 
 // Takes the outcome of a `get`. Exactly one of the three is called, once.
@@ -66,16 +68,37 @@ class RecordSink {
   virtual bool pause() { return true; }
 };
 
-// Whether `came` must not take the place of `kept`, a record of the same key. Kafka orders the
-// records of a key only within a partition. When a topic gets more partitions its keys move to
-// other ones, and a replay meets the older record of a key and its newer one (or its tombstone) in
-// any order. Of records from two partitions of a topic the one with the later timestamp is the last
-// one (of equal ones the one of the higher partition, so that replicas agree).
+// From here on a timestamp counts as none: 2100-01-01T00:00:00Z, in ms since 1970. A fixed bound,
+// so that all replicas agree; without it one record from a wrong clock would outdate all later ones
+// of its key.
+inline constexpr std::int64_t kTimestampMsEnd = 4'102'444'800'000;
+// What records are ordered by. No timestamp is the oldest.
+constexpr std::int64_t order_time(std::int64_t timestamp_ms) {
+  return timestamp_ms < 0 || timestamp_ms >= kTimestampMsEnd ? -1 : timestamp_ms;
+}
+
+// Whether `came` must not take the place of `kept`, a record of the same topic and key. Kafka
+// orders the records of a key only within a partition. When a topic gets more partitions its keys
+// move to other ones, and a replay meets the older record of a key and its newer one (or its
+// tombstone) in any order. Of records from two partitions of a topic the one with the later
+// timestamp is the last one (of equal ones the one of the higher partition, so that replicas
+// agree).
 constexpr bool is_outdated(const RecordView& came, const RecordView& kept) {
   if (came.partition == kept.partition || came.topic != kept.topic) return false;
   if (came.partition.value < 0 || kept.partition.value < 0) return false;
-  if (came.timestamp_ms != kept.timestamp_ms) return came.timestamp_ms < kept.timestamp_ms;
+  const std::int64_t came_at = order_time(came.timestamp_ms);
+  const std::int64_t kept_at = order_time(kept.timestamp_ms);
+  if (came_at != kept_at) return came_at < kept_at;
   return came.partition < kept.partition;
+}
+
+// Whether a store shows `one` rather than `other`, a record of the same key from another topic: the
+// one with the later timestamp, and of equal ones that of the topic configured later. It follows
+// from the records alone, so that replicas agree whatever the order in which they read.
+constexpr bool is_shown_over(const RecordView& one, const RecordView& other) {
+  const std::int64_t one_at = order_time(one.timestamp_ms);
+  const std::int64_t other_at = order_time(other.timestamp_ms);
+  return one_at != other_at ? one_at > other_at : one.topic > other.topic;
 }
 
 // What a write has done.
@@ -116,8 +139,9 @@ class KeyScan {
 };
 
 struct Counts {
-  std::uint64_t records = 0;
-  std::uint64_t bytes = 0;  // keys and datums, without the store's own overhead
+  std::uint64_t records = 0;  // that are shown: one per key
+  std::uint64_t hidden = 0;   // that a record of another topic is shown over
+  std::uint64_t bytes = 0;    // keys and datums of all, without the store's own overhead
 };
 
 // What a store holds of this process's memory, in bytes by kind; all 0 for a remote one.
@@ -139,31 +163,37 @@ struct MemoryUse {
 // calling thread's event loop (a remote one on a thread of net::this_loop); a remote store on any
 // other thread waits. A sink must live until it was called, what is passed only during the call. A
 // sink is called exactly once, but never again when its loop has ended.
+//
+// A store keeps the last record of each topic and key. Of a key that several topics have it shows
+// one (is_shown_over): that is "the record of the key" below. When it goes, the next one is shown
+// at once: no reader ever finds a key absent of which a record is kept.
 class Store {
  public:
   virtual ~Store() = default;
 
-  // Keeps a copy of `record` as the last one of its key, unless that is outdated (see above). An
-  // error means that nothing has changed: kTooLarge for this record, kFull when the key is new and
-  // the store's cap of memory is reached.
+  // Keeps a copy of `record` as the last one of its topic and key, unless that is outdated (see
+  // above). An error means that nothing has changed: kTooLarge for this record, kFull when the
+  // store has none of this topic and key and its cap of memory is reached.
   virtual Result<PutOutcome> put(const RecordView& record) = 0;
   // The same only if the key is absent; atomic, so of several at once one inserts.
   virtual void insert(const RecordView& record, InsertSink& sink) = 0;
-  // Removes the key of `tombstone`, a record without a datum, unless that is outdated. True when
-  // there was a record and it has gone.
+  // Removes the record of the topic and key of `tombstone`, a record without a datum, unless that
+  // is outdated. True when there was one and it has gone.
   virtual Result<bool> erase(const RecordView& tombstone) = 0;
-  // Removes the key wherever its record came from.
-  Result<bool> erase(std::string_view key) { return erase(RecordView{.key = key}); }
-  // Removes the key and gives `sink` the record that was there, atomically: of several at once one
-  // gets it. As with `insert`, a remote store that fails may have done it all the same.
-  virtual void take(std::string_view key, GetSink& sink) = 0;
+  // Removes the record of the key and gives it to `sink`, atomically: of several at once one gets
+  // it. With `topic`, only a record of that topic: of another one, `failed` is called with
+  // kConflict. As with `insert`, a remote store that fails may have done it all the same.
+  virtual void take(std::string_view key, std::optional<std::uint32_t> topic, GetSink& sink) = 0;
+  // Removes the record of the key, whatever its topic; for callers that may wait. True when there
+  // was one.
+  Result<bool> erase(std::string_view key);
 
   // Writes in their order, `outcomes[i]` of the i-th; both spans have the same size. A remote store
   // has them all under way at once, and may leave out what a later one makes needless. Waits for
   // all; the error is the one of the first that failed.
   virtual Status write(std::span<const Write> writes, std::span<WriteOutcome> outcomes);
 
-  // Hands the last record of `key` to `sink`.
+  // Hands the record of `key` to `sink`.
   virtual void get(std::string_view key, GetSink& sink) = 0;
   // As one `get` for each key, with the i-th outcome to `sinks[i]`, in any order: several at once
   // wait for memory (or the network) together. Both spans have the same size.
@@ -194,17 +224,17 @@ class Store {
   virtual Result<std::uint64_t> erase_partition(std::uint32_t topic, Partition partition,
                                                 Offset below = kAllOffsets);
 
-  // Hands every record to `sink`, in the order of its keys when the store keeps one. Each record
-  // that was there throughout comes exactly once, with a value that it had at some time of the
-  // scan; one that came or went meanwhile may or may not come. Readers never wait for it, writers
-  // for less than a millisecond. kUnsupported for a remote store, which keeps its records by
-  // itself.
+  // Hands every record to `sink`, also those that are not shown, in the order of its keys when the
+  // store keeps one. Each record that was there throughout comes exactly once, with a value that it
+  // had at some time of the scan; one that came or went meanwhile may or may not come. Readers
+  // never wait for it, writers for less than a millisecond. kUnsupported for a remote store, which
+  // keeps its records by itself.
   virtual Status scan(RecordSink& sink);
 
   // As a `put` of each, in any order but several times as fast when there are many and their keys
-  // ascend; for records of one key the last one stays. Several threads may do it at once, best each
-  // with a range of keys of its own. The records need not live on. An error is the one of the first
-  // that was not taken; others may have been.
+  // ascend; for records of one topic and key the last one stays. Several threads may do it at once,
+  // best each with a range of keys of its own. The records need not live on. An error is the one of
+  // the first that was not taken; others may have been.
   virtual Status load(std::span<const RecordView> records);
   // Says that the store will soon hold so many records: what they need of it is made at once. Keeps
   // to the cap of memory.
@@ -248,6 +278,17 @@ inline Status Store::write(std::span<const Write> writes, std::span<WriteOutcome
     }
   }
   return first;
+}
+
+inline Result<bool> Store::erase(std::string_view key) {
+  struct Sink final : GetSink {
+    Result<bool> outcome = false;
+    void found(const RecordView&) override { outcome = true; }
+    void absent() override {}
+    void failed(const Error& error) override { outcome = error; }
+  } sink;
+  take(key, std::nullopt, sink);
+  return sink.outcome;
 }
 
 inline void Store::get_batch(std::span<const std::string_view> keys,
