@@ -57,21 +57,15 @@ Error error_of(const Reply& reply) {
   return {ErrorCode::kUnavailable, "Redis refuses a command", detail};
 }
 
-Error in_doubt() {
-  return {ErrorCode::kUnavailable,
-          "Redis was restarted or replaced: whether it has all that it had is being checked"};
-}
-
 // --- LookUp ---
 
 LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of,
-                     const std::atomic<std::uint64_t>& doubts) {
+                     Trust::Ticket ticket) {
   LookUp& out = Pool<LookUp>::here().take();
   out.key_.assign(key);
   out.sink_ = &sink;
   out.topic_of_ = &topic_of;
-  out.doubts_ = &doubts;
-  out.doubts_before_ = doubts.load(std::memory_order_relaxed);
+  out.ticket_ = ticket;
   return out;
 }
 
@@ -81,7 +75,7 @@ store::GetSink& LookUp::done() {
 }
 
 void LookUp::reply(const Reply& reply) {
-  if (doubts_->load(std::memory_order_relaxed) != doubts_before_) return done().failed(in_doubt());
+  if (!ticket_->holds()) return done().failed(Trust::in_doubt());
   switch (reply.type) {
     case Reply::Type::kNil:
       return done().absent();
@@ -110,8 +104,9 @@ void LookUp::failed(const Error& error) { done().failed(error); }
 
 // --- Insert ---
 
-Insert& Insert::take(store::InsertSink& sink) {
+Insert& Insert::take(store::InsertSink& sink, Trust::Ticket ticket) {
   Insert& out = Pool<Insert>::here().take();
+  out.ticket_ = ticket;
   out.sink_ = &sink;
   return out;
 }
@@ -122,6 +117,7 @@ store::InsertSink& Insert::done() {
 }
 
 void Insert::reply(const Reply& reply) {
+  if (!ticket_->holds()) return done().failed(Trust::in_doubt());
   if (reply.type != Reply::Type::kInteger) return done().failed(error_of(reply));
   reply.integer == 1 ? done().inserted() : done().exists();
 }

@@ -8,12 +8,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "redis/client.h"
+#include "redis/trust.h"
 #include "store/store.h"
 
 namespace push_cache::redis {
@@ -23,16 +25,13 @@ using TopicOf = std::function<std::uint32_t(std::uint32_t name)>;
 
 // What an error answer of Redis means to the caller of the store.
 Error error_of(const Reply& reply);
-// While it is in doubt whether Redis has all that it should.
-Error in_doubt();
 
 // The answer of GET or of Scripts::take, for a GetSink. From a pool of its thread, which owns also
 // what is under way when its loop ends.
 class LookUp final : public ReplySink {
  public:
-  // `doubts`: see SharedStore; an answer that came after a new one is none.
   static LookUp& take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of,
-                      const std::atomic<std::uint64_t>& doubts);
+                      Trust::Ticket ticket);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
@@ -43,14 +42,13 @@ class LookUp final : public ReplySink {
   std::string key_;
   store::GetSink* sink_ = nullptr;
   const TopicOf* topic_of_ = nullptr;
-  const std::atomic<std::uint64_t>* doubts_ = nullptr;
-  std::uint64_t doubts_before_ = 0;
+  std::optional<Trust::Ticket> ticket_;
 };
 
 // The answer of Scripts::insert.
 class Insert final : public ReplySink {
  public:
-  static Insert& take(store::InsertSink& sink);
+  static Insert& take(store::InsertSink& sink, Trust::Ticket ticket);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
@@ -58,6 +56,7 @@ class Insert final : public ReplySink {
  private:
   store::InsertSink& done();
 
+  std::optional<Trust::Ticket> ticket_;
   store::InsertSink* sink_ = nullptr;
 };
 

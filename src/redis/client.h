@@ -22,6 +22,8 @@
 
 namespace push_cache::redis {
 
+class KnownServers;
+
 struct Endpoint {
   std::string host;
   std::uint16_t port = 6379;
@@ -54,8 +56,14 @@ struct ClientOptions {
   std::size_t waiting_bytes_max = 256 * 1024 * 1024;
   // Called on the loop, before anything comes from there, when a client that was connected to all
   // masters is connected to another one, or to one that was restarted or has become the master
-  // anew: it may hold less than what was written.
+  // anew: it may hold less than what was written. Also before it was connected to all, when one of
+  // them is another than it was.
   std::function<void()> on_doubt;
+  // Of several clients that must answer from the same servers (redis/known_servers.h). One leads;
+  // commands of the others wait until the leader is connected to the same server as they are. Null:
+  // this client is alone.
+  std::shared_ptr<KnownServers> servers;
+  bool leads = false;
   // Where the client counts; of several clients together when they have the same. Null: nowhere.
   std::shared_ptr<Stats> stats;
 };
@@ -143,6 +151,10 @@ class Client {
                        SendOptions options = {}) = 0;
   // The masters known now; empty before the first answer of a Cluster or a Sentinel.
   virtual std::vector<Node> masters() const = 0;
+
+  // Looks soon whether the masters are still these, and whether those at `doubtful` are still the
+  // same servers. What waits for answers goes on waiting.
+  virtual void look_again(std::span<const Endpoint> doubtful) = 0;
 
   // Success when every master known is connected; else why not, without a password. From the
   // client's thread.

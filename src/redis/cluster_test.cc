@@ -6,6 +6,7 @@
 
 #include "redis/answers.h"
 #include "redis/client_fixture.h"
+#include "redis/known_servers.h"
 
 namespace push_cache::redis {
 namespace {
@@ -262,6 +263,46 @@ TEST_F(ClusterTest, DestructionWhileTheMapIsAsked) {
     sinks_.clear();
   }
   loop_.poll();
+}
+
+TEST_F(ClusterTest, AFollowerIsAnsweredWhereItsLeaderIs) {
+  ClientOptions options;
+  options.topology = Topology::kCluster;
+  options.seeds = {nodes_[0]->endpoint()};
+  options.timeout = 60s;
+  options.servers = std::make_shared<KnownServers>();
+  KnownServers& servers = *options.servers;
+  servers.on_request([&servers] { servers.prove(servers.asked()); });
+  connect(options);
+  const TestSink& first = get(low_);
+  ASSERT_TRUE(run_until([&] { return nodes_[0]->accepted >= 2 && asked_ >= 2; }));
+  EXPECT_EQ(first.calls, 0) << "the leader is not there yet";
+  servers.publish({{nodes_[0]->endpoint(), ""}, {nodes_[1]->endpoint(), ""}});
+  ASSERT_TRUE(all_done());
+  EXPECT_EQ(first.shown, "\"node0\"");
+  const std::string where = std::to_string(slot_of(low_)) + " " + nodes_[2]->address() + "\r\n";
+  answers_[0] = [&](const Words& words, FakeServer::Session&) {
+    return words[0] == "INFO" ? bulk("") : "-ASK " + where;
+  };
+  const TestSink& asked = get(low_);
+  ASSERT_TRUE(all_done()) << "a node that is named for one command";
+  EXPECT_EQ(asked.shown, "\"node2\"");
+  (void)servers.take_others();
+  answers_[0] = [&](const Words& words, FakeServer::Session&) {
+    return words[0] == "INFO" ? bulk("") : "-MOVED " + where;
+  };
+  map_ = {part(0, 8191, 2), part(8192, 16383, 1)};
+  const TestSink& moved = get(low_);
+  std::vector<Endpoint> others;
+  ASSERT_TRUE(run_until([&] {
+    for (const Endpoint& one : servers.take_others()) others.push_back(one);
+    return !others.empty();
+  }));
+  EXPECT_EQ(others.front(), nodes_[2]->endpoint());
+  EXPECT_EQ(moved.calls, 0) << "it is a master now, to which the leader has not come yet";
+  servers.publish({{nodes_[2]->endpoint(), ""}, {nodes_[1]->endpoint(), ""}});
+  ASSERT_TRUE(all_done());
+  EXPECT_EQ(moved.shown, "\"node2\"");
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ constexpr milliseconds kReconnectMost{1000};
 // "Not now": a slot that moves takes milliseconds, a data set that loads seconds.
 constexpr milliseconds kPauseFirst{10};
 constexpr milliseconds kPauseMost{200};
+// Until the store's own client is connected to the same server.
+constexpr milliseconds kAdmissionFirst{2};
+constexpr milliseconds kAdmissionMost{50};
 // As much as a socket takes at once by default; a longer command goes out from where it is.
 constexpr std::size_t kBatchBytes = 128 * 1024;
 constexpr std::size_t kCopiedBytesMax = 32 * 1024;
@@ -35,8 +38,10 @@ Connection::Connection(boost::asio::io_context& loop, const LinkOptions& options
       again_(load),
       unsent_(load),
       sent_(load, this),
+      admission_(options.servers.get()),
       reconnect_wait_(kReconnectFirst, kReconnectMost),
       pause_wait_(kPauseFirst, kPauseMost),
+      admission_wait_(kAdmissionFirst, kAdmissionMost),
       alarm_(loop, [this] { on_alarm(); }),
       write_soon_(loop, [this] { write(); }) {
   open();
@@ -51,6 +56,7 @@ void Connection::open() { link_ = Link::open(loop_, options_, endpoint_, attempt
 
 void Connection::on_alarm() {
   if (link_ == nullptr) return open();
+  if (!ready_) return try_to_use();
   paused_ = false;
   if (!renew_) return write();
   // Only with nothing on its way: what was sent and answered "not now" is here again.
@@ -61,6 +67,21 @@ void Connection::on_alarm() {
 // ---- The link
 
 void Connection::on_ready() {
+  made_at_ = Clock::now();
+  admission_.begin();
+  admission_wait_.reset();
+  try_to_use();
+}
+
+void Connection::try_to_use() {
+  if (!admission_.admits(endpoint_, link_->identity())) {
+    constexpr std::string_view kOther = "Redis is not the server that the store knows";
+    // It may be this one that is wrong.
+    if (Clock::now() - made_at_ > options_.timeout) return link_->fail(kOther);
+    error_ = {ErrorCode::kUnavailable, std::string(kOther)};
+    alarm_.set(Clock::now() + admission_wait_.next());
+    return;
+  }
   ready_ = true;
   ready_at_ = Clock::now();
   stats_.connections(1);
@@ -103,6 +124,9 @@ void Connection::on_closed(const Error& error) {
 }
 
 void Connection::on_reply(const Reply& reply) {
+  if (!admission_.still_admits(endpoint_, link_->identity())) {
+    return link_->fail("the store is connected to another server of Redis");
+  }
   Request* const request = sent_.first();
   // Before it has all of it: the memory of the rest must stay until it is written.
   if (request == nullptr || request == in_place_) {

@@ -7,13 +7,16 @@
 #include <vector>
 
 #include "base/error.h"
+#include "redis/known_servers.h"
 #include "redis/link.h"
 #include "redis/request.h"
 
 namespace push_cache::redis {
 
 // Sends requests in their order, many with one write, and gives each its answer. After a loss it
-// connects again, until it is destroyed; what may be repeated is sent again first, in its order.
+// connects again, until it is destroyed; what may be repeated is sent again first, in its order. A
+// connection that follows others (LinkOptions::servers) is ready once they admit it, and given up
+// when they do so no more.
 // Owns no request. For the loop's thread.
 class Connection final : Link::Owner {
  public:
@@ -49,6 +52,9 @@ class Connection final : Link::Owner {
   // When the present answer came; within `on_answer`.
   Clock::time_point answered_at() const { return link_->last_read(); }
 
+  // See Admission. At first it is not.
+  void set_free(bool is_free) { admission_.set_free(is_free); }
+
   void send(Request& request);
   // Sends again, before all that was not sent yet, what has just been answered with "not now".
   void send_again(Request& request);
@@ -66,6 +72,7 @@ class Connection final : Link::Owner {
 
  private:
   void on_ready() override;
+  void try_to_use();
   void on_reply(const Reply& reply) override;
   void on_written() override;
   void on_closed(const Error& error) override;
@@ -95,10 +102,13 @@ class Connection final : Link::Owner {
   RequestList unsent_;
   RequestList sent_;
   const Request* in_place_ = nullptr;  // what is being written from its own memory
+  Admission admission_;
+  Clock::time_point made_at_;
   Clock::time_point ready_at_;
   std::vector<const Script*> known_;  // scripts that the server has from this link
   Backoff reconnect_wait_;
   Backoff pause_wait_;
+  Backoff admission_wait_;
   Alarm alarm_;  // the end of a wait or of a pause
   Alarm write_soon_;
 };

@@ -20,7 +20,8 @@ LinkOptions make_link_options(const ClientOptions& options,
   made.setup.password = options.password;
   made.setup.database = options.topology == Topology::kCluster ? 0 : options.database;
   made.setup.master_only = options.topology == Topology::kSentinel;
-  made.setup.identity = options.on_doubt != nullptr;
+  made.setup.identity = options.on_doubt != nullptr || options.servers != nullptr;
+  if (!options.leads) made.servers = options.servers;
   made.tls = std::move(tls);
   made.timeout = options.timeout;
   return made;
@@ -169,6 +170,8 @@ Connection& Dispatcher::line(Peer& peer, Line which) {
   if (connection == nullptr) {
     connection = std::make_unique<Connection>(loop_, link_options_, peer.endpoint, peer.load,
                                               stats_, static_cast<Connection::Owner&>(*this));
+    // Somebody else names it for this once.
+    connection->set_free(!peer.master);
   }
   return *connection;
 }

@@ -36,12 +36,16 @@ class Dispatcher final : public Client, Connection::Owner, Discovery::Owner {
   void send_to(const Node& node, std::span<const std::string_view> args, ReplySink& sink,
                SendOptions options) override;
   std::vector<Node> masters() const override;
+  void look_again(std::span<const Endpoint> doubtful) override;
   Status health() const override;
 
  private:
   static constexpr std::size_t kWaits = 6;
 
   void on_connected(Connection& connection) override;
+  void note_identity(Peer& peer, const Connection& connection, Line which);
+  void note_masters();
+  void publish();
   void on_down(Connection& connection) override;
   void on_answer(Connection& connection, Request& request, const Reply& reply) override;
   void on_lost(Request& request, const Error& error) override;

@@ -27,6 +27,7 @@ struct LinkOptions {
   SetupOptions setup;
   std::shared_ptr<boost::asio::ssl::context> tls;  // null = none
   std::chrono::milliseconds timeout{1'000};        // until `on_ready`
+  std::shared_ptr<KnownServers> servers;           // which the connection follows; null = none
 };
 
 // Resolves, connects (to every address in turn), shakes hands, sets up; then writes what it is

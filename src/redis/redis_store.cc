@@ -16,12 +16,15 @@
 #include "redis/background.h"
 #include "redis/calls.h"
 #include "redis/key_scan.h"
+#include "redis/known_servers.h"
 #include "redis/layout.h"
+#include "redis/leader.h"
 #include "redis/loads.h"
 #include "redis/loop_clients.h"
 #include "redis/positions.h"
 #include "redis/schema_notes.h"
 #include "redis/scripts.h"
+#include "redis/trust.h"
 #include "redis/waiting.h"
 #include "redis/write_plan.h"
 
@@ -32,6 +35,7 @@ using std::chrono::milliseconds;
 
 // Between two looks at the connections, and of these between two at how the servers are set.
 constexpr milliseconds kHealthInterval{200};
+constexpr milliseconds kLostInterval{20};  // reads of other loops wait for its end
 constexpr unsigned kPolicyTurns = 150;
 // A database that held nothing so short a time ago holds nothing that its topics do not have any
 // more: compaction keeps tombstones for longer.
@@ -62,7 +66,7 @@ class Implementation final : public RedisStore {
         timer_(loop_) {
     for (const std::string& topic : options_.topics) names_.push_back(topic_mark(topic, "").name);
     topic_ids_.resize(options_.topics.size());
-    options_.client.on_doubt = [this] { doubt(); };
+    options_.client.servers = std::make_shared<KnownServers>();
     topic_of_ = [this](std::uint32_t name) {
       for (std::uint32_t i = 0; i < names_.size(); ++i) {
         if (names_[i] == name) return i;
@@ -79,7 +83,10 @@ class Implementation final : public RedisStore {
   }
 
   Status start() {
-    auto client = Client::create(loop_, options_.client);
+    ClientOptions own = options_.client;
+    own.leads = true;
+    own.on_doubt = [this] { trust_.doubt(); };
+    auto client = Client::create(loop_, own);
     if (!client.ok()) return std::move(client).error();
     client_ = *std::move(client);
     const bool cluster = options_.client.topology == Topology::kCluster;
@@ -88,6 +95,7 @@ class Implementation final : public RedisStore {
     schemas_ = std::make_unique<SchemaNotes>(*client_, schemas_key(options_.prefix));
     counter_ = std::make_unique<Counter>(loop_, *client_, options_.prefix);
     policy_ = std::make_unique<PolicyWatch>(*client_, options_.name);
+    leader_ = std::make_unique<Leader>(loop_, *client_, *options_.client.servers);
     counter_->start();
     look();
     thread_ = std::thread([this] {
@@ -146,13 +154,14 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
-    if (is_in_doubt()) return sink.failed(in_doubt());
+    const auto ticket = trust_.ticket(client == client_.get());
+    if (!ticket) return sink.failed(trust_.why_not());
     std::string value;
     append_value(value, record, mark_of(record));
     const std::string_view all(value);
     const std::string_view args[] = {all.substr(0, all.size() - kPositionBytes),
                                      all.substr(all.size() - kPositionBytes)};
-    client->eval(scripts_.insert, key_of(record.key), args, Insert::take(sink));
+    client->eval(scripts_.insert, key_of(record.key), args, Insert::take(sink, *ticket));
     boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
@@ -165,10 +174,11 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
-    if (is_in_doubt()) return sink.failed(in_doubt());
+    const auto ticket = trust_.ticket(client == client_.get());
+    if (!ticket) return sink.failed(trust_.why_not());
     const std::string_view args[] = {fence_ms_};
     // Once: what a second time finds nothing was perhaps removed by the first.
-    client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_, doubts_),
+    client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_, *ticket),
                  {.repeatable = false});
   }
 
@@ -180,10 +190,11 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
-    if (is_in_doubt()) return sink.failed(in_doubt());
+    const auto ticket = trust_.ticket(client == client_.get());
+    if (!ticket) return sink.failed(trust_.why_not());
     const std::string_view full = key_of(key);
     const std::string_view args[] = {"GET", full};
-    client->send(full, args, LookUp::take(key, sink, topic_of_, doubts_));
+    client->send(full, args, LookUp::take(key, sink, topic_of_, *ticket));
   }
 
   Result<bool> page(PageStart, std::size_t, store::KeySink&) override {
@@ -193,11 +204,13 @@ class Implementation final : public RedisStore {
   std::unique_ptr<store::KeyScan> scan_keys() override {
     Client* client = here();
     if (client == nullptr) return nullptr;
-    const std::uint64_t before = doubts_;
+    const bool own = client == client_.get();
+    const auto ticket = trust_.ticket(own);
     return std::make_unique<RedisKeyScan>(
-        *client, ScanOptions{.prefix = options_.prefix, .check = [this, before] {
-                               return is_in_doubt() || doubts_ != before ? Status(in_doubt())
-                                                                         : Status();
+        *client, ScanOptions{.prefix = options_.prefix, .check = [this, own, ticket] {
+                               return ticket && ticket->holds() && trust_.ticket(own)
+                                          ? Status()
+                                          : Status(trust_.why_not());
                              }});
   }
 
@@ -256,18 +269,15 @@ class Implementation final : public RedisStore {
     });
   }
 
-  std::uint64_t doubts() const override { return doubts_; }
-  void trust(std::uint64_t doubts) override { trusted_ = doubts; }
-  void on_doubt(std::function<void()> listener) override {
-    const std::lock_guard lock(doubt_mutex_);
-    doubt_listener_ = std::move(listener);
-  }
+  std::uint64_t doubts() const override { return trust_.doubts(); }
+  void trust(std::uint64_t doubts) override { trust_.trust(doubts); }
+  void on_doubt(std::function<void()> listener) override { trust_.on_doubt(std::move(listener)); }
 
   store::Counts counts() const override { return {.records = counter_->records(), .bytes = 0}; }
 
   Status health() const override {
     const std::lock_guard lock(mutex_);
-    return health_.ok() && is_in_doubt() ? Status(in_doubt()) : health_;
+    return health_.ok() && trust_.is_in_doubt() ? Status(Trust::in_doubt()) : health_;
   }
 
  private:
@@ -286,15 +296,6 @@ class Implementation final : public RedisStore {
   template <typename T, typename Start>
   T on_loop(const Start& start) {
     return wait_on<T>(loop_, start);
-  }
-
-  void doubt() {
-    ++doubts_;
-    const std::lock_guard lock(doubt_mutex_);
-    if (doubt_listener_) doubt_listener_();
-  }
-  bool is_in_doubt() const {
-    return doubts_.load(std::memory_order_relaxed) != trusted_.load(std::memory_order_relaxed);
   }
 
   std::string field_of(Source source) {
@@ -401,12 +402,14 @@ class Implementation final : public RedisStore {
     if (now.ok() && was_lost_) log("redis").warn("store '{}': Redis answers again", options_.name);
     was_lost_ = !now.ok() && (was_lost_ || was_well_);
     was_well_ = was_well_ || now.ok();
+    trust_.set_state(was_lost_ ? Trust::State::kLost : Trust::State::kWell);
+    leader_->look();
     {
       const std::lock_guard lock(mutex_);
       health_ = now;
     }
     if (now.ok() && policy_turns_++ % kPolicyTurns == 0) policy_->look();
-    timer_.expires_after(kHealthInterval);
+    timer_.expires_after(was_lost_ ? kLostInterval : kHealthInterval);
     timer_.async_wait([this](const boost::system::error_code& error) {
       if (!error) look();
     });
@@ -430,15 +433,13 @@ class Implementation final : public RedisStore {
   std::optional<std::chrono::steady_clock::time_point> empty_at_;
 
   Loads loads_;
-  std::atomic<std::uint64_t> doubts_ = 0;
-  std::atomic<std::uint64_t> trusted_ = 0;
-  std::mutex doubt_mutex_;
-  std::function<void()> doubt_listener_;  // under doubt_mutex_
+  Trust trust_;
 
   // The store's own loop, and what is used there.
   boost::asio::io_context loop_{1};
   boost::asio::steady_timer timer_;
   std::unique_ptr<Client> client_;
+  std::unique_ptr<Leader> leader_;
   std::unique_ptr<Counter> counter_;
   std::unique_ptr<PolicyWatch> policy_;
   std::unique_ptr<Positions> positions_;

@@ -44,8 +44,11 @@ struct RedisStoreOptions {
 // background by SCAN at a small part of the server's time; bytes are not known (0).
 //
 // A doubt (SharedStore::doubts) comes with each server that was restarted or takes over: one that
-// says in INFO that it is the same gives none. In a Cluster a server whose slots lie all between
-// two of layout.h's position keys has none of them: what it loses is not noticed.
+// says in INFO that it is the same gives none. The store's own client raises it. Other loops are
+// answered only by the servers that this client is connected to, so no call is answered by a server
+// before its doubt; while it has lost its connection, calls of other loops are kUnavailable. In a
+// Cluster a server whose slots lie all between two of layout.h's position keys has none of them:
+// what it loses is not noticed.
 class RedisStore : public store::SharedStore {
  public:
   // Connects in the background: a server that is away is no error. kInvalidArgument when the TLS

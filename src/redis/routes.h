@@ -23,6 +23,7 @@ struct Peer {
   bool master = false;   // has slots by the newest map; another one goes once it is empty
   std::string reported;  // what was logged of it last
   std::string identity;  // Setup::identity at the last connection
+  bool was_connected = false;
   // By `Line`; null before its first use. Behind `load`, which they count into.
   std::array<std::unique_ptr<Connection>, 2> lines;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "redis/dispatcher.h"
+#include "redis/known_servers.h"
 
 namespace push_cache::redis {
 namespace {
@@ -41,6 +42,7 @@ bool Dispatcher::settle(Connection& connection, Request& request, std::string_vi
       line(peer, Line::kPoint);  // each master has one: it says whether the master is well
       if (refusal.kind == Kind::kMoved) {
         routes_.set(refusal.slot, peer);
+        note_masters();
         moved_ = true;
         refresh();
       }
@@ -122,13 +124,47 @@ void Dispatcher::reroute(Peer& peer) {
 
 void Dispatcher::on_connected(Connection& connection) {
   Peer* const peer = routes_.find(connection.endpoint());
-  if (peer == nullptr || peer->line(Line::kPoint) != &connection) return;
+  if (peer == nullptr) return;
+  if (peer->line(Line::kPoint) != &connection) {
+    return note_identity(*peer, connection, Line::kBulk);
+  }
   log("redis").info("connected to {}", to_text(peer->endpoint));
   peer->reported.clear();
-  const bool is_other = connection.identity().empty() || connection.identity() != peer->identity;
-  peer->identity = connection.identity();
-  if (was_well_ && is_other && options_.on_doubt) options_.on_doubt();
+  note_identity(*peer, connection, Line::kPoint);
   was_well_ = was_well_ || health().ok();
+}
+
+// The doubt comes before other clients may use the server.
+void Dispatcher::note_identity(Peer& peer, const Connection& connection, Line which) {
+  const std::string& identity = connection.identity();
+  // Nobody can tell by this line; the other one will be lost too when the server was restarted.
+  if (identity.empty() && which == Line::kBulk) return;
+  const bool is_other = identity.empty() || identity != peer.identity;
+  const bool was_used = was_well_ || peer.was_connected;
+  peer.identity = identity;
+  peer.was_connected = true;
+  if (was_used && is_other && options_.on_doubt) options_.on_doubt();
+  publish();
+}
+
+// Some have become masters, or are so no more.
+void Dispatcher::note_masters() {
+  for (const auto& peer : routes_.peers()) {
+    for (const auto& connection : peer->lines) {
+      if (peer->master && connection != nullptr) connection->set_free(false);
+    }
+  }
+  publish();
+}
+
+// Of a master that is lost what is known stays: it may come back as the same server.
+void Dispatcher::publish() {
+  if (options_.servers == nullptr || !options_.leads) return;
+  std::vector<KnownServers::Server> known;
+  for (const auto& peer : routes_.peers()) {
+    if (peer->master && peer->was_connected) known.push_back({peer->endpoint, peer->identity});
+  }
+  options_.servers->publish(std::move(known));
 }
 
 void Dispatcher::on_down(Connection& connection) {
@@ -173,6 +209,7 @@ void Dispatcher::on_found(std::vector<SlotRange> ranges) {
     map_ = std::move(ranges);
     moved_ = false;
     routes_.apply(map_);
+    note_masters();
     for (std::size_t i = 0; i < routes_.peers().size(); ++i) {
       Peer& peer = *routes_.peers()[i];
       if (peer.master) line(peer, Line::kPoint);
@@ -194,6 +231,15 @@ std::vector<Node> Dispatcher::masters() const {
     if (peer->master) nodes.push_back({peer->endpoint});
   }
   return nodes;
+}
+
+// Without a discovery only a new connection shows who answers now.
+void Dispatcher::look_again(std::span<const Endpoint> doubtful) {
+  refresh();
+  for (const Endpoint& endpoint : doubtful) {
+    const Peer* const peer = routes_.find(endpoint);
+    if (peer != nullptr && peer->ready()) peer->line(Line::kPoint)->pause(true);
+  }
 }
 
 Status Dispatcher::health() const {

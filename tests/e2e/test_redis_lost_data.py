@@ -1,5 +1,9 @@
 """A Redis that loses what it has acknowledged: all of it, a part, or the last of it. Every key of the topic is right
 again, by itself, and nobody is told otherwise meanwhile."""
+import random
+import threading
+import time
+
 import pytest
 
 from e2e.checking import check_all
@@ -167,3 +171,69 @@ def test_failover_of_a_cluster_to_a_replica_that_lags(redis_cluster, filled, wat
         cluster.failover(cluster.masters()[0])
         check_all(running, made, history)
         running.wait_ready()
+
+
+class Hammer:
+    """Asks for records over many connections at once, most of them new ones, and keeps what is no truth: no key of
+    `records` is absent, nor has it another value."""
+
+    def __init__(self, running, records, threads=8):
+        self.running = running
+        self.records = list(records.items())
+        self.lies = []
+        self.counts = {}
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(threads)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._finished.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number):
+        chance = random.Random(number)
+        while not self._finished.is_set():
+            client = self.running.client()
+            for _ in range(chance.choice([1, 1, 1, 20])):
+                key, record = chance.choice(self.records)
+                answer = client.record("/customers", key)
+                self._judge(key, record, answer)
+            client.close()
+
+    def _judge(self, key, record, answer):
+        right = answer.status == 503 or answer.status == 200 and answer.json() == record
+        with self._lock:
+            self.counts[answer.status] = self.counts.get(answer.status, 0) + 1
+            if not right:
+                self.lies.append((round(time.monotonic(), 3), key, answer))
+
+
+@pytest.mark.timeout(soak(240, 900))
+@pytest.mark.parametrize("tells", [True, False], ids=["tells its identity", "does not"])
+def test_comes_back_empty_before_anybody_asked(redis_server, filled, service, tells):
+    """The service found the store up to date and was asked nothing, so no loop of its HTTP server has a connection
+    to Redis: the first ones are made to the empty one."""
+    chance = random.Random(make_seed())
+    redis = redis_server(config={} if tells else {"user": "default on nopass ~* &* +@all -info"})
+    made, history, _, settings = filled(redis, 1, keys=2_000, changes=0)
+    records = history.last()
+    for _ in range(soak(4, 20)):
+        running = service(settings).wait_ready()
+        wait_kept(running)
+        assert running.stop() == 0
+        running = service(settings).wait_ready()
+        redis.kill()
+        with Hammer(running, records) as hammer:
+            time.sleep(chance.choice([0, chance.uniform(0, 0.3)]))  # as long as whoever starts it again takes
+            redis.start()
+            running.wait(lambda: hammer.counts.get(200, 0) > 0 and running.ready(), "reads to be answered again")
+        assert not hammer.lies, (len(hammer.lies), hammer.counts, hammer.lies[:5])
+        assert hammer.counts.get(503, 0) > 0, hammer.counts
+        check_all(running, made, history)
+        assert running.stop() == 0
