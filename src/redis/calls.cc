@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "redis/key_error.h"
 #include "redis/layout.h"
 
 namespace push_cache::redis {
@@ -31,6 +32,10 @@ struct Pool {
   }
 };
 
+bool is_wrong_type(const Reply& reply) {
+  return reply.type == Reply::Type::kError && reply.text.starts_with("WRONGTYPE");
+}
+
 }  // namespace
 
 Error error_of(const Reply& reply) {
@@ -44,6 +49,7 @@ Error error_of(const Reply& reply) {
   if (text.find("NOPERM") != std::string_view::npos) {
     return {ErrorCode::kUnavailable, "Redis does not let this user do what is needed", detail};
   }
+  if (text.find(kForeign) != std::string_view::npos) return foreign();
   if (text.find("WRONGTYPE") != std::string_view::npos) {
     return {ErrorCode::kUnavailable, "Redis holds something else under this key", detail};
   }
@@ -66,7 +72,14 @@ LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& 
   out.sink_ = &sink;
   out.topic_of_ = &topic_of;
   out.ticket_ = ticket;
+  out.client_ = nullptr;
+  out.step_ = Step::kGet;
   return out;
+}
+
+void LookUp::look_closer(Client& client, const std::string& key_start) {
+  client_ = &client;
+  key_start_ = &key_start;
 }
 
 store::GetSink& LookUp::done() {
@@ -76,15 +89,13 @@ store::GetSink& LookUp::done() {
 
 void LookUp::reply(const Reply& reply) {
   if (!ticket_->holds()) return done().failed(Trust::in_doubt());
+  if (step_ == Step::kFence) return take_fence(reply);
   switch (reply.type) {
     case Reply::Type::kNil:
       return done().absent();
     case Reply::Type::kString: {
       std::optional<Value> value = parse_value(reply.text);
-      if (!value) {
-        return done().failed({ErrorCode::kMalformed,
-                              "what Redis holds under this key was not written by Push Cache"});
-      }
+      if (!value) return fail(foreign());
       value->record.key = key_;
       if (value->record.partition.value >= 0) value->record.topic = (*topic_of_)(value->topic_name);
       sink_->found(value->record);  // while key_ is still ours
@@ -92,20 +103,46 @@ void LookUp::reply(const Reply& reply) {
       return;
     }
     case Reply::Type::kError:
-      // A deleted key is of another type than a record.
-      if (reply.text.starts_with("WRONGTYPE")) return done().absent();
+      if (client_ != nullptr && is_wrong_type(reply)) {
+        return step_ == Step::kGet ? ask(Step::kFence) : fail(foreign());
+      }
       [[fallthrough]];
     default:
-      return done().failed(error_of(reply));
+      return fail(error_of(reply));
   }
+}
+
+// What deleted the key, or something else; a hash without a position answers as no key at all does,
+// and what was no record a moment ago may be one now: GET once more tells.
+void LookUp::take_fence(const Reply& reply) {
+  if (reply.type == Reply::Type::kString) {
+    return parse_position(reply.text) ? done().absent() : fail(foreign());
+  }
+  if (reply.type == Reply::Type::kNil || is_wrong_type(reply)) return ask(Step::kGetAgain);
+  fail(error_of(reply));
+}
+
+void LookUp::ask(Step step) {
+  step_ = step;
+  const std::string full = *key_start_ + key_;
+  const std::string_view get[] = {"GET", full};
+  const std::string_view fence[] = {"HGET", full, "position"};
+  const auto args = step == Step::kFence ? std::span<const std::string_view>(fence) : get;
+  client_->send(full, args, *this);
+}
+
+void LookUp::fail(Error error) {
+  const Error named = with_key(std::move(error), key_);  // while key_ is still ours
+  done().failed(named);
 }
 
 void LookUp::failed(const Error& error) { done().failed(error); }
 
 // --- Insert ---
 
-Insert& Insert::take(store::InsertSink& sink, Trust::Ticket ticket) {
+Insert& Insert::take(std::string_view key, store::InsertSink& sink, Trust::Ticket ticket) {
   Insert& out = Pool<Insert>::here().take();
+  out.key_.assign(key);
   out.ticket_ = ticket;
   out.sink_ = &sink;
   return out;
@@ -118,7 +155,10 @@ store::InsertSink& Insert::done() {
 
 void Insert::reply(const Reply& reply) {
   if (!ticket_->holds()) return done().failed(Trust::in_doubt());
-  if (reply.type != Reply::Type::kInteger) return done().failed(error_of(reply));
+  if (reply.type != Reply::Type::kInteger) {
+    const Error error = with_key(error_of(reply), key_);  // while key_ is still ours
+    return done().failed(error);
+  }
   reply.integer == 1 ? done().inserted() : done().exists();
 }
 
@@ -145,7 +185,10 @@ void Batch::pass(std::uint32_t number) {
 void Batch::Part::reply(const Reply& reply) {
   using store::WriteOutcome;
   if (reply.type != Reply::Type::kString || reply.text.size() != numbers.size()) {
-    return failed(error_of(reply));
+    if (numbers.size() > 1 && is_of_one_key(reply)) return batch->send_alone_(numbers);
+    Error error = error_of(reply);
+    if (numbers.size() > 1) return failed(error);
+    return failed(with_key(std::move(error), batch->writes_[numbers.front()].record.key));
   }
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const bool was_there = reply.text[i] == '1';

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "redis/client.h"
@@ -32,23 +33,35 @@ class LookUp final : public ReplySink {
  public:
   static LookUp& take(std::string_view key, store::GetSink& sink, const TopicOf& topic_of,
                       Trust::Ticket ticket);
+  // For GET, which a deleted key answers with an error, as what others write may do: then asks
+  // which of them it is, by commands that only read. The key of Redis is the key behind
+  // `key_start`.
+  void look_closer(Client& client, const std::string& key_start);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
 
  private:
+  enum class Step : std::uint8_t { kGet, kFence, kGetAgain };
+
+  void take_fence(const Reply& reply);
+  void ask(Step step);
+  void fail(Error error);
   store::GetSink& done();
 
   std::string key_;
   store::GetSink* sink_ = nullptr;
   const TopicOf* topic_of_ = nullptr;
   std::optional<Trust::Ticket> ticket_;
+  Client* client_ = nullptr;  // null: this answer is the last
+  const std::string* key_start_ = nullptr;
+  Step step_ = Step::kGet;
 };
 
 // The answer of Scripts::insert.
 class Insert final : public ReplySink {
  public:
-  static Insert& take(store::InsertSink& sink, Trust::Ticket ticket);
+  static Insert& take(std::string_view key, store::InsertSink& sink, Trust::Ticket ticket);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
@@ -56,6 +69,7 @@ class Insert final : public ReplySink {
  private:
   store::InsertSink& done();
 
+  std::string key_;
   std::optional<Trust::Ticket> ticket_;
   store::InsertSink* sink_ = nullptr;
 };
@@ -71,6 +85,10 @@ class Batch {
   ReplySink& expect(std::span<const std::uint32_t> numbers);
   // One that need not be done, since a later one of the same key follows.
   void pass(std::uint32_t number);
+  // How to send these again, each by itself, when one of them makes a script fail for all.
+  void send_alone_by(std::function<void(std::span<const std::uint32_t> numbers)> send) {
+    send_alone_ = std::move(send);
+  }
   // Until every sink was called: the first error by the writes' order.
   Status wait();
 
@@ -86,6 +104,7 @@ class Batch {
 
   std::span<const store::Write> writes_;
   std::span<store::WriteOutcome> outcomes_;
+  std::function<void(std::span<const std::uint32_t>)> send_alone_;
   std::deque<Part> parts_;
   std::size_t left_;  // the loop's
   std::size_t first_failed_ = SIZE_MAX;

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <utility>
 
-#include "redis/calls.h"
+#include "redis/key_error.h"
 
 namespace push_cache::redis {
 namespace {
@@ -22,8 +22,12 @@ std::int64_t number_of(const Reply& reply) {
 // One question to every position key. Deletes itself when all have answered.
 class Positions::Call {
  public:
-  Call(std::size_t keys, std::function<void(Call&)> done) : parts_(keys), done_(std::move(done)) {
-    for (Part& part : parts_) part.call = this;
+  Call(const std::vector<std::string>& keys, std::function<void(Call&)> done)
+      : parts_(keys.size()), done_(std::move(done)) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      parts_[i].call = this;
+      parts_[i].key = &keys[i];
+    }
   }
   ReplySink& sink(std::size_t key) { return parts_[key]; }
   std::int64_t number(std::size_t key, std::size_t i) const { return parts_[key].numbers[i]; }
@@ -34,16 +38,22 @@ class Positions::Call {
     return out < 0 ? std::nullopt : std::optional(Offset(out));
   }
   const Status& status() const { return status_; }
+  // The first answer of a server that was an error.
+  const Status& refused() const { return refused_; }
   void expect(std::size_t numbers) { expected_ = numbers; }
 
  private:
   struct Part final : ReplySink {
     Call* call = nullptr;
+    const std::string* key = nullptr;
     std::vector<std::int64_t> numbers;
     void reply(const Reply& reply) override {
       for (const Reply& one : reply.elements) numbers.push_back(number_of(one));
       const bool is_error = reply.type == Reply::Type::kError;
-      call->end(is_error || numbers.size() != call->expected_ ? Status(error_of(reply)) : Status());
+      if (!is_error && numbers.size() == call->expected_) return call->end({});
+      Status status = own_key_error(reply, *key, "a hash");
+      if (call->refused_.ok()) call->refused_ = status;
+      call->end(std::move(status));
     }
     void failed(const Error& error) override { call->end(error); }
   };
@@ -60,6 +70,7 @@ class Positions::Call {
   std::size_t expected_ = 0;
   std::size_t ended_ = 0;
   Status status_;
+  Status refused_;
 };
 
 Positions::Positions(Client& client, const Scripts& scripts, std::vector<std::string> keys)
@@ -69,7 +80,9 @@ void Positions::read(std::vector<std::string> fields,
                      std::function<void(Result<std::vector<Kept>>)> done) {
   if (fields.empty()) return done(std::vector<Kept>());
   auto shared = std::make_shared<std::vector<std::string>>(std::move(fields));
-  auto* call = new Call(keys_.size(), [this, shared, done = std::move(done)](Call& ended) {
+  auto* call = new Call(keys_, [this, shared, done = std::move(done)](Call& ended) {
+    // Of a server that does not answer nothing new is known.
+    if (ended.status().ok() || !ended.refused().ok()) refused_ = ended.refused();
     if (!ended.status().ok()) return done(ended.status().error());
     std::vector<Kept> out;
     for (std::size_t i = 0; i < shared->size(); ++i) {
@@ -94,7 +107,7 @@ void Positions::read(std::vector<std::string> fields,
 void Positions::advance(std::vector<Step> steps, std::function<void(Reached)> done) {
   if (steps.empty()) return done(std::vector<std::optional<Offset>>());
   auto shared = std::make_shared<std::vector<Step>>(std::move(steps));
-  auto* call = new Call(keys_.size(), [this, shared, done = std::move(done)](Call& ended) {
+  auto* call = new Call(keys_, [this, shared, done = std::move(done)](Call& ended) {
     if (!ended.status().ok()) return done(ended.status().error());
     std::vector<std::optional<Offset>> out;
     for (std::size_t i = 0; i < shared->size(); ++i) {
@@ -126,7 +139,7 @@ std::vector<std::int64_t>& Positions::seen_of(const std::string& field) {
 }
 
 void Positions::forget(const std::string& field, std::function<void(Status)> done) {
-  auto* call = new Call(keys_.size(), [this, field, done = std::move(done)](Call& ended) {
+  auto* call = new Call(keys_, [this, field, done = std::move(done)](Call& ended) {
     if (ended.status().ok()) seen_.erase(field);
     done(ended.status());
   });

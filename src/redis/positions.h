@@ -35,6 +35,9 @@ class Positions {
   void advance(std::vector<Step> steps, std::function<void(Reached)> done);
   // Nothing is kept of this field any more.
   void forget(const std::string& field, std::function<void(Status)> done);
+  // Why the servers refused the last `read`, with the key that it is about; success when they did
+  // not. What they do not tell now nobody can compare with what they had.
+  const Status& refused() const { return refused_; }
 
  private:
   class Call;
@@ -46,6 +49,7 @@ class Positions {
   // By field: what each key had when `read` or `advance` were answered last. A lower value there is
   // a loss.
   std::unordered_map<std::string, std::vector<std::int64_t>> seen_;
+  Status refused_;
 };
 
 }  // namespace push_cache::redis

@@ -161,7 +161,8 @@ class Implementation final : public RedisStore {
     const std::string_view all(value);
     const std::string_view args[] = {all.substr(0, all.size() - kPositionBytes),
                                      all.substr(all.size() - kPositionBytes)};
-    client->eval(scripts_.insert, key_of(record.key), args, Insert::take(sink, *ticket));
+    client->eval(scripts_.insert, key_of(record.key), args,
+                 Insert::take(record.key, sink, *ticket));
     boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
@@ -194,7 +195,9 @@ class Implementation final : public RedisStore {
     if (!ticket) return sink.failed(trust_.why_not());
     const std::string_view full = key_of(key);
     const std::string_view args[] = {"GET", full};
-    client->send(full, args, LookUp::take(key, sink, topic_of_, *ticket));
+    LookUp& look_up = LookUp::take(key, sink, topic_of_, *ticket);
+    look_up.look_closer(*client, key_start_);
+    client->send(full, args, look_up);
   }
 
   Result<bool> page(PageStart, std::size_t, store::KeySink&) override {
@@ -363,6 +366,11 @@ class Implementation final : public RedisStore {
       last = one.record.schema;
       schemas_->note(last);
     }
+    batch.send_alone_by([this, &batch](std::span<const std::uint32_t> numbers) {
+      for (const std::uint32_t number : numbers) {
+        send(batch, {batch.writes()[number].tombstone, {number}});
+      }
+    });
     plan_.make(writes, options_.client.topology == Topology::kCluster ? 1 : kWritesInOne);
     for (const std::uint32_t number : plan_.passed()) batch.pass(number);
     for (const WritePlan::Part& part : plan_.parts()) send(batch, part);
@@ -402,7 +410,14 @@ class Implementation final : public RedisStore {
     if (now.ok() && was_lost_) log("redis").warn("store '{}': Redis answers again", options_.name);
     was_lost_ = !now.ok() && (was_lost_ || was_well_);
     was_well_ = was_well_ || now.ok();
-    trust_.set_state(was_lost_ ? Trust::State::kLost : Trust::State::kWell);
+    Trust::State state = was_lost_ ? Trust::State::kLost : Trust::State::kWell;
+    if (now.ok() && !positions_->refused().ok()) {
+      now = positions_->refused();
+      state = Trust::State::kBlind;
+    } else if (now.ok()) {
+      now = schemas_->refused();  // its records are right all the same
+    }
+    trust_.set_state(state);
     leader_->look();
     {
       const std::lock_guard lock(mutex_);

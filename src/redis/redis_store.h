@@ -37,6 +37,10 @@ struct RedisStoreOptions {
 // calls fail with kUnavailable within ClientOptions::timeout. A write that Redis refuses for want
 // of memory is kUnavailable too: it may pass.
 //
+// What others wrote under a key, of whatever type, is kMalformed for `get`, `take` and `insert`,
+// since nobody knows whether there should be a record; `put` and `erase` take its place. Errors of
+// one key name it in Error::detail; the other keys of the call are written.
+//
 // Of writes of one key and partition in one call of `write` only the last is sent. Without a
 // Cluster those of many keys go in one command.
 //
@@ -46,9 +50,9 @@ struct RedisStoreOptions {
 // A doubt (SharedStore::doubts) comes with each server that was restarted or takes over: one that
 // says in INFO that it is the same gives none. The store's own client raises it. Other loops are
 // answered only by the servers that this client is connected to, so no call is answered by a server
-// before its doubt; while it has lost its connection, calls of other loops are kUnavailable. In a
-// Cluster a server whose slots lie all between two of layout.h's position keys has none of them:
-// what it loses is not noticed.
+// before its doubt; while it has lost its connection, calls of other loops are kUnavailable. Calls
+// of all loops are so while Redis refuses to tell the positions. In a Cluster a server whose slots
+// lie all between two of layout.h's position keys has none of them: what it loses is not noticed.
 class RedisStore : public store::SharedStore {
  public:
   // Connects in the background: a server that is away is no error. kInvalidArgument when the TLS

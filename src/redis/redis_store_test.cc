@@ -145,24 +145,6 @@ TEST_F(RedisStoreTest, KeepsTheTopicOfARecord) {
   EXPECT_EQ(sink.last.topic, 2u);
 }
 
-TEST_F(RedisStoreTest, WhatOthersWroteUnderAKeyIsAnErrorUntilItIsReplaced) {
-  struct Sink final : store::GetSink {
-    std::optional<Error> error;
-    void found(const store::RecordView&) override { ADD_FAILURE(); }
-    void absent() override { ADD_FAILURE(); }
-    void failed(const Error& why) override { error = why; }
-  } sink;
-  EXPECT_EQ(server_.ask({"SET", "pc:a", "something"}), "+OK");
-  store_->get("a", sink);
-  ASSERT_TRUE(sink.error.has_value());
-  EXPECT_EQ(sink.error->code, ErrorCode::kMalformed);
-  EXPECT_EQ(put("a", "one", 1, 1), store::PutOutcome::kReplaced);
-  EXPECT_EQ(store::get(*store_, "a"), "one");
-  EXPECT_EQ(server_.ask({"RPUSH", "pc:list", "x"}), "1");
-  EXPECT_FALSE(store_->put(record("list", "v")).ok());
-  EXPECT_EQ(server_.ask({"TYPE", "pc:list"}), "+list");
-}
-
 TEST_F(RedisStoreTest, AFullServerTakesNoWritesUntilThereIsRoom) {
   EXPECT_EQ(server_.ask({"CONFIG", "SET", "maxmemory", "1"}), "+OK");
   const auto refused = store_->put(record("a", "v"));

@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "redis/calls.h"
+#include "redis/key_error.h"
 
 namespace push_cache::redis {
 
@@ -17,11 +17,16 @@ void SchemaNotes::note(SchemaId id) {
 }
 
 struct SchemaNotes::Reading final : ReplySink {
+  SchemaNotes* notes = nullptr;
   std::function<void(Result<std::vector<SchemaId>>)> done;
 
   void reply(const Reply& reply) override {
     const std::unique_ptr<Reading> self(this);
-    if (reply.type != Reply::Type::kArray) return done(error_of(reply));
+    notes->refused_ = {};
+    if (reply.type != Reply::Type::kArray) {
+      notes->refused_ = own_key_error(reply, notes->key_, "a set");
+      return done(notes->refused_.error());
+    }
     std::vector<SchemaId> out;
     for (const Reply& one : reply.elements) {
       std::int32_t id = 0;
@@ -39,6 +44,7 @@ struct SchemaNotes::Reading final : ReplySink {
 
 void SchemaNotes::read(std::function<void(Result<std::vector<SchemaId>>)> done) {
   auto* const reading = new Reading;
+  reading->notes = this;
   reading->done = std::move(done);
   const std::string_view args[] = {"SMEMBERS", key_};
   client_.send(key_, args, *reading);

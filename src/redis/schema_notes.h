@@ -23,6 +23,8 @@ class SchemaNotes {
   void note(SchemaId id);
   // `done` is called once, on the loop.
   void read(std::function<void(Result<std::vector<SchemaId>>)> done);
+  // Why the server refused the last `read`, with the key; success when it did not.
+  const Status& refused() const { return refused_; }
 
  private:
   struct Note final : ReplySink {
@@ -34,6 +36,7 @@ class SchemaNotes {
 
   Client& client_;
   const std::string key_;
+  Status refused_;
   std::map<std::int32_t, Note> notes_;  // of this process; nodes stay where they are
 };
 

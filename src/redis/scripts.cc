@@ -3,19 +3,39 @@
 namespace push_cache::redis {
 namespace {
 
-// `stored`: the position that a key has, "" when it has none; whether there is a record.
+// `stored`: the position that a key has, "" when it has none, and which kind of thing is there.
+// GETRANGE is tried first, since most keys are strings; HGET goes wrong for what is neither.
 // `outdated`: as store::is_outdated, and within a partition by the offset: Kafka may deliver a
-// record again. `order_time`: as store::order_time. Numbers of 8 bytes are compared by halves, since
-// Lua's have 53 bits.
+// record again. `order_time`: as store::order_time. Numbers of 8 bytes are compared by halves,
+// since Lua's have 53 bits.
 constexpr const char* kCommon = R"lua(
+local kNone, kRecord, kDeleted, kForeign = 0, 1, 2, 3
+
+local function or_wrong_type(...)
+  local got = redis.pcall(...)
+  if type(got) ~= 'table' then return got, false end
+  if not string.find(got.err, 'WRONGTYPE', 1, true) then redis.call(...) end
+  return false, true
+end
+
+local function is_position(text)
+  return text and #text == 40 and string.sub(text, 37) == 'PC\0\1'
+end
+
 local function stored(key)
-  local tail = redis.pcall('GETRANGE', key, -40, -1)
-  if type(tail) == 'table' then
-    return redis.call('HGET', key, 'position') or '', false
+  local tail, is_no_string = or_wrong_type('GETRANGE', key, -40, -1)
+  if is_no_string then
+    local position = or_wrong_type('HGET', key, 'position')
+    if is_position(position) then return position, kDeleted end
+    return '', kForeign
   end
-  local is_record = tail ~= ''
-  if #tail ~= 40 or string.sub(tail, 37) ~= 'PC\0\1' then tail = '' end
-  return tail, is_record
+  if is_position(tail) then return tail, kRecord end
+  if tail == '' and redis.call('EXISTS', key) == 0 then return '', kNone end
+  return '', kForeign
+end
+
+local function foreign()
+  return redis.error_reply('FOREIGN not written by Push Cache')
 end
 
 local function order_time(high, low)
@@ -66,7 +86,8 @@ local out, sets = {}, {}
 for i = 1, #KEYS do
   local came, old = ARGV[i], olds[i]
   local outcome = old and '1' or '0'
-  if old and sub(old, -16) == sub(came, -16) and string.byte(came, #came - 15) < 128 then
+  local same_partition = old and #old >= 40 and sub(old, -16) == sub(came, -16)
+  if same_partition and string.byte(came, #came - 15) < 128 then
     local co, cl = numbers('>i4I4', came, #came - 39)
     local ko, kl = numbers('>i4I4', old, #old - 39)
     if co < ko or (co == ko and cl <= kl) then outcome = '2' end
@@ -86,7 +107,7 @@ return table.concat(out)
 constexpr const char* kErase = R"lua(
 local ms = ARGV[#ARGV]
 local function erase(key, came)
-  local kept, is_record = stored(key)
+  local kept, kind = stored(key)
   if not has_partition(came) then
     came = kept
   elseif outdated(came, kept) then
@@ -97,7 +118,7 @@ local function erase(key, came)
   else
     redis.call('DEL', key)
   end
-  return is_record and '1' or '0'
+  return (kind == kRecord or kind == kForeign) and '1' or '0'
 end
 local out = {}
 for i = 1, #KEYS do out[i] = erase(KEYS[i], ARGV[i]) end
@@ -105,9 +126,10 @@ return table.concat(out)
 )lua";
 
 constexpr const char* kInsert = R"lua(
-local kept, is_record = stored(KEYS[1])
+local kept, kind = stored(KEYS[1])
+if kind == kForeign then return foreign() end
 local own = ARGV[2]
-if is_record then
+if kind == kRecord then
   return is_local(own) and string.sub(kept, 17, 24) == string.sub(own, 17, 24) and 1 or 0
 end
 if has_partition(kept) then
@@ -118,8 +140,9 @@ return 1
 )lua";
 
 constexpr const char* kTake = R"lua(
-local kept, is_record = stored(KEYS[1])
-if not is_record then return false end
+local kept, kind = stored(KEYS[1])
+if kind == kForeign then return foreign() end
+if kind ~= kRecord then return false end
 local value = redis.call('GET', KEYS[1])
 if has_partition(kept) then
   fence(KEYS[1], kept, ARGV[1])

@@ -1,6 +1,6 @@
 // What is done in Redis in one step: each script works on a position as redis/layout.h has it. A
 // write that must not take the place of what is there does nothing, so each of them may be done
-// again.
+// again. What others wrote, of whatever type, is no record and has no position.
 #pragma once
 
 #include "redis/client.h"
@@ -16,6 +16,8 @@ struct Scripts {
   Script erase;
   // ARGV: the wire payload, the position of a record of HTTP. 1 = inserted (or it was so before,
   // by the same number), 0 = there is a record. Of a deleted key the position is kept beside it.
+  // The error key_error.h's kForeign, as with the next one, when there is what others wrote: Kafka
+  // may have a record of this key, which alone takes its place.
   Script insert;
   // ARGV: ms that the deletion is kept. The value, removed, or nil.
   Script take;

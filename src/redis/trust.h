@@ -31,7 +31,8 @@ class Trust {
 
   enum class State : std::uint8_t {
     kWell,
-    kLost,  // the store's own client was connected, and is not now
+    kLost,   // the store's own client was connected, and is not now
+    kBlind,  // the servers do not tell what they hold: a loss would not be noticed
   };
   void set_state(State state) { state_.store(state, std::memory_order_release); }
 
@@ -53,7 +54,7 @@ class Trust {
     const std::uint64_t doubts = doubts_.load(std::memory_order_acquire);
     if (doubts != trusted_.load(std::memory_order_acquire)) return std::nullopt;
     const State state = state_.load(std::memory_order_acquire);
-    if (state == State::kLost && !own_loop) return std::nullopt;
+    if (state == State::kBlind || (state == State::kLost && !own_loop)) return std::nullopt;
     return Ticket(*this, doubts);
   }
   // Why there is no ticket.
@@ -67,7 +68,10 @@ class Trust {
   }
 
  private:
-  static Error not_well() { return {ErrorCode::kUnavailable, "Redis cannot be reached"}; }
+  static Error not_well() {
+    return {ErrorCode::kUnavailable,
+            "Redis cannot be reached, or does not tell whether it has all that it had"};
+  }
 
   std::atomic<std::uint64_t> doubts_{0};
   std::atomic<std::uint64_t> trusted_{0};
