@@ -97,9 +97,18 @@ Result<Pipeline::StoreRow> Pipeline::make_redis_store(const config::Store& store
   auto url = config::parse_redis_url(
       store.url, store.cluster ? config::RedisTopology::kCluster : config::RedisTopology::kSingle);
   if (!url.ok()) return std::move(url).error();
-  redis::RedisStoreOptions options{
-      .name = store.name, .prefix = store.prefix, .topics = config_.kafka.topics};
+  redis::RedisStoreOptions options{.name = store.name,
+                                   .prefix = store.prefix,
+                                   .topics = config_.kafka.topics,
+                                   .takes_topics = config::topics_of(config_, store)};
   for (const std::string& pattern : store.schemas) options.takes += pattern + '\n';
+  // Of several topics a store keeps what 0.1 did not: what that left is no beginning.
+  if (config_.kafka.topics.size() > 1) {
+    options.takes += "of topics\n";
+    for (std::size_t i = 0; i < options.topics.size(); ++i) {
+      if (options.takes_topics[i]) options.takes += options.topics[i] + '\n';
+    }
+  }
   const auto stats = std::make_shared<redis::Stats>();
   options.client = {.topology = topology_of(url->topology),
                     .master_name = url->master_name,

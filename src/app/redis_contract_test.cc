@@ -17,6 +17,7 @@
 #include "config/url.h"
 #include "redis/redis_store.h"
 #include "store/contract_test.h"
+#include "store/topics_contract_test.h"
 
 namespace push_cache::store {
 namespace {
@@ -27,7 +28,7 @@ std::string setting(const char* name) {
 }
 
 // Each with a part of the keys of its own.
-std::unique_ptr<Store> make() {
+std::unique_ptr<Store> make(bool of_topics) {
   static std::atomic<int> number = 0;
   const auto url = config::parse_redis_url(setting("PUSH_CACHE_TEST_REDIS"));
   if (!url.ok()) {
@@ -37,7 +38,8 @@ std::unique_ptr<Store> make() {
   redis::RedisStoreOptions options{
       .name = "given",
       .prefix = "pc:" + std::to_string(::getpid()) + "-" + std::to_string(++number),
-      .topics = {"zero", "one", "two"}};
+      .topics = {"zero", "one", "two", "three"}};
+  if (!of_topics) options.takes_topics = {false, true, false, false};
   redis::ClientOptions& client = options.client;
   using config::RedisTopology;
   client.topology = url->topology == RedisTopology::kCluster    ? redis::Topology::kCluster
@@ -55,14 +57,19 @@ std::unique_ptr<Store> make() {
   return *std::move(store);
 }
 
-std::vector<std::function<std::unique_ptr<Store>()>> given() {
+std::vector<std::function<std::unique_ptr<Store>()>> given(bool of_topics) {
   if (setting("PUSH_CACHE_TEST_REDIS").empty()) return {};
-  return {make};
+  return {[of_topics] { return make(of_topics); }};
 }
 
-INSTANTIATE_TEST_SUITE_P(GivenRedis, StoreContract, ::testing::ValuesIn(given()),
+INSTANTIATE_TEST_SUITE_P(GivenRedis, StoreContract, ::testing::ValuesIn(given(false)),
+                         [](const auto&) { return std::string("RedisStore"); });
+INSTANTIATE_TEST_SUITE_P(GivenRedisOfTopics, StoreContract, ::testing::ValuesIn(given(true)),
+                         [](const auto&) { return std::string("RedisStore"); });
+INSTANTIATE_TEST_SUITE_P(GivenRedis, TopicsContract, ::testing::ValuesIn(given(true)),
                          [](const auto&) { return std::string("RedisStore"); });
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TopicsContract);
 
 }  // namespace
 }  // namespace push_cache::store

@@ -191,6 +191,7 @@ std::string Service::status_json() const {
          {"type", pipeline_->intake_of(stores.size()).shared ? "redis" : "in_memory"},
          {"state", health.ok() ? "ok" : json::string(to_string(health.error().code))},
          {"records", counts.records},
+         {"hidden", counts.hidden},
          {"bytes", counts.bytes},
          {"refused", memory.refused},
          {"memory",

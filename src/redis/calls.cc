@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "redis/key_error.h"
-#include "redis/layout.h"
+#include "redis/scripts.h"
 
 namespace push_cache::redis {
 namespace {
@@ -50,6 +50,9 @@ Error error_of(const Reply& reply) {
     return {ErrorCode::kUnavailable, "Redis does not let this user do what is needed", detail};
   }
   if (text.find(kForeign) != std::string_view::npos) return foreign();
+  if (text.find(kOtherTopic) != std::string_view::npos) {
+    return {ErrorCode::kConflict, std::string(store::kOfOtherTopic)};
+  }
   if (text.find("WRONGTYPE") != std::string_view::npos) {
     return {ErrorCode::kUnavailable, "Redis holds something else under this key", detail};
   }
@@ -77,8 +80,9 @@ LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& 
   return out;
 }
 
-void LookUp::look_closer(Client& client, const std::string& key_start) {
+void LookUp::look_closer(Client& client, const std::string& key_start, Layout layout) {
   client_ = &client;
+  layout_ = layout;
   key_start_ = &key_start;
 }
 
@@ -96,8 +100,10 @@ void LookUp::reply(const Reply& reply) {
     case Reply::Type::kString: {
       std::optional<Value> value = parse_value(reply.text);
       if (!value) return fail(foreign());
+      const auto topic = (*topic_of_)(value->topic_name, value->layout);
+      if (!topic) return fail(foreign());
       value->record.key = key_;
-      if (value->record.partition.value >= 0) value->record.topic = (*topic_of_)(value->topic_name);
+      value->record.topic = *topic;
       sink_->found(value->record);  // while key_ is still ours
       (void)done();
       return;
@@ -116,7 +122,7 @@ void LookUp::reply(const Reply& reply) {
 // and what was no record a moment ago may be one now: GET once more tells.
 void LookUp::take_fence(const Reply& reply) {
   if (reply.type == Reply::Type::kString) {
-    return parse_position(reply.text) ? done().absent() : fail(foreign());
+    return is_fence(reply.text, layout_) ? done().absent() : fail(foreign());
   }
   if (reply.type == Reply::Type::kNil || is_wrong_type(reply)) return ask(Step::kGetAgain);
   fail(error_of(reply));
@@ -126,7 +132,7 @@ void LookUp::ask(Step step) {
   step_ = step;
   const std::string full = *key_start_ + key_;
   const std::string_view get[] = {"GET", full};
-  const std::string_view fence[] = {"HGET", full, "position"};
+  const std::string_view fence[] = {"HGET", full, fence_field(layout_)};
   const auto args = step == Step::kFence ? std::span<const std::string_view>(fence) : get;
   client_->send(full, args, *this);
 }

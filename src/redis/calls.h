@@ -16,13 +16,15 @@
 #include <vector>
 
 #include "redis/client.h"
+#include "redis/layout.h"
 #include "redis/trust.h"
 #include "store/store.h"
 
 namespace push_cache::redis {
 
-// By the topic's XXH32: its number, UINT32_MAX when it is none of the configured ones.
-using TopicOf = std::function<std::uint32_t(std::uint32_t name)>;
+// By a topic's XXH32 and the layout of its record: its number; nothing when the store takes no such
+// records.
+using TopicOf = std::function<std::optional<std::uint32_t>(std::uint32_t name, Layout layout)>;
 
 // What an error answer of Redis means to the caller of the store.
 Error error_of(const Reply& reply);
@@ -36,7 +38,7 @@ class LookUp final : public ReplySink {
   // For GET, which a deleted key answers with an error, as what others write may do: then asks
   // which of them it is, by commands that only read. The key of Redis is the key behind
   // `key_start`.
-  void look_closer(Client& client, const std::string& key_start);
+  void look_closer(Client& client, const std::string& key_start, Layout layout);
 
   void reply(const Reply& reply) override;
   void failed(const Error& error) override;
@@ -55,6 +57,7 @@ class LookUp final : public ReplySink {
   std::optional<Trust::Ticket> ticket_;
   Client* client_ = nullptr;  // null: this answer is the last
   const std::string* key_start_ = nullptr;
+  Layout layout_{};
   Step step_ = Step::kGet;
 };
 

@@ -31,7 +31,7 @@ std::vector<Foreign> all_kinds() {
   using std::string;
   // The end of the position that `record` has: partition, topic, mark.
   const auto tail = [](std::size_t bytes) {
-    const auto position = position_of(record("", ""), topic_mark("one", ""));
+    const auto position = position_of(record("", ""), topic_mark("one", ""), Layout::kOneTopic);
     return string(position.data(), position.size()).substr(kPositionBytes - bytes);
   };
   const auto set = [](const string& value) {
@@ -120,7 +120,7 @@ TEST_P(ForeignTest, GivesItsPlaceToARecord) {
   EXPECT_EQ(store::get(*store_, "b"), std::nullopt);
   EXPECT_EQ(put("b", "older", 1, 6), store::PutOutcome::kOutdated);
   write("c");
-  ASSERT_TRUE(store_->erase(store::RecordView{.key = "c"}).ok());
+  ASSERT_TRUE(store_->erase(record("c", "")).ok());
   EXPECT_EQ(store::get(*store_, "c"), std::nullopt);
 }
 

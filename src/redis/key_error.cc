@@ -47,7 +47,9 @@ bool is_of_one_key(const Reply& reply) {
 }
 
 Error foreign() {
-  return {ErrorCode::kMalformed, "what Redis holds under this key was not written by Push Cache"};
+  return {ErrorCode::kMalformed,
+          "what Redis holds under this key was not written by Push Cache, or by one with another "
+          "configuration or version"};
 }
 
 Error own_key_error(const Reply& reply, std::string_view key, std::string_view holds) {

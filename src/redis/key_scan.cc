@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <utility>
+#include <vector>
 
 #include "base/utf8.h"
 #include "redis/calls.h"
@@ -24,6 +25,45 @@ struct RedisKeyScan::Step final : ReplySink {
   }
 };
 
+struct RedisKeyScan::Ends {
+  struct One final : ReplySink {
+    std::shared_ptr<Ends> all;  // until it is answered
+    std::string key;
+    bool named = false;
+
+    void reply(const Reply& reply) override {
+      const std::shared_ptr<Ends> alive = std::move(all);
+      // An error: what is there now is no string, so no record.
+      named = reply.type == Reply::Type::kString && alive->scan != nullptr &&
+              alive->scan->options_.names(reply.text);
+      alive->one_done();
+    }
+    void failed(const Error& error) override {
+      const std::shared_ptr<Ends> alive = std::move(all);
+      if (alive->status.ok()) alive->status = error;
+      alive->one_done();
+    }
+  };
+
+  void one_done() {
+    if (--waits_for > 0 || scan == nullptr) return;
+    if (status.ok() && scan->options_.check) status = scan->options_.check();
+    if (!status.ok()) return sink->failed(status.error());
+    const std::size_t own = key_start(scan->options_.prefix).size();
+    for (const One& one : keys) {
+      if (one.named) sink->key(std::string_view(one.key).substr(own));
+    }
+    sink->end(more);  // the scan may be gone now
+  }
+
+  RedisKeyScan* scan = nullptr;  // null: the scan has gone
+  Sink* sink = nullptr;
+  bool more = false;
+  std::vector<One> keys;
+  std::size_t waits_for = 0;
+  Status status;
+};
+
 RedisKeyScan::RedisKeyScan(Client& client, ScanOptions options)
     : client_(client),
       options_(std::move(options)),
@@ -32,7 +72,10 @@ RedisKeyScan::RedisKeyScan(Client& client, ScanOptions options)
   step_->scan = this;
 }
 
-RedisKeyScan::~RedisKeyScan() { step_->scan = nullptr; }
+RedisKeyScan::~RedisKeyScan() {
+  step_->scan = nullptr;
+  if (ends_ != nullptr) ends_->scan = nullptr;
+}
 
 void RedisKeyScan::next(Sink& sink) {
   step_->sink = &sink;
@@ -62,18 +105,36 @@ void RedisKeyScan::take(const Reply& reply, Sink& sink) {
   }
   cursor_.assign(reply.elements[0].text);
   if (cursor_ == "0") nodes_.pop_back();
-  const bool more = !nodes_.empty();
-  take_keys(reply.elements[1].elements, sink);
-  sink.end(more);  // this may be gone now
+  take_keys(reply.elements[1].elements, sink, !nodes_.empty());
 }
 
-void RedisKeyScan::take_keys(std::span<const Reply> keys, Sink& sink) const {
-  const std::size_t own = options_.prefix.empty() ? 0 : options_.prefix.size() + 1;
-  for (const Reply& key : keys) {
-    if (key.text.size() < own) continue;
-    const std::string_view text = key.text.substr(own);
-    if (is_utf8(text)) sink.key(text);  // no other key is ours
+void RedisKeyScan::take_keys(std::span<const Reply> keys, Sink& sink, bool more) {
+  const std::size_t own = key_start(options_.prefix).size();
+  const auto is_ours = [own](std::string_view key) {
+    return key.size() >= own && is_utf8(key.substr(own));
+  };
+  if (!options_.names) {
+    for (const Reply& key : keys) {
+      if (is_ours(key.text)) sink.key(key.text.substr(own));
+    }
+    return sink.end(more);  // this may be gone now
   }
+  ends_ = std::make_shared<Ends>();
+  ends_->scan = this;
+  ends_->sink = &sink;
+  ends_->more = more;
+  for (const Reply& key : keys) {
+    if (is_ours(key.text)) ends_->keys.emplace_back().key = key.text;
+  }
+  const std::shared_ptr<Ends> ends = ends_;
+  ends->waits_for = ends->keys.size() + 1;
+  const std::string from = std::to_string(-static_cast<int>(kTopicBytes));
+  for (Ends::One& one : ends->keys) {
+    one.all = ends;
+    const std::string_view args[] = {"GETRANGE", one.key, from, "-1"};
+    client_.send(one.key, args, one, {.line = Line::kBulk});
+  }
+  ends->one_done();
 }
 
 }  // namespace push_cache::redis

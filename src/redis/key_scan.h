@@ -16,7 +16,10 @@ struct ScanOptions {
   std::string prefix;
   bool deleted = false;                // also the keys that are deleted for some time
   std::function<Status()> check = {};  // an error ends a step; none = all is well
-  std::size_t count = 1000;            // looked at in one step: what a server does at once
+  // Whether a record is one to be named, by the last kTopicBytes of its value; none = all are, and
+  // no value is looked at.
+  std::function<bool(std::string_view end)> names = {};
+  std::size_t count = 1000;  // looked at in one step: what a server does at once
 };
 
 // `client` must outlive it.
@@ -30,9 +33,11 @@ class RedisKeyScan final : public store::KeyScan {
  private:
   // The sink of a command under way: it may live longer than the scan.
   struct Step;
+  // The ends of the values of a step's keys, asked one by one; it may live longer, too.
+  struct Ends;
 
   void take(const Reply& reply, Sink& sink);
-  void take_keys(std::span<const Reply> keys, Sink& sink) const;
+  void take_keys(std::span<const Reply> keys, Sink& sink, bool more);
 
   Client& client_;
   const ScanOptions options_;
@@ -41,6 +46,7 @@ class RedisKeyScan final : public store::KeyScan {
   bool begun_ = false;
   std::string cursor_ = "0";
   std::shared_ptr<Step> step_;
+  std::shared_ptr<Ends> ends_;  // of the present step
 };
 
 }  // namespace push_cache::redis

@@ -39,22 +39,38 @@ std::uint32_t read_int(std::string_view position, std::size_t at) {
   return static_cast<std::uint32_t>(read_big_endian(position.substr(at, 4)));
 }
 
+std::optional<Layout> layout_of(std::string_view mark) {
+  for (const Layout layout : {Layout::kOneTopic, Layout::kTopics}) {
+    if (mark == layout_mark(layout)) return layout;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 TopicMark topic_mark(std::string_view name, std::string_view id) {
   return {XXH32(name.data(), name.size(), 0), id.empty() ? 0 : XXH32(id.data(), id.size(), 0)};
 }
 
-std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic) {
+std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic,
+                                             Layout layout) {
   const bool local = record.partition.value < 0;
+  const bool named = !local || layout == Layout::kTopics;
   std::array<char, kPositionBytes> out{};
   write_big_endian(out.data(), local ? std::int64_t{0} : record.offset.value);
   write_big_endian(out.data() + 8, record.timestamp_ms);
   write_big_endian(out.data() + 16, local ? record.offset.value : std::int64_t{0});
   write_big_endian(out.data() + 24, local ? -1 : record.partition.value);
-  write_big_endian(out.data() + 28, local ? 0 : topic.name);
-  write_big_endian(out.data() + 32, local ? 0 : topic.incarnation);
-  std::copy(kLayoutMark.begin(), kLayoutMark.end(), out.data() + 36);
+  write_big_endian(out.data() + 28, named ? topic.name : 0);
+  write_big_endian(out.data() + 32, named ? topic.incarnation : 0);
+  const std::string_view mark = layout_mark(layout);
+  std::copy(mark.begin(), mark.end(), out.data() + 36);
+  return out;
+}
+
+std::string topic_bytes(std::uint32_t name) {
+  std::string out(4, '\0');
+  write_big_endian(out.data(), name);
   return out;
 }
 
@@ -63,27 +79,53 @@ std::string_view partition_part(std::string_view position) { return position.sub
 std::string_view incarnation_part(std::string_view position) { return position.substr(32, 4); }
 
 std::optional<Position> parse_position(std::string_view position) {
-  if (position.size() != kPositionBytes || position.substr(36) != kLayoutMark) return std::nullopt;
-  return Position{Offset(read_long(position, 0)), read_long(position, 16)};
+  if (position.size() != kPositionBytes) return std::nullopt;
+  const std::optional<Layout> layout = layout_of(position.substr(36));
+  if (!layout) return std::nullopt;
+  return Position{Offset(read_long(position, 0)), read_long(position, 16), read_int(position, 28),
+                  *layout};
 }
 
-void append_value(std::string& out, const store::RecordView& record, TopicMark topic) {
+bool is_fence(std::string_view value, Layout layout) {
+  if (layout == Layout::kOneTopic && value.size() != kPositionBytes) return false;
+  const auto first = parse_position(value.substr(0, std::min(value.size(), kPositionBytes)));
+  return value.size() % kPositionBytes == 0 && first && first->layout == layout;
+}
+
+std::optional<TopicEnd> parse_topic(std::string_view end) {
+  if (end.size() != kTopicBytes) return std::nullopt;
+  const std::optional<Layout> layout = layout_of(end.substr(8));
+  if (!layout) return std::nullopt;
+  return TopicEnd{read_int(end, 0), *layout};
+}
+
+void append_value(std::string& out, const store::RecordView& record, TopicMark topic,
+                  Layout layout) {
   out += '\0';
   std::array<char, 4> schema{};
   write_big_endian(schema.data(), record.schema.value);
   out.append(schema.data(), schema.size());
   out.append(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
-  const auto position = position_of(record, topic);
+  const auto position = position_of(record, topic, layout);
   out.append(position.data(), position.size());
 }
 
 std::optional<Value> parse_value(std::string_view value) {
   if (value.size() < kWireHeaderBytes + kPositionBytes || value[0] != '\0') return std::nullopt;
   const std::string_view position = value.substr(value.size() - kPositionBytes);
-  if (position.substr(36) != kLayoutMark) return std::nullopt;
-  const std::string_view datum =
-      value.substr(kWireHeaderBytes, value.size() - kWireHeaderBytes - kPositionBytes);
-  Value out{.topic_name = read_int(position, 28)};
+  const std::optional<Layout> layout = layout_of(position.substr(36));
+  if (!layout) return std::nullopt;
+  std::size_t payload = value.size() - kPositionBytes;
+  if (*layout == Layout::kTopics) {
+    // Behind it are the records that are not shown, and their size.
+    if (payload < kWireHeaderBytes + 4) return std::nullopt;
+    payload -= 4;
+    const std::uint32_t others = read_int(value, payload);
+    if (others > payload - kWireHeaderBytes) return std::nullopt;
+    payload -= others;
+  }
+  const std::string_view datum = value.substr(kWireHeaderBytes, payload - kWireHeaderBytes);
+  Value out{.record = {}, .topic_name = read_int(position, 28), .layout = *layout};
   out.record.datum = {reinterpret_cast<const std::uint8_t*>(datum.data()), datum.size()};
   out.record.schema = SchemaId(static_cast<std::int32_t>(read_int(value, 1)));
   const std::int64_t local = read_long(position, 16);

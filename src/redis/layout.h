@@ -8,12 +8,20 @@
 //   8  8  its timestamp, ms since 1970    }
 //  16  8  0, or the number of a record that came by HTTP (store/local_number.h)
 //  24  4  partition; -1 = no record of Kafka yet
-//  28  4  XXH32 (seed 0) of the topic's name
+//  28  4  XXH32 (seed 0) of the topic's name; in the first layout 0 for a record of HTTP
 //  32  4  XXH32 of the topic's id as text, 0 when that is not known: another topic of the same name
-//  36  4  "PC\0\1": the layout's version
+//  36  4  "PC\0\1" or "PC\0\2": the layout
 //
 // A deleted key is, for some time, a hash with one field, `position`: these 40 bytes of what
 // deleted it. It keeps older records, which may be delivered again, from coming back.
+//
+// The first layout is that of a store that takes one topic. In the second one, of a store that
+// takes several, a key has a record of each topic. That which is shown stands first, as above;
+// between its datum and its 40 bytes are the others, and 4 bytes with the size of all of these.
+// Each is its wire payload (of a tombstone, which stays for some time, 8 bytes: the ms since 1970
+// at which it is forgotten), 4 bytes with the size of that (the highest bit set for a tombstone),
+// and 40 bytes as above. The hash of a deleted key has the field `positions`: 40 bytes for each
+// topic.
 //
 // How far each partition is in the store stands in hashes, the position keys: one, in a Cluster one
 // in each 128th of the slots, so that every master has some. Their names are no UTF-8, which keys
@@ -40,7 +48,13 @@ namespace push_cache::redis {
 
 inline constexpr std::size_t kPositionBytes = 40;
 inline constexpr std::size_t kWireHeaderBytes = 5;
-inline constexpr std::string_view kLayoutMark{"PC\0\1", 4};
+enum class Layout : std::uint8_t { kOneTopic, kTopics };
+constexpr std::string_view layout_mark(Layout layout) {
+  return layout == Layout::kOneTopic ? std::string_view{"PC\0\1", 4}
+                                     : std::string_view{"PC\0\2", 4};
+}
+// What follows the name of the topic at a position's end: its id and the layout.
+inline constexpr std::size_t kTopicBytes = 12;
 
 // How long a deleted key stays so: longer than a replica that hung can hold a record before it
 // writes it, and as long as Kafka keeps tombstones by default (delete.retention.ms).
@@ -55,7 +69,10 @@ struct TopicMark {
 TopicMark topic_mark(std::string_view name, std::string_view id);
 
 // The 40 bytes of a record. One of HTTP (partition -1) has no position: its offset is its number.
-std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic);
+std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic,
+                                             Layout layout);
+// The bytes that name a topic in a position.
+std::string topic_bytes(std::uint32_t name);
 // Partition and topic, bytes 24 to 31 of a position: what its records are found by.
 std::string_view partition_part(std::string_view position);
 // Which topic of that name, bytes 32 to 35.
@@ -63,18 +80,36 @@ std::string_view incarnation_part(std::string_view position);
 // What else the 40 bytes say. Nothing when they are none of ours.
 struct Position {
   Offset offset;
-  std::int64_t local;  // the number of a record that came by HTTP, or 0
+  std::int64_t local;        // the number of a record that came by HTTP, or 0
+  std::uint32_t topic_name;  // as TopicMark has it
+  Layout layout;
 };
 std::optional<Position> parse_position(std::string_view position);
 
-// Appends the whole value.
-void append_value(std::string& out, const store::RecordView& record, TopicMark topic);
+// The field of a deleted key's hash, and whether that is what such a field holds.
+constexpr std::string_view fence_field(Layout layout) {
+  return layout == Layout::kOneTopic ? "position" : "positions";
+}
+bool is_fence(std::string_view value, Layout layout);
 
-// A value as it was read; its views are of the value. `topic` is for the caller to find out, by
-// `topic_name`. Nothing when it is none of ours.
+// What the last kTopicBytes of a position, and so of a value, say. Nothing when they are none of
+// ours.
+struct TopicEnd {
+  std::uint32_t name;
+  Layout layout;
+};
+std::optional<TopicEnd> parse_topic(std::string_view end);
+
+// Appends the wire payload and the position.
+void append_value(std::string& out, const store::RecordView& record, TopicMark topic,
+                  Layout layout);
+
+// A value as it was read, of several topics the record that is shown; its views are of the value.
+// `topic` is for the caller to find out, by `topic_name`. Nothing when it is none of ours.
 struct Value {
   store::RecordView record;
   std::uint32_t topic_name;
+  Layout layout;
 };
 std::optional<Value> parse_value(std::string_view value);
 

@@ -19,7 +19,7 @@ TEST(Layout, IsAsThePageSays) {
   record.offset = Offset(0x0102030405060708);
   record.timestamp_ms = 0x1112131415161718;
   std::string value;
-  append_value(value, record, {0x21222324, 0x31323334});
+  append_value(value, record, {0x21222324, 0x31323334}, Layout::kOneTopic);
   EXPECT_EQ(value,
             "\0\1\2\3\4datum"
             "\1\2\3\4\5\6\7\10\x11\x12\x13\x14\x15\x16\x17\x18\0\0\0\0\0\0\0\0\0\0\0\5"
@@ -40,7 +40,7 @@ TEST(Layout, OfARecordOfHttpHasItsNumber) {
   record.partition = Partition(-1);
   record.offset = Offset(store::local_number(5, 1'700'000'000'000'123));
   std::string value;
-  append_value(value, record, {1, 2});
+  append_value(value, record, {1, 2}, Layout::kOneTopic);
   const auto parsed = parse_value(value);
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->record.partition, Partition(-1));
@@ -49,9 +49,36 @@ TEST(Layout, OfARecordOfHttpHasItsNumber) {
   EXPECT_TRUE(parsed->record.datum.empty());
 }
 
+// "shown", and behind it one record that is not shown.
+std::string of_two_topics() {
+  std::string hidden, value;
+  append_value(hidden, store::record("a", "hidden"), {3, 4}, Layout::kTopics);
+  append_value(value, store::record("a", "shown"), {1, 2}, Layout::kTopics);
+  const std::size_t payload = hidden.size() - kPositionBytes;
+  const std::string entry =
+      hidden.substr(0, payload) + std::string{0, 0, 0, char(payload)} + hidden.substr(payload);
+  return value.insert(value.size() - kPositionBytes,
+                      entry + std::string{0, 0, 0, char(entry.size())});
+}
+
+TEST(Layout, OfSeveralTopicsTheShownRecordIsRead) {
+  const std::string value = of_two_topics();
+  const auto parsed = parse_value(value);
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->layout, Layout::kTopics);
+  EXPECT_EQ(parsed->topic_name, 1u);
+  EXPECT_EQ(std::string(parsed->record.datum.begin(), parsed->record.datum.end()), "shown");
+  // Sizes that cannot be.
+  for (const char size : {char(0x7f), char(0xff)}) {
+    std::string damaged = value;
+    damaged[value.size() - kPositionBytes - 4] = size;
+    EXPECT_FALSE(parse_value(damaged).has_value());
+  }
+}
+
 TEST(Layout, WhatIsNoneOfOursIsNoValue) {
   std::string value;
-  append_value(value, store::record("a", "datum"), {1, 2});
+  append_value(value, store::record("a", "datum"), {1, 2}, Layout::kOneTopic);
   ASSERT_TRUE(parse_value(value).has_value());
   for (std::size_t size = 0; size < value.size(); ++size) {
     const std::string part = value.substr(0, size);  // of exactly this size

@@ -99,11 +99,12 @@ class Sweep::Erasure final : public ReplySink {
 };
 
 Sweep::Sweep(Client& client, const Scripts& scripts, const Loads& loads, std::string prefix,
-             std::vector<Part> parts, std::function<void(const Outcome&)> done)
+             Layout layout, std::vector<Part> parts, std::function<void(const Outcome&)> done)
     : client_(client),
       scripts_(scripts),
       loads_(loads),
       key_start_(key_start(prefix)),
+      layout_(layout),
       parts_(std::move(parts)),
       done_(std::move(done)),
       takes_all_(std::any_of(parts_.begin(), parts_.end(),
@@ -118,22 +119,30 @@ void Sweep::start() {
 void Sweep::key(std::string_view key) {
   ++waits_for_;
   const std::string full = key_start_ + std::string(key);
-  if (takes_all_) return client_.eval(scripts_.position, full, {}, *new Look(*this, full));
+  if (takes_all_ || layout_ == Layout::kTopics) {
+    const std::string_view deleted[] = {takes_all_ ? "1" : "0"};
+    return client_.eval(scripts_.positions, full, deleted, *new Look(*this, full));
+  }
   const std::string_view args[] = {"GETRANGE", full, "-40", "-1"};
   client_.send(full, args, *new Look(*this, full));
 }
 
-void Sweep::take(const std::string& key, std::string_view position) {
-  if (!is_stale(position)) return;
-  ++waits_for_;
-  const std::string_view args[] = {position};
-  client_.eval(scripts_.erase_if, key, args, *new Erasure(*this));
+void Sweep::take(const std::string& key, std::string_view positions) {
+  for (; positions.size() >= kPositionBytes; positions.remove_prefix(kPositionBytes)) {
+    const std::string_view position = positions.substr(0, kPositionBytes);
+    if (!is_stale(position)) continue;
+    ++waits_for_;
+    const std::string_view args[] = {position};
+    client_.eval(scripts_.erase_if, key, args, *new Erasure(*this));
+  }
 }
 
 // Records of HTTP are none of any log's.
 bool Sweep::is_stale(std::string_view position) const {
   const std::optional<Position> found = parse_position(position);
-  if (!found || found->local != 0) return false;
+  if (!found) return false;
+  if (found->layout != layout_) return true;  // no reader shows it
+  if (found->local != 0) return false;
   for (const Part& part : parts_) {
     if (!part.place.ends_with(partition_part(position).substr(4))) continue;  // another topic
     if (is_other(part.incarnation, incarnation_part(position))) return true;

@@ -18,6 +18,7 @@
 
 #include "redis/client.h"
 #include "redis/key_scan.h"
+#include "redis/layout.h"
 #include "redis/scripts.h"
 #include "store/shared_store.h"
 
@@ -69,9 +70,10 @@ class Sweep final : private store::KeyScan::Sink {
     Status status;
     std::uint64_t erased = 0;
   };
-  // All must outlive it; `done` is called once, on the loop, and may not end it.
+  // All must outlive it; `done` is called once, on the loop, and may not end it. What is of another
+  // layout than `layout` goes too.
   Sweep(Client& client, const Scripts& scripts, const Loads& loads, std::string prefix,
-        std::vector<Part> parts, std::function<void(const Outcome&)> done);
+        Layout layout, std::vector<Part> parts, std::function<void(const Outcome&)> done);
   void start();
 
  private:
@@ -81,7 +83,8 @@ class Sweep final : private store::KeyScan::Sink {
   void key(std::string_view key) override;
   void end(bool more) override;
   void failed(const Error& error) override;
-  void take(const std::string& key, std::string_view position);
+  // `positions`: of the records of the key, one behind the other.
+  void take(const std::string& key, std::string_view positions);
   bool is_stale(std::string_view position) const;
   void one_done();
   void fail(const Error& error);
@@ -90,6 +93,7 @@ class Sweep final : private store::KeyScan::Sink {
   const Scripts& scripts_;
   const Loads& loads_;
   const std::string key_start_;
+  const Layout layout_;
   const std::vector<Part> parts_;
   const std::function<void(const Outcome&)> done_;
   const bool takes_all_;

@@ -58,12 +58,12 @@ const std::pair<Type, std::string> kNil{Type::kNil, ""};
 
 std::pair<Type, std::string> value() {
   std::string out;
-  append_value(out, store::record("a", "v"), {});
+  append_value(out, store::record("a", "v"), {}, Layout::kOneTopic);
   return {Type::kString, out};
 }
 
 std::pair<Type, std::string> fence() {
-  const auto position = position_of(store::record("a", ""), {});
+  const auto position = position_of(store::record("a", ""), {}, Layout::kOneTopic);
   return {Type::kString, {position.data(), position.size()}};
 }
 
@@ -74,14 +74,14 @@ class LookUpTest : public testing::Test {
     client_.commands.clear();
     Outcome outcome;
     LookUp& look_up = LookUp::take("a", outcome, topic_of_, *trust_.ticket(false));
-    look_up.look_closer(client_, key_start_);
+    look_up.look_closer(client_, key_start_, Layout::kOneTopic);
     const std::string_view args[] = {"GET", "pc:a"};
     client_.send("pc:a", args, look_up, {});
     EXPECT_TRUE(client_.answers.empty());
     return outcome.text;
   }
 
-  const TopicOf topic_of_ = [](std::uint32_t) { return 0U; };
+  const TopicOf topic_of_ = [](std::uint32_t, Layout) { return 0U; };
   const std::string key_start_ = "pc:";
   Trust trust_;
   ScriptedClient client_;
@@ -109,7 +109,7 @@ TEST_F(LookUpTest, ADeletedKeyThatChangesMeanwhileIsWhatItIsThen) {
 TEST_F(LookUpTest, ADoubtBetweenTwoCommandsEndsIt) {
   Outcome outcome;
   LookUp& look_up = LookUp::take("a", outcome, topic_of_, *trust_.ticket(false));
-  look_up.look_closer(client_, key_start_);
+  look_up.look_closer(client_, key_start_, Layout::kOneTopic);
   look_up.reply({.type = kWrongType.first, .text = kWrongType.second});
   EXPECT_EQ(outcome.text, "");
   trust_.doubt();

@@ -56,23 +56,42 @@ Status check_size(const store::RecordView& record) {
   return {};
 }
 
+std::vector<std::uint32_t> names_of(const std::vector<std::string>& topics) {
+  std::vector<std::uint32_t> out;
+  for (const std::string& topic : topics) out.push_back(topic_mark(topic, "").name);
+  return out;
+}
+
+std::vector<std::uint32_t> taken_of(const RedisStoreOptions& options) {
+  std::vector<std::uint32_t> out;
+  for (std::uint32_t i = 0; i < options.topics.size(); ++i) {
+    if (options.takes_topics.empty() || options.takes_topics[i]) out.push_back(i);
+  }
+  return out;
+}
+
+std::vector<std::uint32_t> taken_names(const std::vector<std::uint32_t>& names,
+                                       const std::vector<std::uint32_t>& taken) {
+  std::vector<std::uint32_t> out;
+  for (const std::uint32_t topic : taken) out.push_back(names[topic]);
+  return out;
+}
+
 class Implementation final : public RedisStore {
  public:
   explicit Implementation(RedisStoreOptions options)
       : options_(std::move(options)),
         key_start_(key_start(options_.prefix)),
         fence_ms_(std::to_string(milliseconds(kFenceLife).count())),
+        names_(names_of(options_.topics)),
+        taken_(taken_of(options_)),
+        layout_(taken_.size() == 1 ? Layout::kOneTopic : Layout::kTopics),
+        scripts_(taken_names(names_, taken_)),
         incarnations_(std::make_unique<std::atomic<std::uint32_t>[]>(options_.topics.size())),
         timer_(loop_) {
-    for (const std::string& topic : options_.topics) names_.push_back(topic_mark(topic, "").name);
     topic_ids_.resize(options_.topics.size());
     options_.client.servers = std::make_shared<KnownServers>();
-    topic_of_ = [this](std::uint32_t name) {
-      for (std::uint32_t i = 0; i < names_.size(); ++i) {
-        if (names_[i] == name) return i;
-      }
-      return UINT32_MAX;
-    };
+    topic_of_ = [this](std::uint32_t name, Layout layout) { return topic_of(name, layout); };
   }
 
   ~Implementation() override {
@@ -157,7 +176,7 @@ class Implementation final : public RedisStore {
     const auto ticket = trust_.ticket(client == client_.get());
     if (!ticket) return sink.failed(trust_.why_not());
     std::string value;
-    append_value(value, record, mark_of(record));
+    append_value(value, record, mark_of(record), layout_);
     const std::string_view all(value);
     const std::string_view args[] = {all.substr(0, all.size() - kPositionBytes),
                                      all.substr(all.size() - kPositionBytes)};
@@ -177,7 +196,8 @@ class Implementation final : public RedisStore {
     if (client == nullptr) return sink.failed(no_client());
     const auto ticket = trust_.ticket(client == client_.get());
     if (!ticket) return sink.failed(trust_.why_not());
-    const std::string_view args[] = {fence_ms_};
+    const std::string of_topic = topic ? topic_bytes(names_[*topic]) : "";
+    const std::string_view args[] = {fence_ms_, of_topic};
     // Once: what a second time finds nothing was perhaps removed by the first.
     client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_, *ticket),
                  {.repeatable = false});
@@ -196,7 +216,7 @@ class Implementation final : public RedisStore {
     const std::string_view full = key_of(key);
     const std::string_view args[] = {"GET", full};
     LookUp& look_up = LookUp::take(key, sink, topic_of_, *ticket);
-    look_up.look_closer(*client, key_start_);
+    look_up.look_closer(*client, key_start_, layout_);
     client->send(full, args, look_up);
   }
 
@@ -209,12 +229,15 @@ class Implementation final : public RedisStore {
     if (client == nullptr) return nullptr;
     const bool own = client == client_.get();
     const auto ticket = trust_.ticket(own);
+    const auto check = [this, own, ticket] {
+      return ticket && ticket->holds() && trust_.ticket(own) ? Status() : Status(trust_.why_not());
+    };
+    const auto names = [this](std::string_view end) {
+      const auto topic = parse_topic(end);
+      return topic && topic_of(topic->name, topic->layout).has_value();
+    };
     return std::make_unique<RedisKeyScan>(
-        *client, ScanOptions{.prefix = options_.prefix, .check = [this, own, ticket] {
-                               return ticket && ticket->holds() && trust_.ticket(own)
-                                          ? Status()
-                                          : Status(trust_.why_not());
-                             }});
+        *client, ScanOptions{.prefix = options_.prefix, .check = check, .names = names});
   }
 
   Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
@@ -315,8 +338,19 @@ class Implementation final : public RedisStore {
     return out;
   }
 
+  // Of a record of HTTP in the first layout none is kept, so that it is of the store's one topic.
+  std::optional<std::uint32_t> topic_of(std::uint32_t name, Layout layout) const {
+    if (layout != layout_) return std::nullopt;
+    for (const std::uint32_t topic : taken_) {
+      if (names_[topic] == name || (name == 0 && layout == Layout::kOneTopic)) return topic;
+    }
+    return std::nullopt;
+  }
+
   TopicMark mark_of(const store::RecordView& record) const {
-    if (record.partition.value < 0 || record.topic >= names_.size()) return {};
+    const bool is_local = record.partition.value < 0;
+    if (is_local && layout_ == Layout::kOneTopic) return {};
+    if (record.topic >= names_.size()) return {};
     return {names_[record.topic], incarnations_[record.topic].load(std::memory_order_relaxed)};
   }
 
@@ -328,7 +362,7 @@ class Implementation final : public RedisStore {
 
   Sweep::Part part_of(const LoadEnd& end, std::uint64_t load) const {
     const store::RecordView any{.partition = end.source.partition, .topic = end.source.topic};
-    const auto bytes = position_of(any, mark_of(any));
+    const auto bytes = position_of(any, mark_of(any), layout_);
     const std::string_view position(bytes.data(), bytes.size());
     return {end.source, load, end.end, std::string(partition_part(position)),
             std::string(incarnation_part(position))};
@@ -337,7 +371,7 @@ class Implementation final : public RedisStore {
   void sweep(std::vector<Sweep::Part> parts, const std::function<void(Status)>& done) {
     if (sweep_ != nullptr) return done(Error{ErrorCode::kUnavailable, "other loads are ending"});
     sweep_ = std::make_unique<Sweep>(
-        *client_, scripts_, loads_, options_.prefix, parts,
+        *client_, scripts_, loads_, options_.prefix, layout_, parts,
         [this, parts, done](const Sweep::Outcome& outcome) { end_sweep(parts, outcome, done); });
     sweep_->start();
   }
@@ -385,10 +419,10 @@ class Implementation final : public RedisStore {
       bytes_ += record.key;
       ends_.push_back(bytes_.size());
       if (part.tombstones) {
-        const auto position = position_of(record, mark_of(record));
+        const auto position = position_of(record, mark_of(record), layout_);
         bytes_.append(position.data(), position.size());
       } else {
-        append_value(bytes_, record, mark_of(record));
+        append_value(bytes_, record, mark_of(record), layout_);
       }
       ends_.push_back(bytes_.size());
     }
@@ -437,8 +471,10 @@ class Implementation final : public RedisStore {
   const std::uint64_t number_ = next_number();
   const std::string key_start_;
   const std::string fence_ms_;
+  const std::vector<std::uint32_t> names_;  // of the topics, as XXH32
+  const std::vector<std::uint32_t> taken_;  // the numbers of those that the store takes
+  const Layout layout_;
   const Scripts scripts_;
-  std::vector<std::uint32_t> names_;  // of the topics, as XXH32
   std::unique_ptr<std::atomic<std::uint32_t>[]> incarnations_;
   TopicOf topic_of_;
   mutable std::mutex mutex_;

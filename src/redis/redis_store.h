@@ -20,6 +20,7 @@ struct RedisStoreOptions {
   ClientOptions client;
   std::string prefix;               // "" = none
   std::vector<std::string> topics;  // by the number that RecordView::topic is
+  std::vector<bool> takes_topics;   // by the same number; empty = all. With one, Layout::kOneTopic
   // What it takes of the topics, as text; "" = all. With another text positions are not known: the
   // topics are read from their beginning.
   std::string takes;

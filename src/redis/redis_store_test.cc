@@ -18,6 +18,7 @@
 #include "redis/store_fixture.h"
 #include "redis/test_server.h"
 #include "store/contract_test.h"
+#include "store/topics_contract_test.h"
 
 namespace push_cache::redis {
 namespace {
@@ -25,7 +26,8 @@ namespace {
 // A store with a server of its own.
 class Whole final : public store::Store {
  public:
-  Whole() : server_(), inner_(make(server_, "p*")) {}
+  using Make = std::unique_ptr<RedisStore> (*)(const TestServer& server, std::string prefix);
+  explicit Whole(Make make_store) : inner_(make_store(server_, "p*")) {}
   Result<store::PutOutcome> put(const store::RecordView& r) override { return inner_->put(r); }
   void insert(const store::RecordView& r, store::InsertSink& sink) override {
     inner_->insert(r, sink);
@@ -56,8 +58,17 @@ class Whole final : public store::Store {
 
 namespace push_cache::store {
 
-INSTANTIATE_TEST_SUITE_P(Redis, StoreContract,
-                         ::testing::Values([] { return std::make_unique<redis::Whole>(); }),
+INSTANTIATE_TEST_SUITE_P(Redis, StoreContract, ::testing::Values([] {
+                           return std::make_unique<redis::Whole>(redis::make);
+                         }),
+                         [](const auto&) { return std::string("RedisStore"); });
+INSTANTIATE_TEST_SUITE_P(RedisTopics, StoreContract, ::testing::Values([] {
+                           return std::make_unique<redis::Whole>(redis::make_of_topics);
+                         }),
+                         [](const auto&) { return std::string("RedisStore"); });
+INSTANTIATE_TEST_SUITE_P(Redis, TopicsContract, ::testing::Values([] {
+                           return std::make_unique<redis::Whole>(redis::make_of_topics);
+                         }),
                          [](const auto&) { return std::string("RedisStore"); });
 
 }  // namespace push_cache::store
@@ -137,12 +148,18 @@ TEST_F(RedisStoreTest, AnInsertThatIsSentTwiceIsOne) {
 }
 
 TEST_F(RedisStoreTest, KeepsTheTopicOfARecord) {
-  store::RecordView one = record("a", "v");
-  one.topic = 2;
-  ASSERT_TRUE(store_->put(one).ok());
-  store::CopySink sink;
-  store_->get("a", sink);
-  EXPECT_EQ(sink.last.topic, 2u);
+  for (const bool several : {false, true}) {
+    const auto store = several ? make_of_topics(server_, "many") : make(server_, "one");
+    store::RecordView one = record("a", "v");
+    one.topic = several ? 2 : 1;
+    ASSERT_TRUE(store->put(one).ok());
+    ASSERT_TRUE(*store::insert(*store, local("b", "v", 7)));
+    for (const char* key : {"a", "b"}) {
+      store::CopySink sink;
+      store->get(key, sink);
+      EXPECT_EQ(sink.last.topic, key[0] == 'a' ? one.topic : 1u);
+    }
+  }
 }
 
 TEST_F(RedisStoreTest, AFullServerTakesNoWritesUntilThereIsRoom) {

@@ -1,15 +1,20 @@
 #include "redis/scripts.h"
 
+#include <fmt/format.h>
+
+#include "redis/layout.h"
+
 namespace push_cache::redis {
 namespace {
 
-// `stored`: the position that a key has, "" when it has none, and which kind of thing is there.
+// `topic`: the bytes that positions have of the store's. `stored`: the position that a key has, ""
+// when it has none, and which kind of thing is there; kOther = a record of another topic or layout.
 // GETRANGE is tried first, since most keys are strings; HGET goes wrong for what is neither.
 // `outdated`: as store::is_outdated, and within a partition by the offset: Kafka may deliver a
 // record again. `order_time`: as store::order_time. Numbers of 8 bytes are compared by halves,
 // since Lua's have 53 bits.
 constexpr const char* kCommon = R"lua(
-local kNone, kRecord, kDeleted, kForeign = 0, 1, 2, 3
+local kNone, kRecord, kDeleted, kForeign, kOther = 0, 1, 2, 3, 4
 
 local function or_wrong_type(...)
   local got = redis.pcall(...)
@@ -22,14 +27,20 @@ local function is_position(text)
   return text and #text == 40 and string.sub(text, 37) == 'PC\0\1'
 end
 
+local function is_own(position)
+  local name = string.sub(position, 29, 32)
+  return name == topic or name == '\0\0\0\0'
+end
+
 local function stored(key)
   local tail, is_no_string = or_wrong_type('GETRANGE', key, -40, -1)
   if is_no_string then
     local position = or_wrong_type('HGET', key, 'position')
-    if is_position(position) then return position, kDeleted end
+    if is_position(position) then return is_own(position) and position or '', kDeleted end
     return '', kForeign
   end
-  if is_position(tail) then return tail, kRecord end
+  if is_position(tail) and is_own(tail) then return tail, kRecord end
+  if #tail == 40 and string.sub(tail, 37, 39) == 'PC\0' then return '', kOther end
   if tail == '' and redis.call('EXISTS', key) == 0 then return '', kNone end
   return '', kForeign
 end
@@ -108,6 +119,7 @@ constexpr const char* kErase = R"lua(
 local ms = ARGV[#ARGV]
 local function erase(key, came)
   local kept, kind = stored(key)
+  if kind == kOther then return '0' end
   if not has_partition(came) then
     came = kept
   elseif outdated(came, kept) then
@@ -127,7 +139,7 @@ return table.concat(out)
 
 constexpr const char* kInsert = R"lua(
 local kept, kind = stored(KEYS[1])
-if kind == kForeign then return foreign() end
+if kind >= kForeign then return foreign() end
 local own = ARGV[2]
 if kind == kRecord then
   return is_local(own) and string.sub(kept, 17, 24) == string.sub(own, 17, 24) and 1 or 0
@@ -141,7 +153,7 @@ return 1
 
 constexpr const char* kTake = R"lua(
 local kept, kind = stored(KEYS[1])
-if kind == kForeign then return foreign() end
+if kind >= kForeign then return foreign() end
 if kind ~= kRecord then return false end
 local value = redis.call('GET', KEYS[1])
 if has_partition(kept) then
@@ -152,13 +164,29 @@ end
 return value
 )lua";
 
-constexpr const char* kEraseIf = R"lua(
-if stored(KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+// Of whatever topic and layout: what a sweep takes out may be of a former configuration.
+constexpr const char* kPositions = R"lua(
+local function positions(key, deleted)
+  local tail, is_no_string = or_wrong_type('GETRANGE', key, -40, -1)
+  if not is_no_string then
+    return #tail == 40 and string.sub(tail, 37, 39) == 'PC\0' and tail or ''
+  end
+  if not deleted then return '' end
+  local all = or_wrong_type('HGET', key, 'position') or or_wrong_type('HGET', key, 'positions')
+  return all and #all % 40 == 0 and all or ''
+end
 )lua";
 
-constexpr const char* kPosition = R"lua(
-return (stored(KEYS[1]))
+constexpr const char* kEraseIf = R"lua(
+local all = positions(KEYS[1], true)
+for i = 1, #all, 40 do
+  if string.sub(all, i, i + 39) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+end
+return 0
+)lua";
+
+constexpr const char* kAllPositions = R"lua(
+return positions(KEYS[1], ARGV[1] == '1')
 )lua";
 
 constexpr const char* kAdvance = R"lua(
@@ -179,17 +207,35 @@ end
 return out
 )lua";
 
-Script with_common(const char* body) { return Script(std::string(kCommon) + body); }
+// The texts of the scripts of a store that takes one topic.
+ScriptTexts one_topic_scripts(std::uint32_t topic) {
+  const std::string start = "local topic = " + lua_bytes(topic_bytes(topic)) + kCommon;
+  return {start + kPut,
+          start + kErase,
+          start + kInsert,
+          start + kTake,
+          start + kPositions + kEraseIf,
+          start + kPositions + kAllPositions};
+}
 
 }  // namespace
 
-Scripts::Scripts()
-    : put(with_common(kPut)),
-      erase(with_common(kErase)),
-      insert(with_common(kInsert)),
-      take(with_common(kTake)),
-      erase_if(with_common(kEraseIf)),
-      position(with_common(kPosition)),
+std::string lua_bytes(std::string_view bytes) {
+  std::string out = "'";
+  for (const char byte : bytes) out += fmt::format("\\{:03}", static_cast<unsigned char>(byte));
+  return out + "'";
+}
+
+Scripts::Scripts(const std::vector<std::uint32_t>& topics)
+    : Scripts(topics.size() == 1 ? one_topic_scripts(topics.front()) : topics_scripts(topics)) {}
+
+Scripts::Scripts(const ScriptTexts& texts)
+    : put(texts.put),
+      erase(texts.erase),
+      insert(texts.insert),
+      take(texts.take),
+      erase_if(texts.erase_if),
+      positions(texts.positions),
       advance(kAdvance) {}
 
 }  // namespace push_cache::redis

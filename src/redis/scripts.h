@@ -1,11 +1,25 @@
 // What is done in Redis in one step: each script works on a position as redis/layout.h has it. A
 // write that must not take the place of what is there does nothing, so each of them may be done
-// again. What others wrote, of whatever type, is no record and has no position.
+// again. What others wrote, of whatever type, is no record and has no position; a record of a topic
+// that is not the store's is none either, and nothing but a record of ours takes its place.
+//
+// A store that takes one topic has other scripts (scripts.cc) than one of several
+// (topics_scripts.cc): the layouts differ.
 #pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "redis/client.h"
 
 namespace push_cache::redis {
+
+// The texts of those that the layouts differ in.
+struct ScriptTexts {
+  std::string put, erase, insert, take, erase_if, positions;
+};
 
 struct Scripts {
   // Many keys, each once. ARGV: their values. A character for each: 0 = inserted, 1 = replaced, 2 =
@@ -19,18 +33,31 @@ struct Scripts {
   // The error key_error.h's kForeign, as with the next one, when there is what others wrote: Kafka
   // may have a record of this key, which alone takes its place.
   Script insert;
-  // ARGV: ms that the deletion is kept. The value, removed, or nil.
+  // ARGV: ms that the deletion is kept; layout.h's topic_bytes, or "" for any topic. The value,
+  // removed, or nil. The error kOtherTopic when the record is of another one.
   Script take;
-  // ARGV: a position. Removes the key when it has this one. 1 = removed.
+  // ARGV: a position. Removes the record or tombstone of the key that has this one. 1 = removed.
   Script erase_if;
-  // The position of a record or of a deleted key, "" when it is none of ours.
-  Script position;
+  // ARGV: "1" for tombstones, too. The positions of the key's records, one behind the other, of
+  // whatever topic and layout; "" when nothing is ours.
+  Script positions;
   // A key of layout.h's positions. ARGV: by three a field, the offset below which nothing is
   // written (-1 = none), and the offset to be kept (-1 = none, only asked). The kept offsets then,
   // -1 = none. For want of memory nothing is written.
   Script advance;
 
-  Scripts();
+  // `topics`: the names of those that the store takes, as TopicMark has them, in their order.
+  explicit Scripts(const std::vector<std::uint32_t>& topics);
+
+ private:
+  explicit Scripts(const ScriptTexts& texts);
 };
+
+inline constexpr std::string_view kOtherTopic = "OTHERTOPIC";
+
+// Of several topics; for scripts.cc.
+ScriptTexts topics_scripts(const std::vector<std::uint32_t>& topics);
+// A string of Lua with these bytes.
+std::string lua_bytes(std::string_view bytes);
 
 }  // namespace push_cache::redis

@@ -22,9 +22,20 @@ inline RedisStoreOptions options_for(const TestServer& server, std::string prefi
   RedisStoreOptions out{.name = "test",
                         .client = {.seeds = {server.endpoint()}},
                         .prefix = std::move(prefix),
-                        .topics = {"zero", "one", "two"}};
+                        .topics = {"zero", "one", "two", "three"},
+                        .takes_topics = {false, true, false, false}};
   out.client.timeout = std::chrono::seconds(30);
   return out;
+}
+
+// A store that takes all of the topics.
+inline std::unique_ptr<RedisStore> make_of_topics(const TestServer& server,
+                                                  std::string prefix = "") {
+  RedisStoreOptions options = options_for(server, std::move(prefix));
+  options.takes_topics = {};
+  auto made = RedisStore::create(std::move(options));
+  EXPECT_TRUE(made.ok());
+  return *std::move(made);
 }
 
 inline std::unique_ptr<RedisStore> make(const TestServer& server, std::string prefix = "") {

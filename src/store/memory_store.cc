@@ -43,8 +43,6 @@ constexpr std::size_t kLoadReserveBytes = 4 * 1024 * 1024;
 constexpr std::size_t kScanBuckets = 128;
 constexpr std::size_t kScanKeys = 256;
 constexpr std::size_t kScanBytes = 256 * 1024;
-constexpr std::string_view kOfOtherTopic =
-    "the record that this key shows is of another topic than the route's";
 
 // What readers may still look at: a block, or a table when the lowest bit is set.
 class Retired {

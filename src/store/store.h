@@ -28,6 +28,10 @@ struct RecordView {
   std::uint32_t topic = 0;         // index into the configured topics; of HTTP: its route's topic
 };
 
+// What `take` fails with when the record is of another topic than the one that it is to be of.
+inline constexpr std::string_view kOfOtherTopic =
+    "the record that this key shows is of another topic than the route's";
+
 // Takes the outcome of a `get`. Exactly one of the three is called, once.
 class GetSink {
  public:

@@ -37,6 +37,14 @@ inline RecordView record(std::string_view key, std::string_view datum,
           .topic = 1};
 }
 
+inline RecordView of_topic(std::uint32_t topic, std::string_view datum, std::int64_t timestamp_ms,
+                           std::string_view key = "a") {
+  RecordView out = record(key, datum);
+  out.topic = topic;
+  out.timestamp_ms = timestamp_ms;
+  return out;
+}
+
 struct CopySink final : GetSink {
   std::optional<std::string> datum;
   std::string key;

@@ -15,14 +15,6 @@
 
 namespace push_cache::store {
 
-inline RecordView of_topic(std::uint32_t topic, std::string_view datum, std::int64_t timestamp_ms,
-                           std::string_view key = "a") {
-  RecordView out = record(key, datum);
-  out.topic = topic;
-  out.timestamp_ms = timestamp_ms;
-  return out;
-}
-
 class TopicsContract : public StoreContract {};
 class LocalTopicsContract : public StoreContract {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LocalTopicsContract);
@@ -37,16 +29,16 @@ TEST_P(TopicsContract, ATombstoneRemovesNoRecordOfAnotherTopic) {
 }
 
 TEST_P(TopicsContract, TheLatestRecordIsShownWhateverTheOrder) {
-  // Of equal timestamps the topic that is configured later; one of the year 2100 counts as none.
-  const RecordView records[] = {of_topic(0, "oldest", 100), of_topic(1, "equal, first", 200),
-                                of_topic(2, "equal, later", 200),
-                                of_topic(3, "from a wrong clock", kTimestampMsEnd)};
   const std::string_view expected[] = {"equal, later", "equal, first", "oldest",
                                        "from a wrong clock"};
   const std::uint32_t topics[] = {2, 1, 0, 3};
   std::vector<std::size_t> order = {0, 1, 2, 3};
   do {
     SCOPED_TRACE(::testing::PrintToString(order));
+    // Of equal timestamps the topic that is configured later; one of the year 2100 counts as none.
+    const RecordView records[] = {of_topic(0, "oldest", 100), of_topic(1, "equal, first", 200),
+                                  of_topic(2, "equal, later", 200),
+                                  of_topic(3, "from a wrong clock", kTimestampMsEnd)};
     for (const std::size_t i : order) {
       ASSERT_EQ(*store_->put(records[i]), PutOutcome::kInserted);
     }

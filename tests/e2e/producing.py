@@ -131,8 +131,9 @@ class Topic:
     def encode(self, record, schema):
         return framed(self.id_of(schema), datum(schema, record))
 
-    def put(self, key, record, schema=CUSTOMER, partition=None, producer=None):
-        self.put_raw(key, None if record is None else self.encode(record, schema), partition, producer)
+    def put(self, key, record, schema=CUSTOMER, partition=None, producer=None, timestamp=None):
+        """`timestamp`: in ms; None = now."""
+        self.put_raw(key, None if record is None else self.encode(record, schema), partition, producer, timestamp)
 
     def put_all(self, records, schema=CUSTOMER):
         """key -> record, None for a tombstone."""
@@ -140,8 +141,10 @@ class Topic:
             self.put(key, record, schema)
         self.flush()
 
-    def put_raw(self, key, value, partition=None, producer=None):
+    def put_raw(self, key, value, partition=None, producer=None, timestamp=None):
         more = {} if partition is None else {"partition": partition}
+        if timestamp is not None:
+            more["timestamp"] = timestamp
         producer = producer or self.kafka.producer
         while True:
             try:
