@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kTextBytesMin = 4;
 constexpr std::size_t kTopicBytesMin = 2 * kTextBytesMin;
 constexpr std::size_t kPositionBytes = 24;
+constexpr std::size_t kIndexBytes = 4;
 constexpr std::size_t kSchemaBytesMin = 4 + kTextBytesMin + 4;
 
 // Reads from the front; after the first fault everything reads as nothing.
@@ -75,6 +76,8 @@ void read_description(Cursor& in, Description& out) {
     one.log_start = Offset(static_cast<std::int64_t>(in.u64()));
     one.position = Offset(static_cast<std::int64_t>(in.u64()));
   }
+  out.local_writes.resize(in.count(kIndexBytes));
+  for (std::uint32_t& store : out.local_writes) store = in.u32();
 }
 
 void append_description(Buffer& out, const Description& description) {
@@ -94,6 +97,8 @@ void append_description(Buffer& out, const Description& description) {
     append_u64(out, static_cast<std::uint64_t>(one.log_start.value));
     append_u64(out, static_cast<std::uint64_t>(one.position.value));
   }
+  append_u32(out, static_cast<std::uint32_t>(description.local_writes.size()));
+  for (const std::uint32_t store : description.local_writes) append_u32(out, store);
 }
 
 Status check_description(const Description& description) {
@@ -107,6 +112,12 @@ Status check_description(const Description& description) {
     if (one.topic >= description.topics.size() || one.partition.value < 0 ||
         one.position.value < 0) {
       return damaged("a position is of no partition");
+    }
+  }
+  for (std::size_t i = 0; i < description.local_writes.size(); ++i) {
+    const std::uint32_t store = description.local_writes[i];
+    if (store >= description.stores.size() || (i > 0 && store <= description.local_writes[i - 1])) {
+      return damaged("its local writes are of no store");
     }
   }
   return {};

@@ -44,6 +44,9 @@ struct Description {
   std::vector<Topic> topics;  // those that RecordView::topic means
   std::vector<PartitionPosition> positions;
   std::vector<std::string> stores;  // names
+  // Which of the stores (indices, ascending) are not what their topics make them, since records
+  // were added or removed through HTTP: some are in the snapshot, or are missing from it.
+  std::vector<std::uint32_t> local_writes;
   friend bool operator==(const Description&, const Description&) = default;
 };
 
@@ -56,6 +59,9 @@ struct WriteOptions {
   std::filesystem::path dir;  // must be there
   // Asked now and then: true gives the snapshot up. May be empty.
   std::function<bool()> stop;
+  // Whether records were added to a store or removed from it through HTTP. Asked after its records
+  // were read, for Description::local_writes. May be empty: then none were.
+  std::function<bool(std::size_t store)> local_writes;
   // Text of a schema, so that a start need not ask the registry for it; nothing when it is not
   // known. Called from the writing thread. May be empty.
   std::function<std::optional<registry::SchemaText>(SchemaId)> schema_text;
@@ -68,9 +74,9 @@ struct Written {
 };
 
 // Writes the records of `stores` (as many as description.stores, in its order) while they are read
-// and written. The positions must have been captured before the call: then whatever was applied
-// before them is in the snapshot, and applying the records from there on again leads to the truth,
-// be they in it or not.
+// and written. `description.local_writes` comes from the options, whatever it is. The positions
+// must have been captured before the call: then whatever was applied before them is in the
+// snapshot, and applying the records from there on again leads to the truth, be they in it or not.
 //
 // The file takes its name only when it is complete and on the disk; after an error (kUnavailable:
 // the disk, or `stop`) the snapshot before it is still there and nothing else is left, or, when

@@ -117,6 +117,29 @@ TEST(Snapshot, StoresOfEveryKindComeBack) {
   }
 }
 
+TEST(Snapshot, SaysWhichStoresWereChangedThroughHttp) {
+  const TemporaryFolder folder;
+  const auto a = store::make_memory_store(), b = store::make_memory_store();
+  const auto c = store::make_memory_store();
+  store::Store* const stores[] = {a.get(), b.get(), c.get()};
+  for (store::Store* const store : stores) put(*store, "key", "v", 1);
+  bool changed = false;
+  const WriteOptions options{
+      .dir = folder.path(),
+      .stop =
+          [&] {
+            changed = true;  // while the stores are read, and whatever the caller knew before
+            return false;
+          },
+      .local_writes = [&](std::size_t store) { return changed && store != 1; }};
+  Description description = describe(3);
+  description.local_writes = {1};
+  ASSERT_TRUE(write(description, stores, options).ok());
+  const auto snapshot = open(folder);
+  ASSERT_NE(snapshot, nullptr);
+  EXPECT_EQ(snapshot->description().local_writes, (std::vector<std::uint32_t>{0, 2}));
+}
+
 TEST(Snapshot, OfNothing) {
   const TemporaryFolder folder;
   ASSERT_TRUE(write({}, {}, {.dir = folder.path()}).ok());

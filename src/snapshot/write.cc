@@ -217,6 +217,11 @@ Result<Written> write_all(const Description& description, std::span<store::Store
   if (!blocks) return std::move(blocks).error();
   Footer footer{
       .blocks = *std::move(blocks), .records = gatherer.records(), .description = description};
+  footer.description.local_writes.clear();
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    if (!options.local_writes || !options.local_writes(i)) continue;
+    footer.description.local_writes.push_back(static_cast<std::uint32_t>(i));
+  }
   for (const std::int32_t id : gatherer.schemas()) {
     if (!options.schema_text) break;
     if (auto text = options.schema_text(SchemaId(id))) {
