@@ -198,8 +198,16 @@ function showStores(status) {
       redis ? NONE : bytes(one.memory.total),
       redis || one.memory.max === null ? {text: 'none', kind: 'soft'} : bytes(one.memory.max),
       {text: count(one.refused), kind: one.refused > 0 ? 'bad' : ''},
+      localWrites(one.local_writes),
     ];
   }));
+}
+function localWrites(writes) {
+  const said = [];
+  if (writes.added > 0) said.push(`${count(writes.added)} added`);
+  if (writes.removed > 0) said.push(`${count(writes.removed)} removed`);
+  if (writes.in_snapshot) said.push('some before the snapshot');
+  return said.length > 0 ? {text: said.join(', '), kind: 'warn'} : {text: 'none', kind: 'soft'};
 }
 
 function showBad(status) {

@@ -106,6 +106,9 @@ ROWS = {
          {"push_cache_store_refused_total{&}": "{{instance}} {{store}}"}),
         ("lines", 8, "Failed writes", "That a store refused; they are tried again.", "cps",
          {rate("push_cache_store_errors_total", "instance"): EACH}),
+        ("lines", 8, "Local writes", "Records added by POST and removed by DELETE since the start: of these the store differs "
+         "from its topics.", "short",
+         {"push_cache_local_writes_total{&}": "{{instance}} {{store}} {{kind}}"}),
     ],
     "Redis": [
         ("lines", 8, "Calls by kind", "That have ended.", "ops",

@@ -13,14 +13,16 @@ constexpr Header kETag = {"ETag", "Names this value of the record, or this text 
 constexpr Header kCacheControl = {"Cache-Control", "`public, max-age=N` on records (`kafka.cache_max_age_seconds`), `no-cache` on lists and on openapi.json, `no-store` on errors and on what DELETE answers."};
 constexpr Header kLastModified = {"Last-Modified", "The timestamp of the record in its topic. Not of a record that came by POST.", true};
 constexpr Header kPosition = {"Push-Cache-Position", "`topic/partition@offset` of the record. Not of one that came by POST.", true};
+constexpr Header kLocalWrites = {"Push-Cache-Local-Writes", "Of a list: what POST and DELETE have changed in its store, as far as this process knows: `added=3, removed=1` since the start, and `in-snapshot` when the snapshot it was loaded from held such changes. Absent without any."};
 constexpr Header kLocation = {"Location", "Path of the record that was added."};
 constexpr Header kAllow = {"Allow", "The methods of this path."};
 constexpr Header kRetryAfter = {"Retry-After", "Seconds until it is worth another try."};
 
-constexpr const Header* kHeaders[] = {&kETag, &kCacheControl, &kLastModified, &kPosition, &kLocation, &kAllow, &kRetryAfter};
+constexpr const Header* kHeaders[] = {&kETag, &kCacheControl, &kLastModified, &kPosition, &kLocalWrites, &kLocation, &kAllow, &kRetryAfter};
 constexpr const Header* kOfRecord[] = {&kETag, &kCacheControl, &kLastModified, &kPosition};
 constexpr const Header* kOfAdded[] = {&kETag, &kLocation};
 constexpr const Header* kOfDocument[] = {&kETag, &kCacheControl};
+constexpr const Header* kOfList[] = {&kCacheControl, &kLocalWrites};
 constexpr const Header* kOfCache[] = {&kCacheControl};
 constexpr const Header* kOfAllow[] = {&kAllow};
 constexpr const Header* kOfRetry[] = {&kCacheControl, &kRetryAfter};
@@ -49,7 +51,7 @@ constexpr Answer kByBodyAnswers[] = {
     {415, "the body is not `application/json`", Content::kError, kOfCache},
 };
 constexpr Answer kListAnswers[] = {
-    {200, "the keys as an array, in byte order, chunked", Content::kKeys, kOfCache},
+    {200, "the keys as an array, in byte order, chunked", Content::kKeys, kOfList},
 };
 constexpr Answer kAddAnswers[] = {
     {201, "the record", Content::kRecord, kOfAdded},

@@ -120,6 +120,8 @@ TEST_F(OpenApiTest, AnswersHaveTheirStatusesHeadersAndSchemas) {
   EXPECT_EQ(json_schema(add.at("requestBody")),
             parse(R"({"$ref":"#/components/schemas/User-input"})"));
   EXPECT_EQ(names(add.at("responses").at("201").at("headers")), (Names{"ETag", "Location"}));
+  const value& list = document.at("paths").at("/users").at("get").at("responses").at("200");
+  EXPECT_EQ(names(list.at("headers")), (Names{"Cache-Control", "Push-Cache-Local-Writes"}));
   EXPECT_TRUE(add.at("responses").as_object().contains("507"));
 
   options_.position_headers = false;

@@ -15,6 +15,8 @@
 namespace push_cache::api {
 namespace {
 
+using store::LocalWrites;
+
 constexpr std::string_view kNotReady =
     "not ready: the topic is still being loaded, so an answer could be wrong; try again";
 constexpr std::string_view kStoreFull =
@@ -71,6 +73,14 @@ bool is_json(std::string_view content_type) {
   });
 }
 
+// A dictionary of RFC 8941; "" when there were none.
+std::string local_writes_header(const LocalWrites& writes) {
+  if (!writes.any()) return {};
+  const LocalWrites::Counts counts = writes.counts();
+  return "added=" + std::to_string(counts.added) + ", removed=" + std::to_string(counts.removed) +
+         (writes.in_snapshot() ? ", in-snapshot" : "");
+}
+
 Error reader_cannot(const Error& why) {
   return {ErrorCode::kInternal, std::string(kReaderCannot), why.public_text};
 }
@@ -118,11 +128,10 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   // Of kLook: what will be removed.
   void keep_key(std::string_view key) { key_.assign(key); }
 
-  const Addition& keep(Addition addition) {
+  void keep(Addition addition) {
     addition_ = std::make_unique<Addition>(std::move(addition));
     addition_->record.key = addition_->key;
     addition_->record.datum = addition_->datum.bytes();
-    return *addition_;
   }
 
   // After the store's call: sends what has come by then, outside the store's locks.
@@ -131,17 +140,29 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (status_ != 0) return send();
     if (!std::exchange(take_next_, false)) return;
     inside_call_ = true;
-    owner_->take(key_, *this);
+    remove(key_);
     returned();
+  }
+
+  // The calls that change the store: from here until their outcome the change is under way.
+  void remove(std::string_view key) {
+    owner_->options_.local_writes->begin();
+    owner_->take(key, *this);
+  }
+  void insert() {
+    owner_->options_.local_writes->begin();
+    owner_->options_.store->insert(addition_->record, *this);
   }
 
   void found(const store::RecordView& record) override {
     if (kind_ == Kind::kLook) return looked(record);
+    wrote(LocalWrites::Outcome::kRemoved);
     status_ = render(record);
     if (!inside_call_) send();
   }
 
   void absent() override {
+    wrote(LocalWrites::Outcome::kNothing);
     // After the look-up: a partition that is being read anew closes the gate before it is emptied.
     if (!owner_->options_.gate->ready()) {
       return fail(Error{ErrorCode::kUnavailable, std::string(kNotReady)});
@@ -161,13 +182,18 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   }
 
   void inserted() override {
+    wrote(LocalWrites::Outcome::kAdded);
     status_ = render_added();
     if (!inside_call_) send();
   }
 
-  void exists() override { fail(Error{ErrorCode::kConflict, "a record with this key exists"}); }
+  void exists() override {
+    wrote(LocalWrites::Outcome::kNothing);
+    fail(Error{ErrorCode::kConflict, "a record with this key exists"});
+  }
 
   void failed(const Error& error) override {
+    wrote(LocalWrites::Outcome::kNothing);
     if (error.code == ErrorCode::kConflict) return fail(error);  // the request's, not the store's
     owner_->repeats_.log("store", spdlog::level::warn, "{}: the store does not answer: {}",
                          owner_->options_.path, error.describe());
@@ -197,8 +223,13 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (inside_call_) {
       take_next_ = true;
     } else {
-      owner_->take(key_, *this);
+      remove(key_);
     }
+  }
+
+  // The outcome of `remove` or `insert`; of other calls it is none.
+  void wrote(LocalWrites::Outcome outcome) {
+    if (kind_ == Kind::kRemove || kind_ == Kind::kAdd) owner_->options_.local_writes->end(outcome);
   }
 
   Status showable(const store::RecordView& record) const {
@@ -455,7 +486,7 @@ void Records::remove(http::Exchange& exchange, std::string_view key) {
     reply.keep_key(key);
     options_.store->get(key, reply);
   } else {
-    take(key, reply);
+    reply.remove(key);
   }
   reply.returned();
 }
@@ -468,7 +499,8 @@ void Records::take(std::string_view key, store::GetSink& sink) {
 void Records::list(http::Exchange& exchange) {
   auto query = ListQuery::parse(exchange.request().query);
   if (!query.ok()) return fail(exchange, query.error());
-  exchange.stream(200, {.cache_control = "no-cache"},
+  const std::string local = local_writes_header(*options_.local_writes);
+  exchange.stream(200, {.local_writes = local, .cache_control = "no-cache"},
                   make_key_list(*options_.store, *std::move(query), repeats_));
 }
 
@@ -538,9 +570,8 @@ void Records::insert(http::Exchange& exchange) {
                     fits.error().public_text);
   }
   Reply& reply = Reply::take(*this, exchange, Reply::Kind::kAdd);
-  const Addition& added = reply.keep(
-      {.key = std::string(*key), .datum = std::move(datum), .record = record, .way = *way});
-  options_.store->insert(added.record, reply);
+  reply.keep({.key = std::string(*key), .datum = std::move(datum), .record = record, .way = *way});
+  reply.insert();
   reply.returned();
 }
 

@@ -16,6 +16,7 @@
 #include "metrics/counter.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
+#include "store/local_writes.h"
 #include "store/store.h"
 
 namespace push_cache::api {
@@ -32,8 +33,9 @@ class Gate {
 };
 
 struct RecordsOptions {
-  std::string path;               // "/api/users": the whole prefix, for Location
-  store::Store* store = nullptr;  // these and the next three must outlive the handler
+  std::string path;                            // "/api/users": the whole prefix, for Location
+  store::Store* store = nullptr;               // these and the next four must outlive the handler
+  store::LocalWrites* local_writes = nullptr;  // those of the store; not null
   // Asked for those that it has not, which only a store that others fill can have records of.
   registry::SchemaCache* schemas = nullptr;
   const Gate* gate = nullptr;

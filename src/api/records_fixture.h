@@ -172,6 +172,7 @@ class RecordsTest : public testing::Test {
     ASSERT_TRUE(schemas_.insert(kReading, {std::string(kReadingSchema)}).ok());
     options_.path = "/api/users";
     options_.store = &store_;
+    options_.local_writes = &local_writes_;
     options_.schemas = &schemas_;
     options_.gate = &gate_;
     options_.max_age_seconds = 60;
@@ -243,6 +244,7 @@ class RecordsTest : public testing::Test {
   registry::SchemaCache schemas_{source_};
   TestGate gate_;
   TestStore store_;
+  store::LocalWrites local_writes_;
   std::vector<SchemaId> writable_{kUser};
   std::optional<std::string> key_field_ = "accountId";
   RecordsOptions options_;

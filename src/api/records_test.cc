@@ -397,6 +397,45 @@ TEST_F(RecordsTest, WritesCanBeSwitchedOff) {
   EXPECT_EQ(get("/api/users/a1").status, 200u);
 }
 
+TEST_F(RecordsTest, WhatPostAndDeleteChangeIsCounted) {
+  constexpr std::string_view kHeader = "Push-Cache-Local-Writes";
+  const auto expect = [this](std::uint64_t added, std::uint64_t removed) {
+    EXPECT_EQ(local_writes_.counts().added, added);
+    EXPECT_EQ(local_writes_.counts().removed, removed);
+    EXPECT_EQ(local_writes_.any(), added + removed > 0);
+  };
+  put("a1", kUser, R"({"accountId":"a1"})");
+  // What changes nothing is no write.
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"a1"})").status, 409u);
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":5})").status, 400u);
+  EXPECT_EQ(ask("DELETE", "/api/users/none").status, 404u);
+  EXPECT_EQ(get("/api/users/none").status, 404u);
+  gate_.open = false;
+  EXPECT_EQ(ask("DELETE", "/api/users/a1").status, 503u);
+  gate_.open = true;
+  store_.error = Error{ErrorCode::kFull, "the store is full"};
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b1"})").status, 507u);
+  EXPECT_EQ(ask("DELETE", "/api/users/a1").status, 507u);
+  store_.error.reset();
+  expect(0, 0);
+  EXPECT_EQ(get("/api/users").header(kHeader), "");
+
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b1"})").status, 201u);
+  EXPECT_EQ(ask("POST", "/api/users", R"({"accountId":"b2"})").status, 201u);
+  expect(2, 0);
+  EXPECT_EQ(ask("DELETE", "/api/users/b1").status, 200u);
+  expect(2, 1);
+  const std::uint8_t datum[] = {6};
+  put_bytes("c1", kUnknown, datum);
+  EXPECT_EQ(ask("DELETE", "/api/users/c1").status, 500u);  // it cannot be shown, but it is gone
+  expect(2, 2);
+  EXPECT_EQ(get("/api/users?limit=0").header(kHeader), "added=2, removed=2");
+  EXPECT_EQ(ask("HEAD", "/api/users").header(kHeader), "added=2, removed=2");
+  EXPECT_EQ(get("/api/users/a1").header(kHeader), "");
+  local_writes_.restored();
+  EXPECT_EQ(get("/api/users").header(kHeader), "added=2, removed=2, in-snapshot");
+}
+
 TEST_F(RecordsTest, ARecordThatCannotBeShownIsAWholeErrorAndHurtsNoOther) {
   put("good", kUser, R"({"accountId":"good"})");
   const std::uint8_t bad[] = {4, 'x'};  // a string of two bytes, one there

@@ -73,6 +73,19 @@ TEST_F(RemoteRecordsTest, WritesAnswerLater) {
   EXPECT_EQ(ask("POST", "/api/users", body).status, 503u);
 }
 
+TEST_F(RemoteRecordsTest, WritesAreCountedWhenTheirOutcomeComes) {
+  const std::string body = R"({"accountId":"n1"})";
+  EXPECT_EQ(ask("POST", "/api/users", body).status, 201u);
+  EXPECT_EQ(ask("POST", "/api/users", body).status, 409u);
+  EXPECT_EQ(ask("DELETE", "/api/users/n1").status, 200u);
+  EXPECT_EQ(ask("DELETE", "/api/users/n1").status, 404u);
+  store_.error = Error{ErrorCode::kUnavailable, "the store is away"};
+  EXPECT_EQ(ask("POST", "/api/users", body).status, 503u);
+  EXPECT_EQ(ask("DELETE", "/api/users/n1").status, 503u);
+  EXPECT_EQ(local_writes_.counts().added, 1u);
+  EXPECT_EQ(local_writes_.counts().removed, 1u);
+}
+
 TEST_F(RemoteRecordsTest, NothingIsRemovedThatCannotBeShown) {
   const std::uint8_t datum[] = {6};
   for (const bool later : {true, false}) {

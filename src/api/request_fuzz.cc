@@ -144,6 +144,7 @@ class Service final : public http::Handler {
     RecordsOptions options;
     options.path = "/api/users";
     options.store = &store_;
+    options.local_writes = &local_writes_;
     options.schemas = &schemas_;
     options.gate = &gate_;
     options.writable = [] { return std::vector<SchemaId>{kUser}; };
@@ -155,6 +156,7 @@ class Service final : public http::Handler {
   registry::SchemaCache schemas_{source_};
   OpenGate gate_;
   MapStore store_;
+  store::LocalWrites local_writes_;
   Records records_{records_options()};
   ByBody by_body_{records_};
   http::Router router_;

@@ -166,6 +166,9 @@ std::string Service::metrics_text() const {
     }
     page.add("push_cache_store_memory_max_bytes", {row.name}, number(memory.max));
     page.add("push_cache_store_refused_total", {row.name}, number(memory.refused));
+    const store::LocalWrites::Counts local = row.local_writes->counts();
+    page.add("push_cache_local_writes_total", {row.name, "added"}, number(local.added));
+    page.add("push_cache_local_writes_total", {row.name, "removed"}, number(local.removed));
     if (row.redis != nullptr) add_redis(page, row.name, row.redis->sum());
   }
   add_server(page, "api", api_server_->counts());

@@ -211,7 +211,10 @@ Status Pipeline::make_snapshots() {
     log("app").warn("snapshot.dir: no snapshots are taken, since no store is in memory");
     return {};
   }
-  auto made = Snapshots::create({config_, store_pointers(intake), *schemas_, *intake.applier});
+  std::vector<store::LocalWrites*> local_writes;
+  for (const std::size_t i : intake.stores) local_writes.push_back(stores_[i].local_writes.get());
+  auto made = Snapshots::create(
+      {config_, store_pointers(intake), std::move(local_writes), *schemas_, *intake.applier});
   if (!made.ok()) return std::move(made).error();
   snapshots_ = *std::move(made);
   return {};
@@ -270,6 +273,15 @@ Status Pipeline::start_group(Intake& intake) {
 const Intake& Pipeline::intake_of(std::size_t store) const {
   return *std::find_if(intakes_.begin(), intakes_.end(), [store](const Intake& intake) {
     return std::find(intake.stores.begin(), intake.stores.end(), store) != intake.stores.end();
+  });
+}
+
+bool Pipeline::local_writes_of(const Intake& intake, const std::string& topic) const {
+  return std::any_of(intake.stores.begin(), intake.stores.end(), [&](std::size_t i) {
+    const std::vector<std::string>& topics = config_.cache.stores[i].topics;
+    const bool takes =
+        topics.empty() || std::find(topics.begin(), topics.end(), topic) != topics.end();
+    return takes && stores_[i].local_writes->any();
   });
 }
 

@@ -15,6 +15,7 @@
 #include "redis/stats.h"
 #include "registry/client.h"
 #include "registry/schema_cache.h"
+#include "store/local_writes.h"
 #include "store/shared_store.h"
 #include "store/store.h"
 
@@ -30,6 +31,8 @@ class Pipeline {
     std::unique_ptr<store::Store> store;
     store::SharedStore* shared = nullptr;                 // the same, of one that is shared
     std::shared_ptr<const redis::Stats> redis = nullptr;  // of its calls; null: not in Redis
+    // What POST and DELETE have changed in it.
+    std::unique_ptr<store::LocalWrites> local_writes = std::make_unique<store::LocalWrites>();
   };
 
   // Makes everything but the feeds: nothing is read yet. Fails for TLS files of a store that can't
@@ -52,6 +55,8 @@ class Pipeline {
   const std::vector<Intake>& intakes() const { return intakes_; }
   // The one that fills a store.
   const Intake& intake_of(std::size_t store) const;
+  // Whether POST or DELETE have changed any of its stores that take the topic (LocalWrites::any).
+  bool local_writes_of(const Intake& intake, const std::string& topic) const;
   // The schemas of records that a store holds, as Applier::schemas_of.
   std::vector<SchemaId> schemas_of(std::size_t store) const;
   std::vector<SchemaId> writers_of(std::size_t store) const;  // as Applier's

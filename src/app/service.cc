@@ -1,9 +1,28 @@
 #include "app/service.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <thread>
 
+#include "base/log.h"
+
 namespace push_cache::app {
+namespace {
+
+// Of an address as a server gives it: "127.0.0.1:8080", "[::1]:8080".
+bool is_loopback(std::string_view address) {
+  std::string_view host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  boost::system::error_code error;
+  const auto ip = boost::asio::ip::make_address(host, error);
+  if (error) return false;
+  if (ip.is_v6() && ip.to_v6().is_v4_mapped()) {
+    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, ip.to_v6()).is_loopback();
+  }
+  return ip.is_loopback();
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
   std::unique_ptr<Service> service(new Service(config));
@@ -22,6 +41,7 @@ Result<std::unique_ptr<Service>> Service::start(const config::Config& config) {
   }
   service->checks_ = std::make_unique<StartupChecks>(service->config_, *service->pipeline_);
   if (Status done = service->start_servers(loops); !done.ok()) return std::move(done).error();
+  service->warn_of_open_writes();
   return service;
 }
 
@@ -46,6 +66,7 @@ void Service::make_routes(unsigned loops) {
     row.records = std::make_unique<api::Records>(api::RecordsOptions{
         .path = path,
         .store = pipeline_->stores()[store].store.get(),
+        .local_writes = pipeline_->stores()[store].local_writes.get(),
         .schemas = &pipeline_->schemas(),
         .gate = row.gate.get(),
         .reader = row.reader,
@@ -140,6 +161,17 @@ Status Service::start_servers(unsigned loops) {
   health_server_ = *std::move(health_server);
   opened_health_server_.store(health_server_.get(), std::memory_order_release);
   return {};
+}
+
+void Service::warn_of_open_writes() const {
+  const std::string address = api_server_->address();
+  if (config_.cache.writes == config::Writes::kOff || is_loopback(address)) return;
+  log("app").warn(
+      "POST and DELETE are open to all who reach {} (webservice.address): each changes a store, "
+      "not "
+      "its topics, so that answers differ from the topics' records and from other replicas'; "
+      "`cache.writes: off` refuses them",
+      address);
 }
 
 std::string Service::api_url() const {

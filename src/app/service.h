@@ -93,6 +93,8 @@ class Service {
   void make_openapi();
   std::vector<ingest::FeedStatus> feed_statuses() const;
   Status start_servers(unsigned loops);
+  // Of an API that others than this machine reach.
+  void warn_of_open_writes() const;
   // Also those of its `by_body`, of the counts of the API's server.
   static http::RouteCounts answers_of(const RouteRow& row,
                                       const std::vector<http::RouteCounts>& counts);

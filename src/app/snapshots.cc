@@ -120,6 +120,7 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
     point.partitions.push_back(
         {.at = {one.topic, one.partition}, .log_start = one.log_start, .position = one.position});
   }
+  for (const std::uint32_t store : said.local_writes) around_.local_writes[store]->restored();
   learn();
   const std::lock_guard lock(mutex_);
   status_.loaded_records = file.records();
@@ -192,6 +193,7 @@ void Snapshots::take(const std::function<bool()>& interrupted) {
       .dir = around_.config.snapshot.dir,
       // What is emptied meanwhile is missing from what we read.
       .stop = [&] { return interrupted() || feed_->restarts() != point->restarts; },
+      .local_writes = [this](std::size_t store) { return around_.local_writes[store]->any(); },
       .schema_text = [this](SchemaId id) -> std::optional<registry::SchemaText> {
         const registry::SchemaEntry* entry = around_.schemas.find(id);
         if (entry == nullptr) return std::nullopt;

@@ -19,6 +19,7 @@
 #include "ingest/resume.h"
 #include "registry/schema_cache.h"
 #include "snapshot/snapshot.h"
+#include "store/local_writes.h"
 #include "store/store.h"
 
 namespace push_cache::app {
@@ -42,7 +43,8 @@ class Snapshots {
  public:
   struct Surroundings {
     const config::Config& config;
-    std::vector<store::Store*> stores;  // those in memory, in the order of cache.stores
+    std::vector<store::Store*> stores;              // those in memory, in the order of cache.stores
+    std::vector<store::LocalWrites*> local_writes;  // of each of them
     registry::SchemaCache& schemas;
     ingest::Applier& applier;
   };

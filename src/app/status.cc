@@ -71,7 +71,15 @@ json::value group_json(const std::optional<ingest::GroupStatus>& group) {
           {"store_error", std::move(store_error)}};
 }
 
-json::object partition_json(const ingest::PartitionStatus& partition) {
+json::object local_writes_json(const store::LocalWrites& writes) {
+  const store::LocalWrites::Counts counts = writes.counts();
+  return {
+      {"added", counts.added}, {"removed", counts.removed}, {"in_snapshot", writes.in_snapshot()}};
+}
+
+// `local_writes`: whether the digest's stores have any; null when it is of none.
+json::object partition_json(const ingest::PartitionStatus& partition,
+                            const json::value& local_writes) {
   return {{"topic", partition.topic},
           {"partition", partition.partition.value},
           {"position", partition.position.value},
@@ -85,12 +93,21 @@ json::object partition_json(const ingest::PartitionStatus& partition) {
           {"digest", digest_json(partition.digest)},
           {"digest_mark",
            partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},
+          {"local_writes", local_writes},
           {"state", json::string(ingest::to_string(partition.stage))}};
 }
 
-json::object feed_json(const ingest::FeedStatus& feed) {
+// `intake`: the one of the feed. Asked after the digests were read, so that a write that they show
+// is told.
+json::object feed_json(const ingest::FeedStatus& feed, const Pipeline& pipeline,
+                       const Intake& intake) {
   json::array partitions;
-  for (const auto& partition : feed.partitions) partitions.push_back(partition_json(partition));
+  for (const auto& partition : feed.partitions) {
+    const json::value local_writes =
+        intake.shared ? json::value(nullptr)
+                      : json::value(pipeline.local_writes_of(intake, partition.topic));
+    partitions.push_back(partition_json(partition, local_writes));
+  }
   return {{"connected", feed.connected},
           {"error", text_or_null(feed.error)},
           {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
@@ -167,6 +184,44 @@ json::array readers_json(const registry::RouteReader& route) {
   return readers;
 }
 
+json::array stores_json(const Pipeline& pipeline) {
+  json::array stores;
+  for (const Pipeline::StoreRow& row : pipeline.stores()) {
+    const store::Counts counts = row.store->counts();
+    const store::MemoryUse memory = row.store->memory();
+    const Status health = row.store->health();
+    stores.push_back(
+        {{"name", row.name},
+         {"type", row.shared != nullptr ? "redis" : "in_memory"},
+         {"state", health.ok() ? "ok" : json::string(to_string(health.error().code))},
+         {"records", counts.records},
+         {"hidden", counts.hidden},
+         {"bytes", counts.bytes},
+         {"refused", memory.refused},
+         {"local_writes", local_writes_json(*row.local_writes)},
+         {"memory",
+          {{"index", memory.index},
+           {"order", memory.order},
+           {"records", memory.records},
+           {"slack", memory.slack},
+           {"total", memory.total()},
+           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}},
+         {"redis", row.redis == nullptr ? json::value(nullptr) : redis_json(row.redis->sum())}});
+  }
+  return stores;
+}
+
+// Of all stores together.
+json::object local_writes_json(const std::vector<Pipeline::StoreRow>& stores) {
+  store::LocalWrites::Counts sum;
+  for (const Pipeline::StoreRow& row : stores) {
+    const store::LocalWrites::Counts counts = row.local_writes->counts();
+    sum.added += counts.added;
+    sum.removed += counts.removed;
+  }
+  return {{"added", sum.added}, {"removed", sum.removed}};
+}
+
 }  // namespace
 
 std::string Service::status_json() const {
@@ -180,28 +235,6 @@ std::string Service::status_json() const {
                        {"state", one.kind == registry::StateKind::kFailed ? "failed" : "waiting"},
                        {"attempts", one.attempts},
                        {"error", one.last_error}});
-  }
-  json::array stores;
-  for (const Pipeline::StoreRow& row : pipeline_->stores()) {
-    const store::Counts counts = row.store->counts();
-    const store::MemoryUse memory = row.store->memory();
-    const Status health = row.store->health();
-    stores.push_back(
-        {{"name", row.name},
-         {"type", pipeline_->intake_of(stores.size()).shared ? "redis" : "in_memory"},
-         {"state", health.ok() ? "ok" : json::string(to_string(health.error().code))},
-         {"records", counts.records},
-         {"hidden", counts.hidden},
-         {"bytes", counts.bytes},
-         {"refused", memory.refused},
-         {"memory",
-          {{"index", memory.index},
-           {"order", memory.order},
-           {"records", memory.records},
-           {"slack", memory.slack},
-           {"total", memory.total()},
-           {"max", memory.max == 0 ? json::value(nullptr) : json::value(memory.max)}}},
-         {"redis", row.redis == nullptr ? json::value(nullptr) : redis_json(row.redis->sum())}});
   }
   json::array routes;
   const std::vector<http::RouteCounts> requests = api_server_->routes();
@@ -225,19 +258,22 @@ std::string Service::status_json() const {
       {"version", json::string(kVersion)},
       {"uptime_seconds",
        std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count()},
-      {"kafka", feed_json(feeds.front())},
+      {"kafka", feed_json(feeds.front(), *pipeline_, pipeline_->intakes().front())},
       // Beside stores in memory: the feed of the shared ones.
-      {"kafka_group", feeds.size() > 1 ? json::value(feed_json(feeds.back())) : nullptr},
+      {"kafka_group", feeds.size() > 1 ? json::value(feed_json(feeds.back(), *pipeline_,
+                                                               pipeline_->intakes().back()))
+                                       : nullptr},
       {"snapshot", snapshot_json(pipeline_->snapshots(), feed.resume_refusals)},
       {"load",
        {{"records_total", totals.records},
         {"records_per_second", feed.records_per_second},
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
       {"records", records_json(totals)},
+      {"local_writes", local_writes_json(pipeline_->stores())},
       {"bad_records", bad_records_json(pipeline_->intakes(), config_.kafka.topics)},
       {"registry", {{"waiting", std::move(waiting)}}},
       {"startup_checks", checks_json(checks_->status())},
-      {"stores", std::move(stores)},
+      {"stores", stores_json(*pipeline_)},
       {"routes", std::move(routes)}};
   return json::serialize(status);
 }

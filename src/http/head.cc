@@ -101,6 +101,7 @@ std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::str
   append_field(out, "ETag: ", head.etag);
   append_field(out, "Last-Modified: ", head.last_modified);
   append_field(out, "Push-Cache-Position: ", head.position);
+  append_field(out, "Push-Cache-Local-Writes: ", head.local_writes);
   append_field(out, "Cache-Control: ", head.cache_control);
   append_field(out, "Allow: ", head.allow);
   append_field(out, "Retry-After: ", head.retry_after);

@@ -45,6 +45,7 @@ struct Head {
   std::string_view etag;           // with its quotes
   std::string_view last_modified;  // an HttpDate
   std::string_view position;       // Push-Cache-Position: which record of the topic this is
+  std::string_view local_writes;   // Push-Cache-Local-Writes: what POST and DELETE have changed
   std::string_view cache_control;
   std::string_view allow;
   std::string_view retry_after;

@@ -66,6 +66,7 @@ constexpr Metric kTable[] = {
     {"push_cache_store_memory_bytes", kGauge, "Memory of the store: index, order (of the keys, for lists), records (keys, values and their heads), slack (free for records to come).", kStoreKind},
     {"push_cache_store_memory_max_bytes", kGauge, "Cap of the store's memory, beyond which it refuses new keys; 0 = none.", kStore},
     {"push_cache_store_refused_total", kCounter, "Records with a new key that the store refused at its cap of memory. The store is not ready from then on.", kStore},
+    {"push_cache_local_writes_total", kCounter, "Records that this process has added by POST (kind: added) and removed by DELETE (removed): the store then differs from its topics. A write that Redis may have done although it failed is not counted.", kStoreKind},
 
     // Stores in Redis; absent for others. kind: read, write, scan, other.
     {"push_cache_redis_calls_total", kCounter, "Calls to Redis that have ended. outcome: ok, wrong_type (of a read: a deleted key), oom (beyond Redis' maxmemory), denied (by its ACL), refused (another error of Redis), timeout, lost (the connection or the node went before the answer), overload (not sent: too much was waiting).", kStoreKindOutcome},

@@ -325,13 +325,19 @@ def test_one_record_over_http_and_both_kinds_of_stores(topic, config, service, r
     assert look_up(running, "/nothing", "C1").status == 404
     for query in ("", "?route=/customers", "?route=/customers&key=%FF", "?route=/customers&key=%zz"):
         assert running.health.get(f"/status/record{query}").status == 400, query
-    # No request of the route's.
+    # No request of the route's for a look-up.
     by_path = {route["path"]: route for route in running.status()["routes"]}
     assert by_path["/customers"]["requests"] == 1 and by_path["/shared"]["requests"] == 0
     browser.open(address(running))
     browser.wait("2 of 2 caught up")
     assert [row[0] for row in browser.rows("#partitions")] == [f"{made.name}/0", f"{made.name}/0 (group)"]
-    assert browser.row("#stores", "shared")[:2] == ["Redis", "ok"]
+    assert browser.row("#stores", "shared")[:2] == ["Redis", "ok"] and browser.row("#stores", "shared")[-1] == "none"
+    assert browser.row("#stores", "customers")[-1] == "1 added"
+    assert running.api.request("DELETE", "/customers/C0000009").status == 200
+    assert running.api.request("DELETE", "/shared/C1").status == 200
+    browser.wait(r"1 added, 1 removed[^,]*Redis[^,]*1 removed", "#stores")
+    assert running.api.request("POST", "/shared", customer(1, accountId="C1")).status == 201
+    browser.wait(r"1 added, 1 removed[^,]*Redis[^,]*1 added, 1 removed", "#stores")
     browser.ask("/shared", "C1")
     browser.wait('"accountId": "C1"', "#lookup-result")
     redis.kill()
