@@ -178,6 +178,15 @@ void Patience::clear() {
   line_.clear();
 }
 
+std::optional<LocalWritesAt> local_writes_at(Fetcher& fetcher, const RouteAt& route) {
+  if (!route.list) return std::nullopt;
+  std::optional<LocalWritesAt> out;
+  fetcher.get(route.url + "?limit=0", [&](const Answer& answer) {
+    if (!answer.local_writes.empty()) out = {route.url, answer.local_writes};
+  });
+  return out;
+}
+
 Told told_of(const Answer& answer) {
   return {.status = answer.status,
           .value = digest(answer.body),

@@ -73,12 +73,23 @@ class Comparison {
   virtual std::uint64_t keys_about() const = 0;
 };
 
+// What a service says of POST and DELETE to the store of a route: Push-Cache-Local-Writes.
+struct LocalWritesAt {
+  std::string url;  // of the route
+  std::string said;
+};
+
+// Asks for it. Nothing when there were none, when the route has no list, which would tell, and when
+// the service does not answer.
+std::optional<LocalWritesAt> local_writes_at(Fetcher& fetcher, const RouteAt& route);
+
 struct RouteOutcome {
   std::string route;
   std::array<std::uint64_t, kVerdicts> counts = {};
   std::vector<Suspect> differences;            // in the order of their keys
   std::vector<std::string> moving;             // keys of Verdict::kMoving, which are no differences
   std::vector<std::string> notes;              // what was not compared, for people
+  std::vector<LocalWritesAt> local_writes;     // of the services that have had any
   std::chrono::duration<double> first_look{};  // how long the look at every key took
   std::uint64_t keys() const;
   bool equal() const { return differences.empty(); }

@@ -120,6 +120,7 @@ Answer Fetcher::answer_of(const Transfer& transfer) {
   answer.body = transfer.body.view();
   answer.etag = header(easy, "ETag");
   answer.position = header(easy, "Push-Cache-Position");
+  answer.local_writes = header(easy, "Push-Cache-Local-Writes");
   return answer;
 }
 

@@ -20,9 +20,10 @@ namespace push_cache::app {
 struct Answer {
   long status = 0;  // 0 = none came: `fault` says why
   std::string_view body;
-  std::string etag;      // "" = none
-  std::string position;  // Push-Cache-Position, "topic/partition@offset"; "" = none
-  std::string fault;     // names no password
+  std::string etag;          // "" = none
+  std::string position;      // Push-Cache-Position, "topic/partition@offset"; "" = none
+  std::string local_writes;  // Push-Cache-Local-Writes of a list; "" = none
+  std::string fault;         // names no password
 };
 
 // For one thread. Keeps its connections.

@@ -80,6 +80,14 @@ Status replay(const Pipeline& pipeline, Patience& patience) {
   return wait_until_replayed(pipeline, patience);
 }
 
+// After the comparison: those that came meanwhile are told too.
+void add_local_writes(RouteOutcome& outcome, std::initializer_list<const RouteAt*> routes) {
+  Fetcher fetcher;
+  for (const RouteAt* const route : routes) {
+    if (auto told = local_writes_at(fetcher, *route)) outcome.local_writes.push_back(*told);
+  }
+}
+
 Result<std::vector<RouteOutcome>> with_topics(const config::Config& config,
                                               const std::vector<RouteAt>& routes,
                                               Patience& patience) {
@@ -107,6 +115,7 @@ Result<std::vector<RouteOutcome>> with_topics(const config::Config& config,
     auto outcome = compare(routes[i].name, comparison, patience);
     if (!outcome.ok()) return std::move(outcome).error();
     outcome->notes = comparison.notes();
+    add_local_writes(*outcome, {&routes[i]});
     outcomes.push_back(*std::move(outcome));
   }
   return outcomes;
@@ -138,6 +147,7 @@ Result<std::vector<RouteOutcome>> with_service(const std::vector<RouteAt>& first
       outcome = compare_pair(first[i], second[i], PairComparison::Lists::kUnordered, patience);
     }
     if (!outcome.ok()) return std::move(outcome).error();
+    add_local_writes(*outcome, {&first[i], &second[i]});
     outcomes.push_back(*std::move(outcome));
   }
   return outcomes;

@@ -76,6 +76,14 @@ std::string difference_text(const VerifyReport& report, const RouteOutcome& rout
   return text + "\n";
 }
 
+// What the service has said is anybody's.
+std::string local_writes_text(const RouteOutcome& route, const LocalWritesAt& one) {
+  return fmt::format(
+      "{}: POST and DELETE have changed the store at {} ({}): differences may come from that, and "
+      "its digests in /status are not comparable\n",
+      route.route, one.url, in_quotes(one.said));
+}
+
 json::object told_json(const Told& told) {
   json::object out = {{"status", told.status}};
   if (told.status == 200) out["bytes"] = told.bytes;
@@ -145,6 +153,7 @@ std::string report_text(const VerifyReport& report, std::size_t show) {
                           in_quotes(route.moving.front()));
     }
     for (const std::string& note : route.notes) text += route.route + ": " + note + "\n";
+    for (const LocalWritesAt& one : route.local_writes) text += local_writes_text(route, one);
   }
   text += fmt::format(
       "{}: {} and {}, {} keys in {:.1f} s", differences == 0 ? "equal" : "DIFFERENT", report.url,
@@ -168,6 +177,11 @@ std::string report_json(const VerifyReport& report, std::size_t show) {
     }
     out["differences"] = std::move(differences);
     out["notes"] = json::array(route.notes.begin(), route.notes.end());
+    json::array local_writes;
+    for (const LocalWritesAt& one : route.local_writes) {
+      local_writes.push_back({{"url", one.url}, {"said", one.said}});
+    }
+    out["local_writes"] = std::move(local_writes);
     routes.push_back(std::move(out));
   }
   json::object out = {

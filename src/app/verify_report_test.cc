@@ -56,6 +56,21 @@ TEST(VerifyReport, OfTwoServices) {
   EXPECT_NE(text.find("DIFFERENT: http://a/api and http://b, 13 keys"), std::string::npos);
 }
 
+TEST(VerifyReport, TellsOfLocalWrites) {
+  VerifyReport two = report("http://b");
+  two.routes[0].local_writes = {{"http://b/api/users", "added=3, removed=1"}};
+  const std::string text = report_text(two, 20);
+  EXPECT_NE(text.find("\n/users: POST and DELETE have changed the store at http://b/api/users "
+                      "(\"added=3, removed=1\"): differences may come from that, and its digests "
+                      "in /status are not comparable\n"),
+            std::string::npos)
+      << text;
+  const auto json = boost::json::parse(report_json(two, 2)).as_object();
+  const auto& routes = json.at("routes").as_array();
+  EXPECT_EQ(routes.at(0).at("local_writes").at(0).at("said"), "added=3, removed=1");
+  EXPECT_TRUE(routes.at(1).at("local_writes").as_array().empty());
+}
+
 TEST(VerifyReport, AsJson) {
   const auto json = boost::json::parse(report_json(report(), 2)).as_object();
   EXPECT_FALSE(json.at("equal").as_bool());
