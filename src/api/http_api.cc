@@ -63,6 +63,7 @@ constexpr Answer kAddAnswers[] = {
 constexpr Answer kRemoveAnswers[] = {
     {200, "the record that was removed", Content::kRecord, kOfCache},
     {404, "there is no such key", Content::kError, kOfCache},
+    {409, "the record that the route shows is of another topic than its `topic`", Content::kError, kOfCache},
 };
 constexpr Answer kOptionsAnswers[] = {
     {204, "the methods of the path", Content::kNone, kOfAllow},
