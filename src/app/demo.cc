@@ -33,8 +33,8 @@ std::string config_text(const DemoOptions& options, const std::string& brokers,
   std::string topics, stores, routes;
   for (const embedded::SampleInfo& info : embedded::sample_infos()) {
     topics += fmt::format("{}{}", topics.empty() ? "" : ", ", info.topic);
-    stores += fmt::format("    - {{name: {}, type: in_memory, schemas: [{}]}}\n", info.topic,
-                          info.full_name);
+    stores += fmt::format("    - {{name: {0}, type: in_memory, topics: [{0}], schemas: [{1}]}}\n",
+                          info.topic, info.full_name);
     routes += fmt::format("    - {{path: /{0}, store: {0}}}\n", info.topic);
   }
   return fmt::format(

@@ -20,7 +20,7 @@ def any_redis(request, redis_server, redis_cluster, redis_sentinel):
 def test_contract(any_redis):
     store = any_redis.store()
     environment = {**os.environ, "PUSH_CACHE_TEST_REDIS": store["url"], "PUSH_CACHE_TEST_REDIS_CA": store.get("ca_file", "")}
-    done = subprocess.run([BIN / "app_test", "--gtest_filter=GivenRedis/*"], env=environment, capture_output=True, text=True,
+    done = subprocess.run([BIN / "app_test", "--gtest_filter=GivenRedis*"], env=environment, capture_output=True, text=True,
                           timeout=280)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
-    assert "[  PASSED  ] 14 tests." in done.stdout
+    assert "[  PASSED  ] 36 tests." in done.stdout
