@@ -61,9 +61,12 @@ ROWS = {
         ("lines", 8, "Records from Kafka", "That came to an end, whatever it was.", "cps",
          {rate("push_cache_consumed_total", "instance"): EACH}),
         ("lines", 8, "What became of them", "Unrouted: no store takes their schema. Outdated: a later one of the key came from "
-         "another partition.", "cps",
+         "another partition. Type changes: in a compacted topic, took their key out of a store that does not take their type. "
+         "Future: with a timestamp far ahead of the clock.", "cps",
          {rate("updates_received", "job"): "updates", rate("tombstones_processed", "job"): "tombstones",
-          rate("schema_unrouted_count", "job"): "unrouted", rate("push_cache_outdated_total", "job"): "outdated"}),
+          rate("schema_unrouted_count", "job"): "unrouted", rate("push_cache_outdated_total", "job"): "outdated",
+          rate("push_cache_type_changes_total", "job"): "type changes",
+          rate("push_cache_future_timestamps_total", "job"): "future"}),
         ("lines", 8, "Bad records by cause", "Records that could not be applied; their keys keep the values before.", "cps",
          {rate("bad_records_total", "cause"): "{{cause}}"}),
         ("lines", 8, "Freshness", "From a record's timestamp until it was served, of records that came when all was caught up.",

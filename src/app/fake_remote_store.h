@@ -26,9 +26,9 @@ struct RemoteBackend {
   // The latest offset of each key's records, tombstones too: by topic and partition.
   std::map<std::string, std::map<std::pair<std::uint32_t, Partition>, Offset>> latest;
   std::size_t largest_batch = 0;
-  std::string topic_id;
   std::vector<SchemaId> schemas;  // set by tests, before any feed
-  std::map<store::SharedStore::Source, Offset> positions;
+  // By the names that processes have for the log (SharedStore::set_topic_id).
+  std::map<std::pair<store::SharedStore::Source, std::string>, Offset> positions;
   std::size_t loads = 0;  // begun, and ended
   std::size_t load_ends = 0;
 };
@@ -95,8 +95,8 @@ class FakeRemoteStore final : public store::SharedStore {
   }
   void set_topic_id(std::uint32_t, std::string_view id) override {
     const std::lock_guard lock(backend_.mutex);
-    if (id != backend_.topic_id) backend_.positions.clear();
-    backend_.topic_id = id;
+    if (id != topic_id_) seen_.clear();
+    topic_id_ = id;
   }
   Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
@@ -117,7 +117,7 @@ class FakeRemoteStore final : public store::SharedStore {
     for (const Progress& one : all) {
       std::optional<Offset>& seen = seen_[one.source];
       if (kept_of(one.source) >= seen && kept_of(one.source) < one.reached) {
-        backend_.positions[one.source] = one.reached;
+        backend_.positions[{one.source, topic_id_}] = one.reached;
       }
       out.push_back(kept_of(one.source));
       seen = std::max(seen, out.back());
@@ -136,7 +136,7 @@ class FakeRemoteStore final : public store::SharedStore {
       (void)backend_.records->erase_partition(source.topic, source.partition);
     }
     ++backend_.loads;
-    backend_.positions.erase(source);
+    std::erase_if(backend_.positions, [&](const auto& one) { return one.first.first == source; });
     seen_.erase(source);
     if (backend_.records->counts().records == 0) return false;
     loads_[source] = {};
@@ -181,7 +181,7 @@ class FakeRemoteStore final : public store::SharedStore {
   }
 
   std::optional<Offset> kept_of(Source source) const {
-    const auto found = backend_.positions.find(source);
+    const auto found = backend_.positions.find({source, topic_id_});
     return found == backend_.positions.end() ? std::nullopt : std::optional(found->second);
   }
 
@@ -221,6 +221,7 @@ class FakeRemoteStore final : public store::SharedStore {
   }
 
   RemoteBackend& backend_;
+  std::string topic_id_;                          // with backend_.mutex, as what follows
   std::map<Source, std::optional<Offset>> seen_;  // with backend_.mutex, as what follows
   std::map<Source, std::set<Offset>> loads_;
   std::atomic<std::uint64_t> doubts_ = 0;

@@ -26,15 +26,15 @@ class FeedTest : public FeedTestBase, public ::testing::WithParamInterface<std::
  protected:
   void start_feed(const std::string& brokers, FeedOptions options = {}) {
     const std::string topic = "users";
-    applier_ = std::make_unique<Applier>(
-        *schemas_,
-        std::vector<Target>{{"all", store_.get(), [](std::string_view) { return true; }}},
-        std::vector<std::string>{topic});
+    applier_ =
+        std::make_unique<Applier>(*schemas_, std::vector<Target>{{"all", store_.get(), takes_}},
+                                  std::vector<std::string>{topic});
     options.consumer = {
         .brokers = brokers, .group_id = "test", .topics = {topic}, .properties = {}};
     options.discovery_interval = 100ms;
     options.metadata_timeout = 1s;
     options.lanes = GetParam();
+    options.cleanup_interval = 50ms;
     auto feed = Feed::start(options, *applier_, {store_.get()});
     ASSERT_TRUE(feed.ok()) << feed.error().describe();
     feed_ = *std::move(feed);
@@ -47,6 +47,7 @@ class FeedTest : public FeedTestBase, public ::testing::WithParamInterface<std::
 
   std::uint64_t records() const { return store_->counts().records; }
 
+  std::function<bool(std::string_view)> takes_ = [](std::string_view) { return true; };
   std::unique_ptr<store::Store> store_ = store::make_memory_store();
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<Feed> feed_;
@@ -336,7 +337,7 @@ TEST_P(FeedTest, GoesOnFromWhereASnapshotEnds) {
   ASSERT_TRUE(wait_for([this] { return feed_->ready() && feed_->resume_point().has_value(); }));
   const ResumePoint point = *feed_->resume_point();
   ASSERT_EQ(point.partitions.size(), 2u);
-  ASSERT_FALSE(point.topic_ids[0].empty());
+  ASSERT_FALSE(point.logs[0].empty());
   feed_.reset();
   produce("k1", std::nullopt);
   produce("new", value(schema_, "y"));
@@ -345,6 +346,98 @@ TEST_P(FeedTest, GoesOnFromWhereASnapshotEnds) {
   start_feed(broker_->bootstrap(), {.restore = [point] { return point; }});
   ASSERT_TRUE(wait_for([this] { return !feed_->status().reasons.empty(); }));
   EXPECT_FALSE(feed_->ready());
+}
+
+TEST_P(FeedTest, NothingIsReadBeforeItIsKnownWhetherATopicIsCompacted) {
+  start_broker(2);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  takes_ = [](std::string_view name) { return name == "User"; };
+  produce("k", value(schema_, "user"));
+  produce("k", value(other, "pet"));
+  produce("stays", value(schema_, "user"));
+  flush();
+  set_cleanup(Error{ErrorCode::kUnavailable, "nobody answers"});
+  start_feed(broker_->bootstrap(), {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([this] { return cleanup_questions() > 3; }));
+  EXPECT_FALSE(feed_->ready());
+  EXPECT_EQ(applier_->totals().records, 0u);
+  set_compacted(true);
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(text_of(*store_, "k"), std::nullopt);
+  EXPECT_EQ(text_of(*store_, "stays"), "user");
+  EXPECT_EQ(applier_->totals().type_changes, 1u);
+  EXPECT_EQ(feed_->status().topics.at(0).cleanup_policy, "compact");
+  // What is known stays when nobody answers any more, and when a right is taken away.
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kMethodNotAllowed}) {
+    set_cleanup(Error{code, "no answer"});
+    const int before = cleanup_questions();
+    ASSERT_TRUE(wait_for([&] { return cleanup_questions() > before; }));
+    EXPECT_EQ(feed_->status().topics.at(0).cleanup_policy, "compact");
+  }
+  EXPECT_TRUE(feed_->ready());
+  EXPECT_EQ(feed_->restarts(), 0u);
+}
+
+TEST_P(FeedTest, ABrokerThatRefusesCountsAsNotCompacted) {
+  start_broker(1);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  takes_ = [](std::string_view name) { return name == "User"; };
+  produce("k", value(schema_, "user"));
+  produce("k", value(other, "pet"));
+  flush();
+  set_cleanup(Error{ErrorCode::kMethodNotAllowed, "no right"});
+  start_feed(broker_->bootstrap(), {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(text_of(*store_, "k"), "user");
+  EXPECT_EQ(feed_->status().topics.at(0).cleanup_policy, std::nullopt);
+}
+
+TEST_P(FeedTest, AChangedPolicyReadsTheTopicAnew) {
+  start_broker(4);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  takes_ = [](std::string_view name) { return name == "User"; };
+  for (int i = 0; i < 400; ++i) produce("k" + std::to_string(i), value(schema_, "user"));
+  flush();
+  for (int i = 0; i < 400; i += 2) produce("k" + std::to_string(i), value(other, "pet"));
+  flush();
+  set_compacted(false);
+  start_feed(broker_->bootstrap(), {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([this] { return feed_->ready(); }));
+  EXPECT_EQ(records(), 400u);
+  const std::optional<ResumePoint> before = feed_->resume_point();
+  for (const bool compacted : {true, false}) {
+    const std::uint64_t restarts = feed_->restarts();
+    set_compacted(compacted);
+    ASSERT_TRUE(wait_for([&] { return feed_->restarts() > restarts && feed_->ready(); }));
+    EXPECT_EQ(records(), compacted ? 200u : 400u);
+    ASSERT_TRUE(before && feed_->resume_point());
+    EXPECT_EQ(feed_->resume_point()->logs == before->logs, !compacted);
+  }
+}
+
+// By a snapshot that was taken under another policy.
+TEST_P(FeedTest, ASnapshotOfAnotherPolicyIsNotUsed) {
+  start_broker(1);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  takes_ = [](std::string_view name) { return name == "User"; };
+  produce("k", value(schema_, "user"));
+  produce("k", value(other, "pet"));
+  produce("stays", value(schema_, "user"));
+  flush();
+  std::optional<ResumePoint> point;
+  for (const bool compacted : {false, false, true, true}) {
+    set_compacted(compacted);
+    const std::uint64_t taken = applier_ ? applier_->totals().records : 0;
+    FeedOptions options{.ask_cleanup = ask_cleanup()};
+    if (point) options.restore = [point] { return point; };
+    start_feed(broker_->bootstrap(), options);
+    ASSERT_TRUE(wait_for([this] { return feed_->ready() && feed_->resume_point(); }));
+    EXPECT_EQ(text_of(*store_, "k").has_value(), !compacted) << taken;
+    EXPECT_EQ(text_of(*store_, "stays"), "user");
+    point = feed_->resume_point();
+    feed_.reset();
+  }
+  EXPECT_EQ(applier_->totals().records, 0u) << "the last one went on from a snapshot";
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, FeedTest, ::testing::Values(1, 3));

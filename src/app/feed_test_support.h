@@ -6,12 +6,14 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "embedded/mock_broker.h"
 #include "embedded/registry_server.h"
+#include "kafka/client.h"
 #include "kafka/producer.h"
 #include "registry/client.h"
 #include "registry/schema_cache.h"
@@ -24,6 +26,10 @@ inline constexpr const char* kSchema =
 inline constexpr const char* kNewSchema =
     R"({"type":"record","name":"User","fields":[{"name":"id","type":"string"},)"
     R"({"name":"n","type":"int","default":0}]})";
+
+// Of the size and shape of a User's first version.
+inline constexpr const char* kOtherSchema =
+    R"({"type":"record","name":"Pet","fields":[{"name":"id","type":"string"}]})";
 
 inline bool wait_for(const std::function<bool()>& condition,
                      std::chrono::seconds limit = std::chrono::seconds(60)) {
@@ -76,6 +82,28 @@ class FeedTestBase : public ::testing::Test {
     return out + text + more;
   }
 
+  // For feeds: the mock broker knows no cleanup policies.
+  std::function<Result<kafka::TopicCleanup>(std::uint32_t)> ask_cleanup() {
+    return [this](std::uint32_t) -> Result<kafka::TopicCleanup> {
+      const std::lock_guard lock(cleanup_mutex_);
+      ++cleanup_questions_;
+      return cleanup_;
+    };
+  }
+  void set_cleanup(Result<kafka::TopicCleanup> answer) {
+    const std::lock_guard lock(cleanup_mutex_);
+    cleanup_ = std::move(answer);
+  }
+  void set_compacted(bool compacted) {
+    set_cleanup(kafka::TopicCleanup{.policy = compacted ? "compact" : "delete",
+                                    .compacted = compacted,
+                                    .tombstones_kept = std::chrono::hours(24)});
+  }
+  int cleanup_questions() {
+    const std::lock_guard lock(cleanup_mutex_);
+    return cleanup_questions_;
+  }
+
   void produce(const std::string& key, const std::optional<std::string>& text) {
     std::optional<Bytes> bytes;
     if (text) bytes = Bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
@@ -104,6 +132,11 @@ class FeedTestBase : public ::testing::Test {
   std::unique_ptr<registry::SchemaCache> schemas_;
   std::unique_ptr<embedded::MockBroker> broker_;
   std::unique_ptr<kafka::Producer> producer_;
+
+ private:
+  std::mutex cleanup_mutex_;
+  Result<kafka::TopicCleanup> cleanup_ = kafka::TopicCleanup{};
+  int cleanup_questions_ = 0;
 };
 
 }  // namespace push_cache::ingest

@@ -25,9 +25,13 @@ constexpr std::int16_t kOffsetCommit = 8;
 
 // One process of the service: its own way to the backend that all share.
 struct Process {
-  Process(RemoteBackend& backend, registry::SchemaCache& schemas)
+  // `type`: the only one that the store takes; "" = all.
+  Process(RemoteBackend& backend, registry::SchemaCache& schemas, const std::string& type)
       : store(backend),
-        applier(schemas, {{"all", &store, [](std::string_view) { return true; }}}, {"users"}) {}
+        applier(schemas,
+                {{"all", &store,
+                  [type](std::string_view name) { return type.empty() || name == type; }}},
+                {"users"}) {}
   ~Process() { store.block(false); }
 
   bool ready() const { return feed->ready(); }
@@ -58,7 +62,9 @@ class GroupFeedTest : public FeedTestBase, public ::testing::WithParamInterface<
     rd_kafka_mock_group_initial_rebalance_delay_ms(broker_->raw(), 0);
   }
 
-  std::unique_ptr<Process> make() { return std::make_unique<Process>(backend_, *schemas_); }
+  std::unique_ptr<Process> make(const std::string& type = "") {
+    return std::make_unique<Process>(backend_, *schemas_, type);
+  }
 
   void start(Process& process, GroupFeedOptions options = {}) {
     // The mock coordinator waits for about a session's time when a member leaves.
@@ -71,6 +77,7 @@ class GroupFeedTest : public FeedTestBase, public ::testing::WithParamInterface<
     options.metadata_timeout = 2s;
     options.commit_interval = 100ms;
     options.lanes = GetParam();
+    options.cleanup_interval = 50ms;
     auto feed = GroupFeed::start(options, process.applier, {&process.store});
     ASSERT_TRUE(feed.ok()) << feed.error().describe();
     process.feed = *std::move(feed);
@@ -518,6 +525,82 @@ TEST_P(GroupFeedTest, ReadyFallsWhenWhatIsHeldIsTooOldAndComesBack) {
   ASSERT_TRUE(wait_for([&] { return !process->ready(); }));
   process->store.fail(false);
   EXPECT_TRUE(wait_for([&] { return process->ready(); }));
+}
+
+TEST_P(GroupFeedTest, NothingIsReadBeforeItIsKnownWhetherATopicIsCompacted) {
+  start_broker(2);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  produce("k", value(schema_, "user"));
+  produce("k", value(other, "pet"));
+  produce("stays", value(schema_, "user"));
+  flush();
+  set_cleanup(Error{ErrorCode::kUnavailable, "nobody answers"});
+  const auto process = make("User");
+  start(*process, {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([this] { return cleanup_questions() > 3; }));
+  EXPECT_FALSE(process->ready());
+  EXPECT_EQ(process->records(), 0u);
+  set_compacted(true);
+  ASSERT_TRUE(wait_for([&] { return process->ready(); }));
+  EXPECT_EQ(text_of(process->store, "k"), std::nullopt);
+  EXPECT_EQ(text_of(process->store, "stays"), "user");
+  EXPECT_EQ(process->applier.totals().type_changes, 1u);
+  EXPECT_EQ(process->applier.totals().records, 3u) << "none twice";
+}
+
+TEST_P(GroupFeedTest, AChangedPolicyReadsTheTopicAnewAlsoWhenItChangedMeanwhile) {
+  start_broker(4);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  produce_many(0, 400);
+  for (int i = 0; i < 400; i += 2) produce("k" + std::to_string(i), value(other, "pet"));
+  flush();
+  set_compacted(false);
+  auto process = make("User");
+  start(*process, {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([&] { return process->ready() && held() == 400; })) << held();
+  for (const bool compacted : {true, false}) {
+    set_compacted(compacted);
+    ASSERT_TRUE(wait_for([&] { return held() == (compacted ? 200u : 400u) && process->ready(); }))
+        << held();
+  }
+  ASSERT_TRUE(wait_for([&] { return process->partition().kept.has_value(); }));
+  process.reset();
+  set_compacted(true);
+  process = make("User");
+  start(*process, {.ask_cleanup = ask_cleanup()});
+  ASSERT_TRUE(wait_for([&] { return process->ready() && held() == 200; })) << held();
+}
+
+// One process knows of the new policy before the other one does.
+TEST_P(GroupFeedTest, MembersMayLearnOfAPolicyOneAfterTheOther) {
+  start_broker(4);
+  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
+  produce_many(0, 400);
+  for (int i = 0; i < 400; i += 2) produce("k" + std::to_string(i), value(other, "pet"));
+  flush();
+  set_compacted(false);
+  std::atomic<bool> second_knows = false;
+  std::atomic<int> second_asked = 0;
+  const auto first = make("User");
+  start(*first, {.ask_cleanup = ask_cleanup()});
+  const auto second = make("User");
+  start(*second, {.ask_cleanup = [&](std::uint32_t) -> Result<kafka::TopicCleanup> {
+    ++second_asked;
+    return kafka::TopicCleanup{.policy = "", .compacted = second_knows};
+  }});
+  ASSERT_TRUE(wait_for([&] {
+    return first->ready() && second->ready() && first->owned() == 2 && second->owned() == 2;
+  }));
+  EXPECT_EQ(held(), 400u);
+  set_compacted(true);
+  ASSERT_TRUE(wait_for([&] { return !first->ready() && !second->ready(); }));
+  const int before = second_asked;
+  ASSERT_TRUE(wait_for([&] { return second_asked > before + 5; }));
+  EXPECT_FALSE(first->ready()) << "what the second one reads is not what it has to be";
+  EXPECT_FALSE(second->ready()) << "it has lost the partitions that the first one loads";
+  second_knows = true;
+  ASSERT_TRUE(wait_for([&] { return first->ready() && second->ready(); }));
+  EXPECT_EQ(held(), 200u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, GroupFeedTest, ::testing::Values(1, 3));

@@ -55,6 +55,8 @@ ingest::Totals sum(const std::vector<Intake>& intakes) {
     out.tombstones += one.tombstones;
     out.unrouted += one.unrouted;
     out.outdated += one.outdated;
+    out.type_changes += one.type_changes;
+    out.future_timestamps += one.future_timestamps;
     out.store_errors += one.store_errors;
     for (std::size_t i = 0; i < out.bad.size(); ++i) out.bad[i] += one.bad[i];
     out.freshness += one.freshness;

@@ -68,6 +68,8 @@ void add_totals(metrics::Page& page, const ingest::Totals& totals) {
            bad(BadCause::kBadMagic) + bad(BadCause::kTruncated) + bad(BadCause::kUndecodable));
   page.add("schema_unrouted_count", {}, number(totals.unrouted));
   page.add("push_cache_outdated_total", {}, number(totals.outdated));
+  page.add("push_cache_type_changes_total", {}, number(totals.type_changes));
+  page.add("push_cache_future_timestamps_total", {}, number(totals.future_timestamps));
   page.add("push_cache_consumed_total", {}, number(totals.records));
   page.add("push_cache_store_errors_total", {}, number(totals.store_errors));
   page.add_durations("push_cache_freshness_seconds", {}, totals.freshness);

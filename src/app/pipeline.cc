@@ -176,7 +176,8 @@ void Pipeline::make_intake(bool shared) {
                                               return config::schema_matches(pattern, full_name);
                                             });
                        },
-                       readers_.of_store(config_, store), config::topics_of(config_, store)});
+                       readers_.of_store(config_, store), config::topics_of(config_, store),
+                       patterns.empty(), shared ? store.url + ' ' + store.prefix : std::string()});
   }
   if (targets.empty()) return;
   intake.applier =

@@ -103,7 +103,7 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
   ingest::ResumePoint point{.taken_ms = said.taken_ms};
   for (const snapshot::Topic& topic : said.topics) {
     topics.push_back(topic.name);
-    point.topic_ids.push_back(topic.id);
+    point.logs.push_back(topic.id);
   }
   if (topics != around_.config.kafka.topics || said.stores != names() ||
       said.configuration != configuration()) {
@@ -180,8 +180,8 @@ void Snapshots::take(const std::function<bool()>& interrupted) {
   }
   snapshot::Description description{
       .configuration = configuration(), .taken_ms = point->taken_ms, .stores = names()};
-  for (std::size_t i = 0; i < point->topic_ids.size(); ++i) {
-    description.topics.push_back({around_.config.kafka.topics[i], point->topic_ids[i]});
+  for (std::size_t i = 0; i < point->logs.size(); ++i) {
+    description.topics.push_back({around_.config.kafka.topics[i], point->logs[i]});
   }
   for (const ingest::ResumePoint::Position& one : point->partitions) {
     description.positions.push_back({.topic = one.at.topic,

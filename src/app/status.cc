@@ -108,9 +108,17 @@ json::object feed_json(const ingest::FeedStatus& feed, const Pipeline& pipeline,
                       : json::value(pipeline.local_writes_of(intake, partition.topic));
     partitions.push_back(partition_json(partition, local_writes));
   }
+  json::array topics;
+  for (const ingest::TopicStatus& one : feed.topics) {
+    topics.push_back({{"topic", one.topic},
+                      {"id", text_or_null(one.id)},
+                      {"cleanup_policy", one.cleanup_policy ? json::value(*one.cleanup_policy)
+                                                            : json::value(nullptr)}});
+  }
   return {{"connected", feed.connected},
           {"error", text_or_null(feed.error)},
           {"topic_ids", json::array(feed.topic_ids.begin(), feed.topic_ids.end())},
+          {"topics", std::move(topics)},
           {"dead_letters", dead_letters_json(feed.dead_letters)},
           {"group", group_json(feed.group)},
           {"partitions", std::move(partitions)}};
@@ -123,6 +131,7 @@ json::object records_json(const ingest::Totals& totals) {
   }
   return {{"updates", totals.updates},           {"tombstones", totals.tombstones},
           {"unrouted", totals.unrouted},         {"outdated", totals.outdated},
+          {"type_changes", totals.type_changes}, {"future_timestamps", totals.future_timestamps},
           {"store_errors", totals.store_errors}, {"bad", std::move(bad)}};
 }
 

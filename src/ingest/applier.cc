@@ -30,6 +30,7 @@ Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
       targets_(std::move(targets)),
       topics_(std::move(topics)),
       stores_of_(topics_.size()),
+      compacted_(topics_.size()),
       writers_(targets_.size()) {
   for (std::uint32_t topic = 0; topic < topics_.size(); ++topic) {
     for (const Target& target : targets_) {
@@ -47,6 +48,8 @@ Totals Applier::totals() const {
     sum.tombstones += read(lane.tombstones);
     sum.unrouted += read(lane.unrouted);
     sum.outdated += read(lane.outdated);
+    sum.type_changes += read(lane.type_changes);
+    sum.future_timestamps += read(lane.future_timestamps);
     sum.store_errors += read(lane.store_errors);
     for (std::size_t i = 0; i < kBadCauses; ++i) sum.bad[i] += read(lane.bad[i]);
     sum.freshness += lane.freshness.read();
@@ -66,18 +69,24 @@ const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t t
   if (!added) return way;
   way.schema = &schema;
   way.topic = topic;
+  way.compacted = &compacted_[topic];
+  std::set<std::string_view> places;  // of the stores that take it
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     if (!target.takes_topic(topic)) continue;
-    if (!target.takes(schema.full_name)) {
-      way.others.push_back(target.store);
-      continue;
-    }
+    if (!target.takes(schema.full_name)) continue;
+    places.insert(target.place);
     for (const registry::RouteReader& reader : target.readers) {
       way.readers.push_back({way.stores.size(), &reader});
     }
     way.stores.push_back(target.store);
     hold(i, schema);
+  }
+  for (const Target& target : targets_) {
+    if (!target.takes_topic(topic) || target.takes(schema.full_name)) continue;
+    // Else what is put there would be taken out again.
+    const bool shares_keys = !target.place.empty() && places.contains(target.place);
+    if (!shares_keys) way.others.push_back(target.store);
   }
   if (way.stores.empty()) {
     log("ingest").warn(
@@ -121,6 +130,38 @@ std::vector<SchemaId> Applier::schemas_of(std::size_t target) const {
 std::vector<SchemaId> Applier::writers_of(std::size_t target) const {
   const std::lock_guard lock(mutex_);
   return ids_of(writers_[target]);
+}
+
+bool Applier::types_matter(std::uint32_t topic) const {
+  return std::any_of(targets_.begin(), targets_.end(), [topic](const Target& target) {
+    return target.takes_topic(topic) && !target.takes_all_schemas;
+  });
+}
+
+void Applier::note_type_change(const store::RecordView& record, const store::Store* store) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!type_changes_.emplace(record.topic, store, record.schema).second) return;
+  }
+  const auto target = std::find_if(targets_.begin(), targets_.end(),
+                                   [store](const Target& one) { return one.store == store; });
+  const registry::SchemaEntry* schema = schemas_.find(record.schema);
+  log("ingest").warn(
+      "store '{}' has lost a key: its last record, {}/{}@{}, is of schema {} ({}), which the store "
+      "does not take, and the topic is compacted. More such keys are counted as type_changes (see "
+      "'A key whose type changes' in docs/guides/choosing-stores.md)",
+      target == targets_.end() ? "?" : target->name, topics_[record.topic], record.partition.value,
+      record.offset.value, record.schema.value, schema == nullptr ? "?" : schema->full_name);
+}
+
+void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
+  future_lines_.log(
+      topics_[record.topic], spdlog::level::warn,
+      "{}/{}@{} has the timestamp {} (ms since 1970), {} s ahead of this machine's clock: is that "
+      "of its producer wrong, or this one? (see 'A timestamp in the future' in "
+      "docs/guides/troubleshooting.md)",
+      topics_[record.topic], record.partition.value, record.offset.value, record.timestamp_ms,
+      (record.timestamp_ms - now_ms) / 1000);
 }
 
 void Applier::note_bad(BadRecord record) {

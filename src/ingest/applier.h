@@ -11,8 +11,10 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -61,7 +63,10 @@ struct Target {
   std::function<bool(std::string_view full_name)> takes;
   // Of the store's routes: it keeps only what all of them can show. They must outlive the applier.
   std::vector<registry::RouteReader> readers = {};
-  std::vector<bool> topics = {};  // by their numbers; empty = all
+  std::vector<bool> topics = {};   // by their numbers; empty = all
+  bool takes_all_schemas = false;  // whatever `takes` would be asked
+  // Where its keys are, when another store may have the same ones; "" = nowhere else.
+  std::string place = {};
   bool takes_topic(std::uint32_t topic) const { return topics.empty() || topics[topic]; }
 };
 
@@ -72,6 +77,9 @@ struct Totals {
   std::uint64_t tombstones = 0;
   std::uint64_t unrouted = 0;  // good, but no store takes their schema
   std::uint64_t outdated = 0;  // another partition has a later record of the key
+  // Took their key out of a store, since that does not take their type (see Route::others).
+  std::uint64_t type_changes = 0;
+  std::uint64_t future_timestamps = 0;  // far ahead of our clock
   std::uint64_t store_errors = 0;
   std::array<std::uint64_t, kBadCauses> bad = {};
   // Of records that came while their partition was caught up: from their timestamps until they were
@@ -86,6 +94,8 @@ struct alignas(64) LaneTotals {
   std::atomic<std::uint64_t> tombstones = 0;
   std::atomic<std::uint64_t> unrouted = 0;
   std::atomic<std::uint64_t> outdated = 0;
+  std::atomic<std::uint64_t> type_changes = 0;
+  std::atomic<std::uint64_t> future_timestamps = 0;
   std::atomic<std::uint64_t> store_errors = 0;
   std::array<std::atomic<std::uint64_t>, kBadCauses> bad = {};
   metrics::FreshnessCounter freshness;
@@ -97,13 +107,20 @@ struct StoreReader {
   const registry::RouteReader* reader;
 };
 
-// What is decided once per topic and schema id. Immutable but for `learning`.
+// What is decided once per topic and schema id. Immutable but for `learning` and what `compacted`
+// points to.
 struct Route {
   const registry::SchemaEntry* schema = nullptr;
   std::uint32_t topic = 0;
   std::vector<store::Store*> stores;
-  std::vector<store::Store*> others;  // that take the topic, but not the schema
-  std::vector<StoreReader> readers;   // none unless a route names one
+  // That take the topic, but not the schema. In a compacted topic they lose the keys of its
+  // records.
+  std::vector<store::Store*> others;
+  const std::atomic<bool>* compacted = nullptr;  // of the topic
+  bool takes_from_others() const {
+    return !others.empty() && compacted->load(std::memory_order_relaxed);
+  }
+  std::vector<StoreReader> readers;  // none unless a route names one
   mutable std::atomic<bool> learning = true;
 };
 
@@ -127,6 +144,14 @@ class Applier {
   // Makes `schema` known as one that `targets` may hold, as a first record would.
   void announce(const registry::SchemaEntry& schema);
 
+  // Whether the topic is compacted: then the last record of a key is its only one, and a store that
+  // does not take its type loses the key. It may change at any time; what was applied before is not
+  // undone by that.
+  void set_compacted(std::uint32_t topic, bool compacted) { compacted_[topic] = compacted; }
+  bool compacted(std::uint32_t topic) const { return compacted_[topic]; }
+  // Whether that changes anything: some store takes the topic, but not all schemas.
+  bool types_matter(std::uint32_t topic) const;
+
   // For lanes, which hold on to what they are given: routes and totals live as long as this.
   registry::SchemaCache& schemas() const { return schemas_; }
   const std::vector<Target>& targets() const { return targets_; }
@@ -141,6 +166,11 @@ class Applier {
   // Keeps it among the last ones, and writes a line about it, but only now and then for each cause:
   // garbage may come by the million.
   void note_bad(BadRecord record);
+  // `store` has lost the key of `record`, whose type it does not take. Writes a line about the
+  // first one of each topic, store and schema.
+  void note_type_change(const store::RecordView& record, const store::Store* store);
+  // Writes a line now and then.
+  void note_future(const Incoming& record, std::int64_t now_ms);
 
  private:
   void hold(std::size_t target, const registry::SchemaEntry& schema);  // with mutex_
@@ -149,14 +179,18 @@ class Applier {
   const std::vector<Target> targets_;
   const std::vector<std::string> topics_;
   std::vector<std::vector<store::Store*>> stores_of_;  // of each topic
+  std::vector<std::atomic<bool>> compacted_;           // likewise
   KeyFields key_fields_;
   DeletedKeys deleted_keys_;
   RecentBad recent_bad_;
   LogLimiter bad_lines_{"ingest"};
+  LogLimiter future_lines_{"ingest"};
   mutable std::mutex mutex_;  // guards what follows
   // By topic and schema; nodes stay where they are.
   std::map<std::pair<std::uint32_t, SchemaId>, Route> routes_;
   std::deque<LaneTotals> lanes_;
+  // That a line was written about.
+  std::set<std::tuple<std::uint32_t, const store::Store*, SchemaId>> type_changes_;
   // Per target, in the order of their first record.
   std::vector<std::vector<const registry::SchemaEntry*>> writers_;
 };

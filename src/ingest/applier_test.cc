@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <map>
 
+#include "ingest/write_batch.h"
 #include "registry/test_sources.h"
 #include "store/memory_store.h"
 
@@ -252,6 +253,139 @@ TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {
   EXPECT_EQ(datum(*users_, "gone"), kUserDatum) << "forgotten";
 }
 
+// In a compacted topic the last record of a key is its only one.
+TEST_F(ApplierTest, ARecordOfAnotherTypeTakesItsKeyOutOfAStoreThatDoesNotTakeIt) {
+  for (const bool compacted : {false, true}) {
+    applier_.set_compacted(0, compacted);
+    ASSERT_EQ(apply("k", wire(1, kUserDatum)), Outcome::kDone);
+    ASSERT_EQ(apply("other", wire(1, kUserDatum)), Outcome::kDone);
+    EXPECT_EQ(apply("k", wire(2, "\x06Rex")), Outcome::kDone);
+    EXPECT_EQ(datum(*users_, "k").has_value(), !compacted);
+    EXPECT_EQ(datum(*users_, "other"), kUserDatum);
+    EXPECT_EQ(datum(*all_, "k"), "\x06Rex");
+    EXPECT_EQ(applier_.totals().type_changes, compacted ? 1u : 0u);
+  }
+  EXPECT_EQ(apply("k", wire(2, "\x06Rex")), Outcome::kDone);
+  EXPECT_EQ(applier_.totals().type_changes, 1u) << "there was nothing any more";
+  EXPECT_EQ(apply("other", wire(4, "\x02")), Outcome::kDone) << "of no store";
+  EXPECT_EQ(datum(*users_, "other"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "other"), std::nullopt);
+  EXPECT_EQ(applier_.totals().type_changes, 2u);
+  EXPECT_EQ(applier_.totals().unrouted, 1u);
+  ASSERT_EQ(apply("bad", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(apply("bad", wire(2, "\x06")), Outcome::kBad);
+  EXPECT_EQ(datum(*users_, "bad"), kUserDatum) << "nobody knows what it was to be";
+  EXPECT_EQ(apply("k", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "k"), kUserDatum) << "it is of the type again";
+}
+
+TEST_F(ApplierTest, AKeyThatMovedWithAnotherTypeIsAsItsLaterPartitionSaysInAnyOrder) {
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
+  ASSERT_EQ(apply("known", wire(2, "\x06Rex")), Outcome::kDone);
+  applier_.set_compacted(0, true);
+  const std::string user = wire(1, kUserDatum), pet = wire(2, "\x06Rex");
+  const auto at = [&](std::string_view key, const std::string& value, int partition,
+                      std::int64_t timestamp) {
+    Incoming record = incoming(key, value);
+    record.partition = Partition(partition);
+    record.timestamp_ms = timestamp;
+    EXPECT_EQ(lane_.apply(record), Outcome::kDone);
+  };
+  applier_.deleted_keys().watch(true);
+  at("gone", pet, 1, 200);
+  at("gone", user, 0, 100);  // older, and met later
+  EXPECT_EQ(datum(*users_, "gone"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "gone"), "\x06Rex") << "that store takes both: nothing left it";
+  at("back", pet, 1, 200);
+  at("back", user, 0, 300);
+  EXPECT_EQ(datum(*users_, "back"), kUserDatum);
+  EXPECT_EQ(datum(*all_, "back"), kUserDatum);
+  at("kept", user, 1, 200);
+  at("kept", pet, 0, 100);
+  EXPECT_EQ(datum(*users_, "kept"), kUserDatum);
+  EXPECT_EQ(datum(*all_, "kept"), kUserDatum);
+  at("moved on", pet, 0, 100);  // outdates nothing in the store that takes it
+  at("moved on", user, 1, 50);
+  EXPECT_EQ(datum(*users_, "moved on"), std::nullopt);
+  at("moved on", user, 1, 200);
+  EXPECT_EQ(datum(*users_, "moved on"), kUserDatum);
+  applier_.deleted_keys().forget(1);
+  at("gone", user, 0, 100);
+  EXPECT_EQ(datum(*users_, "gone"), std::nullopt);
+  applier_.deleted_keys().forget(0);
+  at("gone", user, 0, 100);
+  EXPECT_EQ(datum(*users_, "gone"), kUserDatum) << "forgotten";
+}
+
+TEST_F(ApplierTest, StoresThatShareTheirKeysTakeNothingFromEachOther) {
+  const auto users = [](std::string_view name) { return name == "test.User"; };
+  const auto pets = [](std::string_view name) { return name == "test.Pet"; };
+  const auto shared = store::make_memory_store();
+  Applier applier(schemas_,
+                  {{"users", shared.get(), users, {}, {}, false, "there"},
+                   {"pets", shared.get(), pets, {}, {}, false, "there"}},
+                  {"topic"});
+  applier.set_compacted(0, true);
+  EXPECT_TRUE(applier.types_matter(0));
+  ASSERT_EQ(apply("a", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
+  ASSERT_EQ(apply("a", wire(2, "\x06Rex")), Outcome::kDone);
+  ApplyLane lane(applier);
+  const std::string user = wire(1, kUserDatum), pet = wire(2, "\x06Rex");
+  EXPECT_EQ(lane.apply(incoming("k", user)), Outcome::kDone);
+  EXPECT_EQ(datum(*shared, "k"), kUserDatum);
+  EXPECT_EQ(lane.apply(incoming("k", pet)), Outcome::kDone);
+  EXPECT_EQ(datum(*shared, "k"), "\x06Rex");
+}
+
+TEST_F(ApplierTest, ABatchDoesAndCountsTheSame) {
+  ASSERT_EQ(apply("a", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
+  ASSERT_EQ(apply("a", wire(2, "\x06Rex")), Outcome::kDone);
+  ASSERT_EQ(apply("a", wire(4, "\x02")), Outcome::kDone);
+  applier_.set_compacted(0, true);
+  const Totals before = applier_.totals();
+  WriteBatch batch(applier_);
+  const std::string user = wire(1, kUserDatum), pet = wire(2, "\x06Rex"), none = wire(4, "\x02");
+  const std::pair<const char*, const std::string*> records[] = {
+      {"k", &user}, {"k", &pet}, {"l", &user}, {"l", &none}, {"m", &pet}, {"m", &user}};
+  for (const auto& [key, value] : records) {
+    ASSERT_EQ(batch.add(incoming(key, *value), 0), Outcome::kDone);
+  }
+  EXPECT_TRUE(batch.waits({0, Partition(2)}));
+  ASSERT_EQ(batch.write(), WriteBatch::Step::kDone);
+  EXPECT_EQ(datum(*users_, "k"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "k"), "\x06Rex");
+  EXPECT_EQ(datum(*users_, "l"), std::nullopt);
+  EXPECT_EQ(datum(*all_, "l"), std::nullopt);
+  EXPECT_EQ(datum(*users_, "m"), kUserDatum);
+  EXPECT_EQ(datum(*all_, "m"), kUserDatum);
+  const Totals after = applier_.totals();
+  EXPECT_EQ(after.records - before.records, 6u);
+  EXPECT_EQ(after.updates - before.updates, 5u);
+  EXPECT_EQ(after.unrouted - before.unrouted, 1u);
+  EXPECT_EQ(after.outdated - before.outdated, 0u);
+  EXPECT_EQ(after.type_changes - before.type_changes, 2u);
+}
+
+TEST_F(ApplierTest, TimestampsFarAheadOfOurClockAreCounted) {
+  constexpr std::int64_t kNow = 1'750'000'000'000;
+  const std::string value = wire(1, kUserDatum);
+  ASSERT_EQ(apply("known", value), Outcome::kDone);
+  lane_.set_now(kNow);
+  const auto at = [&](std::int64_t timestamp, bool tombstone = false) {
+    Incoming record = incoming("k", std::nullopt);
+    if (!tombstone) record.value = as_bytes(value);
+    record.timestamp_ms = timestamp;
+    EXPECT_EQ(lane_.apply(record), Outcome::kDone);
+    return applier_.totals().future_timestamps;
+  };
+  EXPECT_EQ(at(-1), 0u);
+  EXPECT_EQ(at(kNow + 3'599'999), 0u);
+  EXPECT_EQ(at(kNow + 3'600'000), 1u);
+  EXPECT_EQ(at(store::kTimestampMsEnd), 2u);
+  EXPECT_EQ(at(kNow + 3'600'000, true), 3u);
+  EXPECT_EQ(at(std::numeric_limits<std::int64_t>::max()), 4u);
+}
+
 TEST_F(ApplierTest, ARegistryThatIsAwayLosesNothing) {
   const Incoming record = incoming("a1", std::nullopt);
   const std::string value = wire(77, kUserDatum);
@@ -472,6 +606,34 @@ TEST_F(ReaderTest, AllRoutesOfAStoreHaveToShowItAndOtherStoresTakeItAllTheSame) 
   EXPECT_EQ(applier.totals().updates, 0u);
   EXPECT_EQ(datum(*users_, "a1"), std::nullopt);
   EXPECT_EQ(datum(*all_, "a1"), kUserDatum);
+}
+
+TEST_F(ReaderTest, ARecordThatAReaderCannotShowStillIsOfItsType) {
+  const auto pets = store::make_memory_store();
+  Applier applier(
+      schemas_,
+      {{"users", users_.get(), [](std::string_view name) { return name == "test.User"; }},
+       {"pets",
+        pets.get(),
+        [](std::string_view name) { return name == "test.Pet"; },
+        {fixed(kUser)}}},
+      {"topic"});
+  applier.set_compacted(0, true);
+  ASSERT_EQ(apply("known", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
+  ASSERT_EQ(apply("known", wire(2, "\x06Rex")), Outcome::kDone);
+  ApplyLane lane(applier);
+  const std::string user = wire(1, kUserDatum), pet = wire(2, "\x06Rex");
+  ASSERT_EQ(lane.apply(incoming("k", user)), Outcome::kDone);
+  EXPECT_EQ(lane.apply(incoming("k", pet)), Outcome::kBad);
+  EXPECT_EQ(datum(*users_, "k"), std::nullopt);
+  EXPECT_EQ(datum(*pets, "k"), std::nullopt);
+
+  WriteBatch batch(applier);
+  ASSERT_EQ(batch.add(incoming("k", user), 0), Outcome::kDone);
+  EXPECT_EQ(batch.add(incoming("k", pet), 1), Outcome::kBad);
+  ASSERT_EQ(batch.write(), WriteBatch::Step::kDone);
+  EXPECT_EQ(datum(*users_, "k"), std::nullopt);
+  EXPECT_EQ(applier.totals().type_changes, 2u);
 }
 
 TEST_F(ReaderTest, AReaderThatIsNotKnownYetLosesNothing) {

@@ -14,6 +14,12 @@ Outcome ApplyLane::apply(const Incoming& record) {
 Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
   const store::RecordView kept = view(record, readable);
   const std::vector<store::Store*>& stores = readable.route->stores;
+  // First: it is of this type also when a store can't take it.
+  if (readable.route->takes_from_others()) {
+    if (Status done = take_from_others(kept, *readable.route); !done.ok()) {
+      return store_failed(std::move(done).error());
+    }
+  }
   std::optional<Error> full;
   bool outdated = false;
   for (std::size_t i = 0; i < stores.size(); ++i) {
@@ -31,12 +37,11 @@ Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
     if (done.error().code != ErrorCode::kFull) return store_failed(std::move(done).error());
     full = std::move(done).error();
   }
-  if (shared_.deleted_keys().outdates(kept)) {
+  shared_.deleted_keys().outdates(kept, stores, outdated_in_);
+  for (store::Store* store : outdated_in_) {
     outdated = true;
-    for (store::Store* store : stores) {
-      if (auto erased = store->erase(kept); !erased.ok()) {
-        return store_failed(std::move(erased).error());
-      }
+    if (auto erased = store->erase(kept); !erased.ok()) {
+      return store_failed(std::move(erased).error());
     }
   }
   if (full) {
@@ -48,8 +53,22 @@ Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
   if (any_refused()) return bad_by_refusal();
   learn(readable);
   count(stores.empty() ? totals_.unrouted : outdated ? totals_.outdated : totals_.updates);
-  count(totals_.records);
+  count_end(record);
   return Outcome::kDone;
+}
+
+Status ApplyLane::take_from_others(const store::RecordView& record, const Route& route) {
+  shared_.deleted_keys().remember(record, &route.others);
+  bool any = false;
+  for (store::Store* store : route.others) {
+    auto erased = store->erase(record);
+    if (!erased.ok()) return std::move(erased).error();
+    if (!*erased) continue;
+    any = true;
+    shared_.note_type_change(record, store);
+  }
+  if (any) count(totals_.type_changes);
+  return {};
 }
 
 Outcome ApplyLane::tombstone(const Readable& readable, const Incoming& record) {
@@ -60,7 +79,7 @@ Outcome ApplyLane::tombstone(const Readable& readable, const Incoming& record) {
     if (!erased.ok()) return store_failed(std::move(erased).error());
   }
   count(totals_.tombstones);
-  count(totals_.records);
+  count_end(record);
   return Outcome::kDone;
 }
 

@@ -27,9 +27,12 @@ class ApplyLane final : public RecordReader {
  private:
   Outcome put(const Readable& readable, const Incoming& record);
   Outcome tombstone(const Readable& readable, const Incoming& record);
+  // Takes its key out of the stores that do not take its type.
+  Status take_from_others(const store::RecordView& record, const Route& route);
   Outcome store_failed(Error error);
 
   Error store_error_;
+  DeletedKeys::Stores outdated_in_;       // scratch
   std::vector<std::string_view> coming_;  // scratch for announced keys
 };
 

@@ -1,5 +1,6 @@
 #include "ingest/deleted_keys.h"
 
+#include <algorithm>
 #include <random>
 
 #define XXH_INLINE_ALL
@@ -27,28 +28,53 @@ DeletedKeys::Hash DeletedKeys::hash_of(const store::RecordView& record) const {
   return {hash.low64, hash.high64};
 }
 
-void DeletedKeys::remember(const store::RecordView& tombstone) {
+void DeletedKeys::remember(const store::RecordView& tombstone, const Stores* stores) {
   if (!watching_.load(std::memory_order_relaxed)) return;
   const Hash hash = hash_of(tombstone);
   Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
   if (!watching_) return;  // `watch` may have forgotten all in between
-  const Deletion now = {tombstone.timestamp_ms, tombstone.partition};
-  const auto [place, added] = shard.deletions.try_emplace(hash, now);
-  Deletion& kept = place->second;
-  // Within its partition a later one comes later.
-  if (!added && !store::is_outdated(tombstone, as_record(kept, tombstone.topic))) kept = now;
+  const Deletion now = {tombstone.timestamp_ms, tombstone.partition, tombstone.topic, stores};
+  const auto [begin, end] = shard.deletions.equal_range(hash);
+  for (auto one = begin; one != end; ++one) {
+    Deletion& kept = one->second;
+    const bool same_stores =
+        kept.stores == stores ||
+        (kept.stores != nullptr && stores != nullptr && *kept.stores == *stores);
+    if (!same_stores) continue;
+    // Within its partition a later one comes later.
+    if (!store::is_outdated(tombstone, as_record(kept))) kept = now;
+    return;
+  }
+  shard.deletions.emplace(hash, now);
   any_.store(true);
 }
 
-bool DeletedKeys::outdates(const store::RecordView& record) const {
-  if (!any_.load()) return false;
+void DeletedKeys::outdates(const store::RecordView& record, const Stores& stores,
+                           Stores& out) const {
+  out.clear();
+  if (!any_.load()) return;
   const Hash hash = hash_of(record);
   const Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.deletions.find(hash);
-  if (found == shard.deletions.end()) return false;
-  return store::is_outdated(record, as_record(found->second, record.topic));
+  const auto [begin, end] = shard.deletions.equal_range(hash);
+  for (auto one = begin; one != end; ++one) {
+    const Deletion& deletion = one->second;
+    if (!store::is_outdated(record, as_record(deletion))) continue;
+    for (store::Store* store : stores) {
+      const bool concerns = deletion.stores == nullptr ||
+                            std::find(deletion.stores->begin(), deletion.stores->end(), store) !=
+                                deletion.stores->end();
+      if (concerns && std::find(out.begin(), out.end(), store) == out.end()) out.push_back(store);
+    }
+  }
+}
+
+void DeletedKeys::forget(std::uint32_t topic) {
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    std::erase_if(shard.deletions, [topic](const auto& one) { return one.second.topic == topic; });
+  }
 }
 
 }  // namespace push_cache::ingest

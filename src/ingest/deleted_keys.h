@@ -1,4 +1,4 @@
-// Which keys were deleted during a load, by records of which partition.
+// Which keys were taken out during a load, by records of which partition.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/types.h"
 #include "store/store.h"
@@ -17,22 +18,28 @@ namespace push_cache::ingest {
 
 // A key that moved to another partition (see store::is_outdated) may be deleted there, and a replay
 // may meet its older record in the former partition after that. A store knows nothing of a key that
-// is not there, so its tombstones are remembered until everything is loaded: some 60 bytes for each
-// key that is deleted. After that the partitions go forward together, and records come in the order
-// they are written in but for the moment that one lags behind another.
+// is not there, so its tombstones are remembered until everything is loaded: some 70 bytes for each
+// key that is deleted. So are, in a compacted topic, the records whose type some stores do not
+// take: these lose the key (some 70 bytes for each key and type, of topics that have such stores).
+// After that the partitions go forward together, and records come in the order they are written in
+// but for the moment that one lags behind another.
 //
 // Safe from any thread.
 class DeletedKeys {
  public:
   DeletedKeys();
 
-  // Whether tombstones are to be remembered; off at first. Off forgets all.
+  using Stores = std::vector<store::Store*>;
+
+  // Whether deletions are to be remembered; off at first. Off forgets all.
   void watch(bool on);
-  // Call it before the key is erased.
-  void remember(const store::RecordView& tombstone);
-  // Whether `record` is outdated by a tombstone that is remembered. Call it after it was put: then,
-  // of a put and a deletion at the same time, one sees the other.
-  bool outdates(const store::RecordView& record) const;
+  // Call it before the key is erased from `stores`, which must live on; null = from all.
+  void remember(const store::RecordView& tombstone, const Stores* stores = nullptr);
+  // Those of `stores` in which `record` is outdated by a deletion that is remembered, into `out`.
+  // Call it after it was put: then, of a put and a deletion at the same time, one sees the other.
+  void outdates(const store::RecordView& record, const Stores& stores, Stores& out) const;
+  // Forgets what records of this topic have deleted.
+  void forget(std::uint32_t topic);
 
  private:
   struct Hash {
@@ -46,18 +53,22 @@ class DeletedKeys {
   struct Deletion {
     std::int64_t timestamp_ms;
     Partition partition;
+    std::uint32_t topic;
+    const Stores* stores;  // null = all
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
     // By a hash of topic and key, of 128 bits that nobody can foresee: no two of a load have the
     // same.
-    std::unordered_map<Hash, Deletion, Low> deletions;
+    std::unordered_multimap<Hash, Deletion, Low> deletions;
   };
 
   Hash hash_of(const store::RecordView& record) const;
   // What tells whether a record of this topic is outdated by the deletion.
-  static store::RecordView as_record(const Deletion& deletion, std::uint32_t topic) {
-    return {.partition = deletion.partition, .timestamp_ms = deletion.timestamp_ms, .topic = topic};
+  static store::RecordView as_record(const Deletion& deletion) {
+    return {.partition = deletion.partition,
+            .timestamp_ms = deletion.timestamp_ms,
+            .topic = deletion.topic};
   }
 
   std::uint64_t seed_;

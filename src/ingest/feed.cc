@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "ingest/log_name.h"
 
 namespace push_cache::ingest {
 namespace {
@@ -35,9 +36,11 @@ Result<std::unique_ptr<Feed>> Feed::start(const FeedOptions& options, Applier& a
   if (!consumer) return std::move(consumer).error();
   std::unique_ptr<Feed> feed(new Feed(own, applier));
   feed->consumer_ = *std::move(consumer);
-  feed->watch_ = std::make_unique<TopicWatch>(
-      *feed->consumer_, feed->board_, applier,
-      TopicWatchOptions{own.metadata_timeout, own.max_staleness}, feed->stopping_);
+  feed->watch_ =
+      std::make_unique<TopicWatch>(*feed->consumer_, feed->board_, applier,
+                                   TopicWatchOptions{own.metadata_timeout, own.max_staleness,
+                                                     own.ask_cleanup, own.cleanup_interval},
+                                   feed->stopping_);
   if (own.on_bad_record == OnBadRecord::kDeadLetter) {
     auto letters = DeadLetters::create({.topic = own.dead_letter_topic,
                                         .brokers = own.consumer.brokers,
@@ -106,7 +109,7 @@ void Feed::discovery_loop() {
       complete = discover() && complete;
       next_look = steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
     } else {
-      (void)check_incarnations();
+      (void)check_logs();
     }
     watch_->ask_ends();
     watch_moves();
@@ -136,7 +139,15 @@ bool Feed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
-  const bool ids_known = check_incarnations();
+  // Before anything of a topic is read: whether it is compacted.
+  std::erase_if(fresh, [&](kafka::TopicPartition at) {
+    const Status known = watch_->learn_cleanup(at.topic);
+    if (known.ok()) return false;
+    incomplete.insert(at.topic);
+    watch_->set_problem(at.topic, known.error().public_text);
+    return true;
+  });
+  const bool ids_known = check_logs();
   const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
   if (stopping_) return true;
   std::vector<kafka::PartitionWatermarks> good;
@@ -170,26 +181,48 @@ bool Feed::discover() {
   return incomplete.empty();
 }
 
-// A topic that was deleted and made again under its name is another log: what came from the one
-// that has gone is taken out, wherever its offsets were. False when no broker says the ids.
-bool Feed::check_incarnations() {
+// A topic that was deleted and made again under its name is another log, and so is in effect one
+// that has become compacted or is no longer: what came from the one before is taken out, wherever
+// its offsets were. False when no broker says the ids.
+bool Feed::check_logs() {
   const auto remade = watch_->remade();
-  if (!remade) return false;
-  for (const auto& [topic, id] : *remade) {
-    std::vector<std::vector<PartitionState*>> of_lanes(lanes_.size());
-    for (const kafka::TopicPartition at : watch_->partitions()) {
-      if (at.topic != topic) continue;
-      PartitionState* const state = watch_->find(at);
-      board_.condemn(*state);  // all of them, before the first one is emptied
-      of_lanes[lane_of_.at(at)].push_back(state);
+  watch_->ask_cleanups();
+  for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
+    std::optional<std::string> id;
+    if (remade) {
+      for (const auto& [other, now] : *remade) {
+        if (other == topic) id = now;
+      }
     }
-    // Behind that: nobody sees the new id with positions of the log that has gone.
-    watch_->set_topic_id(topic, id);
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      if (!of_lanes[i].empty()) lanes_[i]->restart(of_lanes[i]);
-    }
+    const bool before = applier_.compacted(topic);
+    const bool compacted = watch_->compacted(topic).value_or(before);
+    if (!id && compacted == before) continue;
+    replace_log(topic, id.value_or(watch_->topic_id(topic)), compacted);
   }
-  return true;
+  return remade.has_value();
+}
+
+void Feed::replace_log(std::uint32_t topic, const std::string& id, bool compacted) {
+  const bool other_policy = compacted != applier_.compacted(topic);
+  std::vector<std::vector<PartitionState*>> of_lanes(lanes_.size());
+  bool any = false;
+  for (const kafka::TopicPartition at : watch_->partitions()) {
+    if (at.topic != topic) continue;
+    PartitionState* const state = watch_->find(at);
+    board_.condemn(*state);  // all of them, before the first one is emptied
+    of_lanes[lane_of_.at(at)].push_back(state);
+    any = true;
+  }
+  if (any && other_policy) watch_->say_cleanup_changed(topic, compacted);
+  // Behind that: nobody sees the new log's name with positions of the one that has gone.
+  watch_->set_topic_id(topic, id);
+  applier_.set_compacted(topic, compacted);
+  // What the records of the one before have deleted says nothing of those of this one.
+  applier_.deleted_keys().forget(topic);
+  watch_moves();
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!of_lanes[i].empty()) lanes_[i]->restart(of_lanes[i]);
+  }
 }
 
 bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found) {
@@ -198,16 +231,14 @@ bool Feed::settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWa
     if (one.at.topic == topic) now.marks.emplace(one.at.partition, *one.marks);
   }
   Status good;
-  const auto retention = consumer_->tombstone_retention(topic, options_.metadata_timeout);
-  if (stopping_) return false;
-  if (retention.ok()) {
-    now.retention = *retention;
+  const auto cleanup = watch_->cleanup(topic);
+  if (!cleanup || stopping_) return false;
+  if (cleanup->ok()) {
+    now.cleanup = **cleanup;
+    now.compacted = applier_.compacted(topic);
     good = may_resume(*resume_, topic, now, system_ms());
-  } else if (retention.error().code == ErrorCode::kMethodNotAllowed) {
-    good = retention.error();
   } else {
-    watch_->set_problem(topic, retention.error().public_text);
-    return false;
+    good = cleanup->error();
   }
   if (!good.ok()) {
     log("ingest").warn(
@@ -325,7 +356,10 @@ FeedStatus Feed::status() const {
 std::optional<ResumePoint> Feed::resume_point() const {
   if (!board_.loaded()) return std::nullopt;
   ResumePoint out;
-  out.topic_ids = watch_->topic_ids();
+  for (const std::string& id : watch_->topic_ids()) {
+    out.logs.push_back(
+        log_name(id, applier_.compacted(static_cast<std::uint32_t>(out.logs.size()))));
+  }
   out.restarts = board_.restarts();
   out.taken_ms = system_ms();
   for (const PartitionState* one : board_.partitions()) {

@@ -40,6 +40,8 @@ struct FeedOptions {
   // Puts a snapshot's records into the stores and says where it ends; nothing when there is none.
   // Called once, from a thread of the feed, before anything is read.
   std::function<std::optional<ResumePoint>()> restore;
+  AskCleanup ask_cleanup = {};
+  std::chrono::milliseconds cleanup_interval{60'000};  // between two questions for a topic's policy
   std::size_t lanes = 0;  // threads that apply; 0 = by the machine's cores
 };
 
@@ -49,7 +51,8 @@ struct FeedOptions {
 // from any thread.
 //
 // A partition whose position is no longer in the log (retention overtook it), and every partition
-// of a topic that was deleted and made again, is emptied and read anew; `ready` is false meanwhile.
+// of a topic that was deleted and made again, or that has become compacted or is no longer, is
+// emptied and read anew; `ready` is false meanwhile.
 // A topic of a snapshot from which it must not go on (see may_resume) is emptied and read from its
 // beginning.
 class Feed {
@@ -90,7 +93,8 @@ class Feed {
   void discovery_loop();
   bool discover();
   void watch_moves();
-  bool check_incarnations();
+  bool check_logs();
+  void replace_log(std::uint32_t topic, const std::string& id, bool compacted);
   // Decides whether a topic goes on from the snapshot, and makes the stores fit. False when that
   // can't be known yet.
   bool settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found);

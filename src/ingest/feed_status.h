@@ -31,6 +31,12 @@ struct PartitionStatus {
   std::int64_t lag_records() const { return std::max<std::int64_t>(end.value - position.value, 0); }
 };
 
+struct TopicStatus {
+  std::string topic;
+  std::string id;                             // "" = not known
+  std::optional<std::string> cleanup_policy;  // nothing: not asked yet, refused, or not to be had
+};
+
 // Of a feed that is a member of a group.
 struct GroupStatus {
   std::string group_id;
@@ -47,6 +53,7 @@ struct FeedStatus {
   std::string error;                 // why not connected, "" otherwise; holds no secret
   std::vector<std::string> reasons;  // why not ready, for people; empty when ready
   std::vector<PartitionStatus> partitions;
+  std::vector<TopicStatus> topics;
   std::vector<std::string> topic_ids;  // in the order of the topics; "" = not known
   // Why topics are read from their beginning although a snapshot of them was there.
   std::vector<std::string> resume_refusals;

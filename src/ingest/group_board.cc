@@ -110,6 +110,12 @@ std::string GroupBoard::topic_id(std::uint32_t topic) const {
   return topic_ids_[topic];
 }
 
+bool GroupBoard::has_begun(std::uint32_t topic) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(places_.begin(), places_.end(),
+                     [topic](const auto& one) { return one.first.topic == topic; });
+}
+
 void GroupBoard::set_topic_id(std::uint32_t topic, const std::string& id) {
   const std::lock_guard lock(mutex_);
   topic_ids_[topic] = id;

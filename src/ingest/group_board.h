@@ -73,6 +73,8 @@ class GroupBoard {
   // --- by the thread that asks brokers ---
 
   std::string topic_id(std::uint32_t topic) const;
+  // Whether a partition of it was found, or is owned.
+  bool has_begun(std::uint32_t topic) const;
   // An id that is heard for the first time.
   void set_topic_id(std::uint32_t topic, const std::string& id);
   // A partition that was found, and the position that the stores keep.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log_limiter.h"
+#include "ingest/log_name.h"
 
 namespace push_cache::ingest {
 namespace {
@@ -39,9 +40,11 @@ Result<std::unique_ptr<GroupFeed>> GroupFeed::start(const GroupFeedOptions& opti
   auto consumer = kafka::GroupConsumer::create(own.consumer, *feed);
   if (!consumer) return std::move(consumer).error();
   feed->consumer_ = *std::move(consumer);
-  feed->watch_ = std::make_unique<TopicWatch>(
-      *feed->consumer_, feed->board_, applier,
-      TopicWatchOptions{own.metadata_timeout, own.max_staleness}, feed->stopping_);
+  feed->watch_ =
+      std::make_unique<TopicWatch>(*feed->consumer_, feed->board_, applier,
+                                   TopicWatchOptions{own.metadata_timeout, own.max_staleness,
+                                                     own.ask_cleanup, own.cleanup_interval},
+                                   feed->stopping_);
   if (own.on_bad_record == OnBadRecord::kDeadLetter) {
     auto letters = DeadLetters::create({.topic = own.dead_letter_topic,
                                         .brokers = own.consumer.brokers,
@@ -135,18 +138,21 @@ std::vector<kafka::GroupStart> GroupFeed::assigned(
   return starts;
 }
 
+// With hand_over_mutex_, once it is known whether the topic is compacted.
 void GroupFeed::name_topic(std::uint32_t topic, const std::string& id) {
-  for (store::SharedStore* store : stores_) store->set_topic_id(topic, id);
-  group_.set_topic_id(topic, id);
+  const bool compacted = watch_->compacted(topic).value_or(false);
+  const std::string name = log_name(id, compacted);
+  around_->applier.set_compacted(topic, compacted);
+  for (store::SharedStore* store : stores_) store->set_topic_id(topic, name);
+  group_.set_topic_id(topic, name);
 }
 
 kafka::GroupStart GroupFeed::begin(kafka::TopicPartition at, Found& found, std::size_t index) {
   const std::lock_guard lock(hand_over_mutex_);
   auto one = beginning(at, found, index);
   while (!one) {  // its topic was made again since
-    for (std::uint32_t topic = 0; topic < found.topic_ids.size(); ++topic) {
-      found.topic_ids[topic] = group_.topic_id(topic);
-    }
+    found.topic_ids[at.topic] = group_.topic_id(at.topic);
+    found.kept[index].reset();  // of the topic as it was
     one = beginning(at, found, index);
   }
   const std::size_t lane = lane_of(at);
@@ -160,7 +166,7 @@ kafka::GroupStart GroupFeed::begin(kafka::TopicPartition at, Found& found, std::
 // What has to be known before partitions are read.
 Result<GroupFeed::Found> GroupFeed::ask(std::span<const kafka::TopicPartition> partitions) {
   Found found;
-  if (!ask_topic_ids()) return Error{ErrorCode::kUnavailable, "no broker tells the topics' ids"};
+  if (Status named = name_topics(partitions); !named.ok()) return std::move(named).error();
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
     found.topic_ids.push_back(group_.topic_id(topic));
   }
@@ -178,23 +184,24 @@ Result<GroupFeed::Found> GroupFeed::ask(std::span<const kafka::TopicPartition> p
   return found;
 }
 
-// The watching thread asks for them as well, and knows of topics that were made again; here only
-// that none is missing.
-bool GroupFeed::ask_topic_ids() {
-  const auto missing = [this] {
-    for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
-      if (group_.topic_id(topic).empty()) return true;
-    }
-    return false;
-  };
-  if (!missing()) return true;
-  (void)consumer_->partitions(0, options_.metadata_timeout);  // gives a broker to ask
+// The watching thread asks for ids and policies as well, and knows of those that have changed; here
+// only that none is missing.
+Status GroupFeed::name_topics(std::span<const kafka::TopicPartition> partitions) {
+  std::set<std::uint32_t> unnamed;
+  for (const kafka::TopicPartition at : partitions) {
+    if (group_.topic_id(at.topic).empty()) unnamed.insert(at.topic);
+  }
+  if (unnamed.empty()) return {};
+  // Gives a broker to ask.
+  (void)consumer_->partitions(*unnamed.begin(), options_.metadata_timeout);
   const auto ids = consumer_->topic_ids(options_.metadata_timeout);
-  if (!ids.ok()) return false;
-  for (std::uint32_t topic = 0; topic < ids->size(); ++topic) {
+  if (!ids.ok()) return Error{ErrorCode::kUnavailable, "no broker tells the topics' ids"};
+  for (const std::uint32_t topic : unnamed) {
+    if (Status known = watch_->learn_cleanup(topic); !known.ok()) return known;
+    const std::lock_guard lock(hand_over_mutex_);
     if (group_.topic_id(topic).empty()) name_topic(topic, (*ids)[topic]);
   }
-  return true;
+  return {};
 }
 
 // Nothing when what was found is of a topic that was made again since.
@@ -269,7 +276,7 @@ void GroupFeed::watch_loop() {
       const bool complete = discover() && answered;
       next_look = steady_clock::now() + (complete ? options_.discovery_interval : kDiscoveryRetry);
     } else {
-      (void)look_for_remade();
+      (void)look_at_logs();
     }
     watch_->ask_ends();
     const auto now = steady_clock::now();
@@ -303,8 +310,16 @@ bool GroupFeed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
+  // Before anything of a topic is read: whether it is compacted.
+  std::erase_if(fresh, [&](kafka::TopicPartition at) {
+    const Status known = watch_->learn_cleanup(at.topic);
+    if (known.ok()) return false;
+    incomplete.insert(at.topic);
+    watch_->set_problem(at.topic, known.error().public_text);
+    return true;
+  });
   learn_schemas();
-  const bool ids_known = look_for_remade();
+  const bool ids_known = look_at_logs();
   if (stopping_) return true;
   if (!fresh.empty() && !(ids_known && add(fresh))) {
     for (const kafka::TopicPartition at : fresh) {
@@ -341,30 +356,47 @@ bool GroupFeed::add(std::span<const kafka::TopicPartition> fresh) {
   return complete;
 }
 
-// A topic that was deleted and made again under its name is another log. False when no broker says
-// the ids.
-bool GroupFeed::look_for_remade() {
+// Whether topics were deleted and made again under their names, or have become compacted or are no
+// longer. False when no broker says the ids.
+bool GroupFeed::look_at_logs() {
   const auto remade = watch_->remade();
-  if (!remade) return false;
+  watch_->ask_cleanups();
   for (std::uint32_t topic = 0; topic < options_.consumer.topics.size(); ++topic) {
-    const auto other = std::find_if(remade->begin(), remade->end(),
-                                    [topic](const auto& one) { return one.first == topic; });
-    const std::string now = other == remade->end() ? watch_->topic_id(topic) : other->second;
-    const std::lock_guard lock(hand_over_mutex_);
-    const std::string before = group_.topic_id(topic);
-    if (now == before) continue;
-    if (before.empty()) {
-      name_topic(topic, now);
+    const std::optional<bool> compacted = watch_->compacted(topic);
+    if (!compacted) continue;  // nothing of it is read before that is known
+    std::string id = watch_->topic_id(topic);
+    if (remade) {
+      for (const auto& [other, now] : *remade) {
+        if (other == topic) id = now;
+      }
+    } else if (id.empty()) {
       continue;
     }
-    // A write that is under way may get the new name: the load begins with taking all out.
-    for (store::SharedStore* store : stores_) store->set_topic_id(topic, now);
-    for (const auto& [at, generation] : group_.remade(topic, now)) {
-      lanes_[lane_of(at)]->restart(at, generation, kafka::GroupStart::kBeginning, true);
-    }
-    watch_->set_topic_id(topic, now);
+    look_at_log(topic, id, *compacted);
   }
-  return true;
+  return remade.has_value();
+}
+
+void GroupFeed::look_at_log(std::uint32_t topic, const std::string& id, bool compacted) {
+  const std::lock_guard lock(hand_over_mutex_);
+  const std::string before = group_.topic_id(topic);
+  const std::string now = log_name(id, compacted);
+  const bool other_policy = compacted != around_->applier.compacted(topic);
+  if (now == before && !other_policy) return;
+  const bool is_unnamed = !group_.has_begun(topic);
+  const bool id_is_new = before == log_name("", compacted) && !other_policy;
+  if (is_unnamed || id_is_new) {
+    watch_->set_topic_id(topic, id);
+    return name_topic(topic, id);
+  }
+  if (other_policy) watch_->say_cleanup_changed(topic, compacted);
+  // A write that is under way may get the new name: the load begins with taking all out.
+  around_->applier.set_compacted(topic, compacted);
+  for (store::SharedStore* store : stores_) store->set_topic_id(topic, now);
+  for (const auto& [at, generation] : group_.remade(topic, now)) {
+    lanes_[lane_of(at)]->restart(at, generation, kafka::GroupStart::kBeginning, true);
+  }
+  watch_->set_topic_id(topic, id);
 }
 
 // Gets new watermarks for partitions that begin anew. False when one is still missing.
@@ -399,6 +431,12 @@ void GroupFeed::on_answers(std::span<const GroupBoard::Question> questions,
                                       loss.from.value_or(kafka::GroupStart::kBeginning), false);
     look_again();
   }
+  const bool any_went_back = std::any_of(answers.begin(), answers.end(),
+                                         [](const auto& answer) { return answer.went_back; });
+  if (!any_went_back) return;
+  // Another member may have found a topic to be compacted, and loads it anew.
+  watch_->ask_cleanups_again();
+  look_again();
 }
 
 void GroupFeed::on_load_ended(kafka::TopicPartition at, std::uint64_t generation) {

@@ -46,6 +46,8 @@ struct GroupFeedOptions {
   // The first partitions that this process gets are loaded from their beginning, whatever position
   // is kept. Those that it gets later are not.
   bool from_beginning = false;
+  AskCleanup ask_cleanup = {};
+  std::chrono::milliseconds cleanup_interval{60'000};  // between two questions for a topic's policy
   // Threads that write, each one batch at a time to one partition's records; 0 = as many as keep a
   // store busy.
   std::size_t lanes = 0;
@@ -66,7 +68,8 @@ struct GroupFeedOptions {
 // is not.
 //
 // A partition of which no position is kept is loaded: read from its beginning, and then what the
-// stores have of it beside that is taken out. The same when its topic is made again, and when its
+// stores have of it beside that is taken out. The same when its topic is made again, has become
+// compacted or is no longer, and when its
 // log now starts behind the position. With OffsetReset::kLatest one of which the group has
 // committed nothing either is read from its end instead, and left as it is.
 class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
@@ -101,7 +104,7 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
     std::vector<std::string> topic_ids;
   };
   Result<Found> ask(std::span<const kafka::TopicPartition> partitions);
-  bool ask_topic_ids();
+  Status name_topics(std::span<const kafka::TopicPartition> partitions);
   void name_topic(std::uint32_t topic, const std::string& id);
   kafka::GroupStart begin(kafka::TopicPartition at, Found& found, std::size_t index);
   std::optional<GroupLane::Beginning> beginning(kafka::TopicPartition at, const Found& found,
@@ -115,7 +118,8 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   bool discover();
   void learn_schemas();
   bool add(std::span<const kafka::TopicPartition> fresh);
-  bool look_for_remade();
+  bool look_at_logs();
+  void look_at_log(std::uint32_t topic, const std::string& id, bool compacted);
   bool answer_reloads();
   void look_again();
 

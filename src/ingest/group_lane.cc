@@ -142,6 +142,7 @@ void GroupLane::run() {
 
 void GroupLane::handle_batch() {
   const auto messages = batch_.messages();
+  if (!messages.empty()) writes_.set_now(wall_clock_ms());
   for (std::size_t i = 0; i < messages.size() && !stopping_; ++i) {
     handle(messages[i].at, i);
     if (writes_.bytes() >= kBatchBytes) write();

@@ -119,6 +119,7 @@ void Lane::assign(const std::vector<kafka::TopicPartitionOffset>& partitions) {
 
 void Lane::apply_batch() {
   const auto messages = batch_.messages();
+  if (!messages.empty()) apply_.set_now(wall_clock_ms());
   std::size_t from = 0;
   while (from < messages.size()) {
     const kafka::TopicPartition at = messages[from].at;

@@ -104,7 +104,7 @@ Outcome RecordReader::bad(BadCause cause, std::string_view detail) {
 
 void RecordReader::count_bad(const Incoming& record) {
   count(totals_.bad[static_cast<std::size_t>(bad_.cause)]);
-  count(totals_.records);
+  count_end(record);
   std::optional<SchemaId> schema;
   if (record.value && has_wire_header(*record.value)) schema = wire_schema_id(*record.value);
   shared_.note_bad({.seen_ms = system_ms(),

@@ -57,6 +57,9 @@ class RecordReader {
     std::string detail;
   };
   const Bad& bad() const { return bad_; }
+  // The time now, by which timestamps from the future are known; before, none are. One look at the
+  // clock does for many records.
+  void set_now(std::int64_t now_ms) { now_ms_ = now_ms; }
   // Counts, keeps (RecentBad) and logs the record that was found bad last. Call it once a record.
   void count_bad(const Incoming& record);
   // A record with this timestamp has come to be served, at `now_ms` (both since 1970). One without
@@ -79,6 +82,8 @@ class RecordReader {
   ~RecordReader() = default;
 
   static constexpr std::size_t kWireHeaderBytes = 5;
+  // A clock that is ahead of ours by less than this is a matter of course.
+  static constexpr std::int64_t kFutureMs = 3'600'000;
   static bool has_wire_header(Bytes bytes) {
     return bytes.size() >= kWireHeaderBytes && bytes[0] == 0;
   }
@@ -87,6 +92,14 @@ class RecordReader {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 
+  // It came to an end, whatever it was.
+  void count_end(const Incoming& record) {
+    count(totals_.records);
+    if (record.timestamp_ms >= std::min(now_ms_ + kFutureMs, store::kTimestampMsEnd)) {
+      count(totals_.future_timestamps);
+      shared_.note_future(record, now_ms_);
+    }
+  }
   // kDone, kBad or kWaitsForSchema. After kDone some of the route's stores may have refused it by
   // their reader schemas: then the others take it, and it is bad.
   Outcome read(const Incoming& record, Readable& out);
@@ -141,6 +154,7 @@ class RecordReader {
   // Makes the route of this schema and topic the current one.
   void take_route(const registry::SchemaEntry& schema, std::uint32_t topic);
 
+  std::int64_t now_ms_ = store::kTimestampMsEnd;
   const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
   std::map<std::pair<std::uint32_t, SchemaId>, const Route*> routes_;
   std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none

@@ -2,34 +2,41 @@
 
 #include <fmt/format.h>
 
+#include "ingest/log_name.h"
+
 namespace push_cache::ingest {
 namespace {
 
 Error refused(std::string why) { return {ErrorCode::kConflict, std::move(why)}; }
 
 Status check_age(const ResumePoint& from, const TopicNow& now, std::int64_t now_ms) {
-  if (!now.retention.compacted) return {};  // its tombstones go with the log's start
+  if (!now.cleanup.compacted) return {};  // its tombstones go with the log's start
   const std::int64_t age_ms = now_ms - from.taken_ms;
-  const std::int64_t limit_ms = now.retention.duration.count() / 10 * 9;
+  const std::int64_t limit_ms = now.cleanup.tombstones_kept.count() / 10 * 9;
   if (age_ms < 0) {
     return refused("it was taken in the future: has this machine's clock been set back?");
   }
   if (age_ms < limit_ms) return {};
   return refused(fmt::format(
       "it is {} s old, and tombstones of '{}' may be gone after {} s (delete.retention.ms)",
-      age_ms / 1000, now.name, now.retention.duration.count() / 1000));
+      age_ms / 1000, now.name, now.cleanup.tombstones_kept.count() / 1000));
 }
 
 }  // namespace
 
 Status may_resume(const ResumePoint& from, std::uint32_t topic, const TopicNow& now,
                   std::int64_t now_ms) {
-  const std::string& was = from.topic_ids.at(topic);
+  const std::string& was = from.logs.at(topic);
   if (was.empty() || now.id.empty()) {
     return refused(fmt::format(
         "the brokers give no id for '{}', so a topic made anew could not be told", now.name));
   }
-  if (was != now.id) {
+  if (was == log_name(now.id, !now.compacted)) {
+    return refused(
+        fmt::format("'{}' {} compacted since (cleanup.policy), and stores keep other keys by that",
+                    now.name, now.compacted ? "has become" : "is no longer"));
+  }
+  if (was != log_name(now.id, now.compacted)) {
     return refused(fmt::format("'{}' was deleted and made again since (its id was {} and is {})",
                                now.name, was, now.id));
   }

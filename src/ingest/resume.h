@@ -22,7 +22,7 @@ struct ResumePoint {
     Offset position{0};   // of the next record to apply
   };
   std::int64_t taken_ms = 0;              // when the positions were read, ms since 1970
-  std::vector<std::string> topic_ids;     // of the configured topics, in their order
+  std::vector<std::string> logs;          // log_name of the configured topics, in their order
   std::vector<Position> partitions = {};  // in the order of `at`
   std::uint64_t restarts = 0;             // of the feed that gave it; see Feed::restarts
 };
@@ -31,7 +31,9 @@ struct ResumePoint {
 struct TopicNow {
   std::string name;
   std::string id;  // "" when the brokers give none
-  kafka::TombstoneRetention retention;
+  // As Applier::compacted: stores lose keys whose type changes.
+  bool compacted = false;
+  kafka::TopicCleanup cleanup;
   std::map<Partition, kafka::Watermarks> marks;  // of all its partitions
 };
 

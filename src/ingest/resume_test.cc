@@ -13,7 +13,7 @@ constexpr std::int64_t kTaken = 1'750'000'000'000;
 
 ResumePoint snapshot() {
   return {.taken_ms = kTaken,
-          .topic_ids = {"other", "first"},
+          .logs = {"other", "first"},
           .partitions = {{{1, Partition(0)}, Offset(5), Offset(100)},
                          {{1, Partition(1)}, Offset(0), Offset(0)}}};
 }
@@ -22,7 +22,7 @@ TopicNow topic() {
   return {
       .name = "users",
       .id = "first",
-      .retention = {.compacted = true, .duration = 1000s},
+      .cleanup = {.compacted = true, .tombstones_kept = 1000s},
       .marks = {{Partition(0), {Offset(5), Offset(120)}}, {Partition(1), {Offset(0), Offset(0)}}}};
 }
 
@@ -47,14 +47,29 @@ TEST(Resume, RefusesAnotherIncarnation) {
   EXPECT_THAT(why_not(now), HasSubstr("no id"));
 }
 
+TEST(Resume, RefusesWhenStoresKeepOtherKeysSince) {
+  ResumePoint point = snapshot();
+  TopicNow now = topic();
+  const auto why_not = [&] {
+    const Status status = may_resume(point, 1, now, kTaken + 1000);
+    return status.ok() ? "" : status.error().public_text;
+  };
+  now.compacted = true;
+  EXPECT_THAT(why_not(), HasSubstr("has become compacted"));
+  point.logs[1] = "first compact";
+  EXPECT_EQ(why_not(), "");
+  now.compacted = false;
+  EXPECT_THAT(why_not(), HasSubstr("no longer compacted"));
+}
+
 TEST(Resume, RefusesWhenATombstoneMayBeGone) {
   EXPECT_EQ(why_not(topic(), 899'999), "");
   EXPECT_THAT(why_not(topic(), 900'000), HasSubstr("delete.retention.ms"));
   EXPECT_THAT(why_not(topic(), -1), HasSubstr("clock"));
   TopicNow now = topic();
-  now.retention.compacted = false;
+  now.cleanup.compacted = false;
   EXPECT_EQ(why_not(now, 900'000'000), "");
-  now.retention = {.compacted = true, .duration = 0ms};
+  now.cleanup = {.compacted = true, .tombstones_kept = 0ms};
   EXPECT_THAT(why_not(now, 0), HasSubstr("delete.retention.ms"));
 }
 

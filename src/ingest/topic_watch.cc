@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -15,6 +16,8 @@ using std::chrono::steady_clock;
 // Between two questions for the partitions' ends, and how long one may take.
 constexpr milliseconds kWatchInterval{1'000};
 constexpr milliseconds kWatchTimeout{2'000};
+// After a question for a cleanup policy that was not answered.
+constexpr std::chrono::seconds kCleanupRetry{5};
 
 }  // namespace
 
@@ -26,7 +29,8 @@ TopicWatch::TopicWatch(kafka::Client& client, Board& board, const Applier& appli
       options_(options),
       stopping_(stopping),
       present_(client.topics().size()),
-      topic_ids_(client.topics().size()) {}
+      topic_ids_(client.topics().size()),
+      cleanups_(client.topics().size()) {}
 
 milliseconds TopicWatch::timeout() const {
   const milliseconds most = std::min(kWatchTimeout, options_.metadata_timeout);
@@ -110,10 +114,79 @@ std::optional<std::vector<std::pair<std::uint32_t, std::string>>> TopicWatch::re
     }
     log("ingest").warn("topic '{}' was deleted and made again; it is emptied and read anew",
                        client_.topics()[topic]);
+    const std::lock_guard lock(mutex_);
+    cleanups_[topic].due = {};
     out.emplace_back(topic, now);
   }
   return out;
 }
+
+// --- cleanup policies ---
+
+void TopicWatch::ask_cleanups() {
+  for (std::uint32_t topic = 0; topic < present_.size(); ++topic) {
+    if (present_[topic].empty() || stopping_) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (steady_clock::now() < cleanups_[topic].due) continue;
+    }
+    (void)ask_cleanup(topic);
+  }
+}
+
+Status TopicWatch::learn_cleanup(std::uint32_t topic) {
+  return cleanup(topic) ? Status() : ask_cleanup(topic);
+}
+
+Status TopicWatch::ask_cleanup(std::uint32_t topic) {
+  auto said =
+      options_.ask_cleanup ? options_.ask_cleanup(topic) : client_.cleanup(topic, timeout());
+  const auto now = steady_clock::now();
+  const std::lock_guard lock(mutex_);
+  Cleanup& cleanup = cleanups_[topic];
+  if (!said.ok() && said.error().code == ErrorCode::kUnavailable) {
+    if (cleanup.said) cleanup.due = now + std::min<milliseconds>(kCleanupRetry, options_.cleanup_interval);
+    return std::move(said).error();
+  }
+  cleanup.due = now + options_.cleanup_interval;
+  if (!said.ok() && !std::exchange(cleanup.refusal_logged, true) && applier_.types_matter(topic)) {
+    log("ingest").log(
+        said.error().code == ErrorCode::kMethodNotAllowed ? spdlog::level::warn
+                                                          : spdlog::level::info,
+        "{}; it counts as not compacted: stores with cache.stores[].schemas keep keys whose type "
+        "changes",
+        said.error().public_text);
+  }
+  // A right that was taken away says nothing of the topic: what was known of it stays.
+  if (said.ok() || !cleanup.said) cleanup.said = std::move(said);
+  return {};
+}
+
+std::optional<Result<kafka::TopicCleanup>> TopicWatch::cleanup(std::uint32_t topic) const {
+  const std::lock_guard lock(mutex_);
+  return cleanups_[topic].said;
+}
+
+std::optional<bool> TopicWatch::compacted(std::uint32_t topic) const {
+  const auto said = cleanup(topic);
+  if (!said) return std::nullopt;
+  return said->ok() && (*said)->compacted && applier_.types_matter(topic);
+}
+
+void TopicWatch::ask_cleanups_again() {
+  const std::lock_guard lock(mutex_);
+  for (Cleanup& cleanup : cleanups_) cleanup.due = {};
+}
+
+void TopicWatch::say_cleanup_changed(std::uint32_t topic, bool compacted) const {
+  log("ingest").warn(
+      "topic '{}' {} compacted (cleanup.policy), so that stores keep other keys of it; it is "
+      "emptied "
+      "and read anew",
+      client_.topics()[topic], compacted ? "has become" : "is no longer");
+}
+
+// --- ids ---
 
 std::string TopicWatch::topic_id(std::uint32_t topic) const {
   const std::lock_guard lock(mutex_);
@@ -230,6 +303,13 @@ void TopicWatch::fill(FeedStatus& out, const std::vector<std::string>& more) con
   for (const PartitionState* one : board_.partitions()) out.partitions.push_back(status_of(*one));
   const std::lock_guard lock(mutex_);
   out.topic_ids = topic_ids_;
+  for (std::uint32_t topic = 0; topic < cleanups_.size(); ++topic) {
+    TopicStatus& one = out.topics.emplace_back();
+    one.topic = client_.topics()[topic];
+    one.id = topic_ids_[topic];
+    const auto& said = cleanups_[topic].said;
+    if (said && said->ok()) one.cleanup_policy = (*said)->policy;
+  }
   out.connected = connected_;
   out.error = connection_error_;
   out.records_per_second = records_per_second_;

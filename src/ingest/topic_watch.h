@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,11 +21,16 @@
 
 namespace push_cache::ingest {
 
+// Instead of kafka::Client::cleanup, for brokers within the process: they know no policies.
+using AskCleanup = std::function<Result<kafka::TopicCleanup>(std::uint32_t topic)>;
+
 struct TopicWatchOptions {
   std::chrono::milliseconds metadata_timeout{5'000};  // of one question to a broker
   // Beyond this age (PartitionStatus::lag_seconds) of any partition the board is not ready; 0 =
   // never.
   std::chrono::milliseconds max_staleness{0};
+  AskCleanup ask_cleanup = {};
+  std::chrono::milliseconds cleanup_interval{60'000};  // between two questions
 };
 
 // The questions block; `stopping` turning true makes them give up between two of them.
@@ -44,6 +50,9 @@ class TopicWatch {
   // Topics that were deleted and made again under their names, with their new ids: each until
   // `set_topic_id`. Nothing when no broker says. Ids that are heard first are set at once.
   std::optional<std::vector<std::pair<std::uint32_t, std::string>>> remade();
+  // Asks for the cleanup policies of topics whose partitions were listed: of those that are not
+  // known, and of each one every `cleanup_interval` and after `ask_cleanups_again`.
+  void ask_cleanups();
   // Whether it is a new one. "" = none any more.
   bool set_problem(std::uint32_t topic, const std::string& problem);
 
@@ -66,6 +75,18 @@ class TopicWatch {
 
   // --- from any thread ---
 
+  // Asks for the topic's cleanup policy unless it is known. kUnavailable: nobody answers, and
+  // nothing of the topic may be read.
+  Status learn_cleanup(std::uint32_t topic);
+  // As the brokers said last; an error when they refused or could not say, so that it counts as not
+  // compacted. Nothing before they have answered.
+  std::optional<Result<kafka::TopicCleanup>> cleanup(std::uint32_t topic) const;
+  // What Applier::compacted ought to be by that.
+  std::optional<bool> compacted(std::uint32_t topic) const;
+  void ask_cleanups_again();
+  // A line about what this changes.
+  void say_cleanup_changed(std::uint32_t topic, bool compacted) const;
+
   std::string topic_id(std::uint32_t topic) const;
   void set_topic_id(std::uint32_t topic, const std::string& id);
   std::vector<std::string> topic_ids() const;
@@ -78,6 +99,13 @@ class TopicWatch {
     Freshness freshness;
   };
 
+  struct Cleanup {
+    std::optional<Result<kafka::TopicCleanup>> said;
+    std::chrono::steady_clock::time_point due{};
+    bool refusal_logged = false;
+  };
+
+  Status ask_cleanup(std::uint32_t topic);
   void judge_age();
   void set_connection(const Status& status);
   PartitionStatus status_of(const PartitionState& partition) const;
@@ -98,6 +126,7 @@ class TopicWatch {
 
   mutable std::mutex mutex_;  // guards what follows
   std::vector<std::string> topic_ids_;
+  std::vector<Cleanup> cleanups_;  // by topic
   std::map<std::uint32_t, std::string> topic_problems_;
   bool connected_ = false;
   std::string connection_error_;

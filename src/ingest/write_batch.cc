@@ -22,6 +22,12 @@ Outcome WriteBatch::add(const Incoming& record, std::size_t tag) {
     for (store::Store* store : shared_.stores_of(record.topic)) add_write(store, write);
     return Outcome::kDone;
   }
+  if (readable.route->takes_from_others()) {
+    // Also when a store can't take it: it is of this type all the same.
+    store::Write gone = {.record = write.record, .tombstone = true};
+    gone.record.datum = {};
+    for (store::Store* store : readable.route->others) add_write(store, gone);
+  }
   for (std::size_t i = 0; i < readable.route->stores.size(); ++i) {
     if (!refused(i)) add_write(readable.route->stores[i], write);
   }
@@ -30,11 +36,7 @@ Outcome WriteBatch::add(const Incoming& record, std::size_t tag) {
     return bad_by_refusal();
   }
   learn(readable);
-  if (readable.route->stores.empty()) {
-    items_.back().counts = false;
-    count(totals_.unrouted);
-    count(totals_.records);
-  }
+  items_.back().unrouted = readable.route->stores.empty();
   return Outcome::kDone;
 }
 
@@ -58,7 +60,7 @@ WriteBatch::Step WriteBatch::write() {
       const std::uint32_t item = lot.items.front();
       too_large_ = {items_[item].record, items_[item].tag, !items_[item].counts};
       (void)bad(BadCause::kTooLarge, done.error().public_text);
-      take_out(item);
+      take_out(item, lot);
       return Step::kTooLarge;
     }
     failed = true;
@@ -80,6 +82,10 @@ void WriteBatch::take_outcomes(Lot& lot) {
     if (outcomes_[i] == store::WriteOutcome::kFailed) {
       lot.writes[left] = lot.writes[i];
       lot.items[left++] = lot.items[i];
+    } else if (is_for_other(lot.writes[i], lot.items[i])) {
+      if (outcomes_[i] != store::WriteOutcome::kErased) continue;
+      items_[lot.items[i]].changed_type = true;
+      shared_.note_type_change(lot.writes[i].record, lot.store);
     } else if (outcomes_[i] == store::WriteOutcome::kOutdated) {
       items_[lot.items[i]].outdated = true;
     }
@@ -88,11 +94,13 @@ void WriteBatch::take_outcomes(Lot& lot) {
   lot.items.resize(left);
 }
 
-void WriteBatch::take_out(std::uint32_t item) {
+// Other stores do not keep the key for it: the record is of its type all the same.
+void WriteBatch::take_out(std::uint32_t item, const Lot& refused_by) {
   items_[item].counts = false;
   for (Lot& lot : lots_) {
     for (std::size_t i = lot.items.size(); i-- > 0;) {
       if (lot.items[i] != item) continue;
+      if (&lot != &refused_by && is_for_other(lot.writes[i], item)) continue;
       lot.items.erase(lot.items.begin() + static_cast<std::ptrdiff_t>(i));
       lot.writes.erase(lot.writes.begin() + static_cast<std::ptrdiff_t>(i));
     }
@@ -101,11 +109,13 @@ void WriteBatch::take_out(std::uint32_t item) {
 
 void WriteBatch::finish() {
   for (const Item& item : items_) {
+    if (item.changed_type) count(totals_.type_changes);
     if (!item.counts) continue;
     count(!item.record.value ? totals_.tombstones
+          : item.unrouted    ? totals_.unrouted
           : item.outdated    ? totals_.outdated
                              : totals_.updates);
-    count(totals_.records);
+    count_end(item.record);
   }
   drop_all();
 }

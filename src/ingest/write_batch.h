@@ -53,7 +53,9 @@ class WriteBatch final : public RecordReader {
     Incoming record;
     std::size_t tag = 0;
     bool counts = true;  // false: it is bad, or dropped
+    bool unrouted = false;
     bool outdated = false;
+    bool changed_type = false;  // took its key out of a store that does not take its type
   };
   // What goes to one store: `items[i]` is the number of the i-th write's item.
   struct Lot {
@@ -64,7 +66,11 @@ class WriteBatch final : public RecordReader {
 
   void add_write(store::Store* store, const store::Write& write);
   void take_outcomes(Lot& lot);
-  void take_out(std::uint32_t item);
+  // Of a record that is no tombstone: for a store that does not take its type.
+  bool is_for_other(const store::Write& write, std::uint32_t item) const {
+    return write.tombstone && items_[item].record.value.has_value();
+  }
+  void take_out(std::uint32_t item, const Lot& refused_by);
   void finish();
   static bool of(const Incoming& record, kafka::TopicPartition at) {
     return record.topic == at.topic && record.partition == at.partition;

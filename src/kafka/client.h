@@ -40,12 +40,14 @@ struct PartitionInfo {
   bool has_leader = false;  // nothing can be asked of one that has none
 };
 
-// How long a topic surely keeps what says that a key was deleted.
-struct TombstoneRetention {
-  // Whether compaction removes tombstones at all ("compact" in cleanup.policy); otherwise they go
-  // with everything else of their age, by a log start that moves.
+// How a topic loses records.
+struct TopicCleanup {
+  std::string policy = {};  // cleanup.policy: "compact", "delete" or "compact,delete"
+  // Whether "compact" is among them. Then the last record of a key is its only one, whatever its
+  // type, and compaction removes tombstones too. Otherwise all go with everything else of their
+  // age, by a log start that moves.
   bool compacted = false;
-  std::chrono::milliseconds duration{0};  // delete.retention.ms
+  std::chrono::milliseconds tombstones_kept{0};  // surely so long: delete.retention.ms
 };
 
 struct ConsumerOptions {
@@ -90,10 +92,10 @@ class Client {
   // one of the partitions does not answer, and before `partitions` has found one.
   Result<std::vector<std::string>> topic_ids(std::chrono::milliseconds timeout);
   // From the topic's configuration as the brokers have it now. Blocks up to `timeout`.
-  // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic), or
-  // the brokers cannot say (before Kafka 0.11).
-  Result<TombstoneRetention> tombstone_retention(std::uint32_t topic,
-                                                 std::chrono::milliseconds timeout);
+  // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic);
+  // kUnsupported when the brokers cannot say (before Kafka 0.11); kUnavailable when they do not
+  // answer now.
+  Result<TopicCleanup> cleanup(std::uint32_t topic, std::chrono::milliseconds timeout);
   // The watermarks as the leaders give them now, in the order of `partitions`; all are asked for at
   // once. Blocks up to `timeout`.
   std::vector<PartitionWatermarks> watermarks(std::span<const TopicPartition> partitions,

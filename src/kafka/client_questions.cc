@@ -102,19 +102,35 @@ std::string text_of(const rd_kafka_Uuid_t* id) {
   return rd_kafka_Uuid_base64str(id);
 }
 
-TombstoneRetention read_retention(const rd_kafka_ConfigResource_t* resource) {
-  TombstoneRetention out;
+// Whether `word` is among the words of a list such as "compact, delete".
+bool lists(std::string_view list, std::string_view word) {
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t end = std::min(list.find(',', at), list.size());
+    std::string_view one = list.substr(at, end - at);
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one == word) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+TopicCleanup read_cleanup(const rd_kafka_ConfigResource_t* resource) {
+  TopicCleanup out;
   std::size_t count = 0;
   const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(resource, &count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string_view name = rd_kafka_ConfigEntry_name(entries[i]);
     const char* raw = rd_kafka_ConfigEntry_value(entries[i]);
     const std::string_view value = raw == nullptr ? "" : raw;
-    if (name == "cleanup.policy") out.compacted = value.find("compact") != std::string_view::npos;
+    if (name == "cleanup.policy") {
+      out.policy = value;
+      out.compacted = lists(value, "compact");
+    }
     if (name != "delete.retention.ms") continue;
     std::int64_t ms = 0;
     std::from_chars(value.data(), value.data() + value.size(), ms);
-    out.duration = std::chrono::milliseconds(std::max<std::int64_t>(ms, 0));
+    out.tombstones_kept = std::chrono::milliseconds(std::max<std::int64_t>(ms, 0));
   }
   return out;
 }
@@ -312,8 +328,7 @@ Result<std::vector<std::string>> Client::topic_ids(std::chrono::milliseconds tim
   return ids;
 }
 
-Result<TombstoneRetention> Client::tombstone_retention(std::uint32_t topic,
-                                                       std::chrono::milliseconds timeout) {
+Result<TopicCleanup> Client::cleanup(std::uint32_t topic, std::chrono::milliseconds timeout) {
   using ResourcePtr = Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
   const std::string& name = topics_[topic];
   const ResourcePtr resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
@@ -325,7 +340,7 @@ Result<TombstoneRetention> Client::tombstone_retention(std::uint32_t topic,
   rd_kafka_DescribeConfigs(handle_, &one, 1, options.get(), answers.get());
   const EventPtr event = answer(answers.get(), deadline);
   if (code_of(event) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
-    return Error{ErrorCode::kMethodNotAllowed,
+    return Error{ErrorCode::kUnsupported,
                  "the configuration of topic '" + name +
                      "' cannot be seen: the brokers know no DescribeConfigs"};
   }
@@ -336,11 +351,16 @@ Result<TombstoneRetention> Client::tombstone_retention(std::uint32_t topic,
   if (count != 1) return no_answer(event);
   switch (const auto code = rd_kafka_ConfigResource_error(found[0])) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
-      return read_retention(found[0]);
+      return read_cleanup(found[0]);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return Error{ErrorCode::kMethodNotAllowed,
                    "the configuration of topic '" + name +
                        "' may not be seen: this client needs DescribeConfigs on it"};
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUEST:
+      return Error{ErrorCode::kUnsupported, "the configuration of topic '" + name +
+                                                "' cannot be seen: " + rd_kafka_err2str(code)};
     default:
       return Error{ErrorCode::kUnavailable,
                    "the configuration of topic '" + name + "': " + rd_kafka_err2str(code)};

@@ -181,11 +181,11 @@ TEST_F(ConsumerTest, TellsATopicFromTheNextOneOfItsName) {
   EXPECT_EQ(*again, *ids);
 }
 
-TEST_F(ConsumerTest, BrokersWithoutDescribeConfigsSayNoRetentionForEver) {
+TEST_F(ConsumerTest, BrokersWithoutDescribeConfigsSayNoCleanupForEver) {
   ASSERT_TRUE(consumer_->partitions(0, 30s).ok());
-  const auto retention = consumer_->tombstone_retention(0, 30s);
-  ASSERT_FALSE(retention.ok());
-  EXPECT_EQ(retention.error().code, ErrorCode::kMethodNotAllowed) << retention.error().describe();
+  const auto cleanup = consumer_->cleanup(0, 30s);
+  ASSERT_FALSE(cleanup.ok());
+  EXPECT_EQ(cleanup.error().code, ErrorCode::kUnsupported) << cleanup.error().describe();
 }
 
 TEST_F(ConsumerTest, QuestionsOfNoBrokerEndInTime) {
@@ -195,9 +195,9 @@ TEST_F(ConsumerTest, QuestionsOfNoBrokerEndInTime) {
   const auto ids = (*lost)->topic_ids(100ms);
   ASSERT_FALSE(ids.ok());
   EXPECT_EQ(ids.error().code, ErrorCode::kUnavailable);
-  const auto retention = (*lost)->tombstone_retention(0, 100ms);
-  ASSERT_FALSE(retention.ok());
-  EXPECT_EQ(retention.error().code, ErrorCode::kUnavailable);
+  const auto cleanup = (*lost)->cleanup(0, 100ms);
+  ASSERT_FALSE(cleanup.ok());
+  EXPECT_EQ(cleanup.error().code, ErrorCode::kUnavailable);
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ constexpr Metric kTable[] = {
     {"push_cache_dead_letters_waiting", kGauge, "Bad records that it has not acknowledged yet."},
     {"push_cache_partitions_waiting", kGauge, "Partitions that do not go on: their next record waits for a schema, a store or dead letters, or is bad and stops them, or they are read anew."},
     {"push_cache_outdated_total", kCounter, "Records from Kafka that were not kept since another partition of the topic has a later one of their key: it moved when partitions were added."},
+    {"push_cache_type_changes_total", kCounter, "Records from Kafka that took their key out of a store, since the store does not take their type (cache.stores[].schemas) and the topic is compacted."},
+    {"push_cache_future_timestamps_total", kCounter, "Records from Kafka with a timestamp more than an hour ahead of this machine's clock, or after 2099."},
     {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
     {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
     {"push_cache_store_errors_total", kCounter, "Writes that a store refused; they are tried again."},

@@ -261,9 +261,11 @@ class Implementation final : public RedisStore {
 
   Result<bool> begin_load(Source source, bool replaced) override {
     loads_.cancel(source);  // of a load that did not come to its end
-    const Status forgotten =
-        on_loop<Status>([&](auto done) { positions_->forget(field_of(source), std::move(done)); });
-    if (!forgotten.ok()) return forgotten.error();
+    for (const bool other_policy : {false, true}) {
+      const Status forgotten = on_loop<Status>(
+          [&](auto done) { positions_->forget(field_of(source, other_policy), std::move(done)); });
+      if (!forgotten.ok()) return forgotten.error();
+    }
     if (replaced) {
       const Status gone = on_loop<Status>([&](auto done) {
         sweep({part_of({source, Offset(0)}, 0)}, std::move(done));
@@ -324,10 +326,17 @@ class Implementation final : public RedisStore {
     return wait_on<T>(loop_, start);
   }
 
-  std::string field_of(Source source) {
+  // `other_policy`: of who takes the topic to be compacted when this process does not, or the other
+  // way around.
+  std::string field_of(Source source, bool other_policy = false) {
     const std::lock_guard lock(mutex_);
-    return position_field(options_.topics[source.topic], source.partition, topic_ids_[source.topic],
-                          options_.takes);
+    std::string id = topic_ids_[source.topic];
+    if (other_policy && id.ends_with(kCompactedMark)) {
+      id.resize(id.size() - kCompactedMark.size());
+    } else if (other_policy) {
+      (id.empty() ? id = "-" : id) += kCompactedMark;
+    }
+    return position_field(options_.topics[source.topic], source.partition, id, options_.takes);
   }
 
   // Until this thread's next call.

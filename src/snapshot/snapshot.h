@@ -25,7 +25,7 @@ inline constexpr std::string_view kFileName = "push-cache.snapshot";
 
 struct Topic {
   std::string name;
-  std::string id;  // Kafka's id of the topic as text, "" = unknown
+  std::string id;  // tells it from others of its name; "" = unknown
   friend bool operator==(const Topic&, const Topic&) = default;
 };
 

@@ -29,9 +29,12 @@ class SharedStore : public Store {
     auto operator<=>(const Source&) const = default;
   };
 
-  // Which topic of its name, by Kafka's topic id as text, records come from now on; before the
-  // first of them is written. Positions and records of another topic of the name are none of this
-  // one, whatever their offsets. "" (as at first) = not known.
+  // Which log of the topic's name records come from now on; before the first of them is written.
+  // `id` is Kafka's topic id as text ("" = not known, as at first), with kCompactedMark behind it
+  // when the topic is compacted and the stores keep only what is of a key's last type ("-" is the
+  // id then when it is not known). Positions and records of another log of the name are none of
+  // this one, whatever their offsets.
+  static constexpr std::string_view kCompactedMark = " compact";
   virtual void set_topic_id(std::uint32_t topic, std::string_view id) = 0;
 
   struct Kept {
@@ -56,10 +59,11 @@ class SharedStore : public Store {
   virtual Result<std::vector<SchemaId>> schemas() = 0;
 
   // A load: from now on the partition is read from the beginning of its log, since nobody knows how
-  // much of it is here. Forgets its position. True when something may be here that the log does not
-  // have any more: then what is written is remembered, and `end_loads` takes out the rest. Blocks.
-  // `replaced`: the log is another one than what is here came from, so that all of this is taken
-  // out first, as long as that takes.
+  // much of it is here. Forgets its position, and the one that processes keep which take the topic
+  // to be compacted (or not), other than this one: they see that it went back. True when something
+  // may be here that the log does not have any more: then what is written is remembered, and
+  // `end_loads` takes out the rest. Blocks. `replaced`: the log is another one than what is here
+  // came from, so that all of this is taken out first, as long as that takes.
   virtual Result<bool> begin_load(Source source, bool replaced) = 0;
   virtual void cancel_load(Source source) = 0;
   struct LoadEnd {
