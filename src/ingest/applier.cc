@@ -159,7 +159,7 @@ void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
       topics_[record.topic], spdlog::level::warn,
       "{}/{}@{} has the timestamp {} (ms since 1970), {} s ahead of this machine's clock: is that "
       "of its producer wrong, or this one? (see 'A timestamp in the future' in "
-      "docs/guides/troubleshooting.md)",
+      "docs/guides/bad-records.md)",
       topics_[record.topic], record.partition.value, record.offset.value, record.timestamp_ms,
       (record.timestamp_ms - now_ms) / 1000);
 }
