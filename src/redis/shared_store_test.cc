@@ -133,6 +133,25 @@ TEST_F(SharedRedisStoreTest, ALoadTakesOutWhatIsOfAnotherTopicOfTheName) {
   EXPECT_EQ(store::get(*store_, "c"), "new");
 }
 
+// Of two processes, the one that has not noticed it yet sees that the other one loads.
+TEST_F(SharedRedisStoreTest, ALoadOfWhatHasBecomeCompactedForgetsThePositionFromBefore) {
+  const Source source{1, Partition(1)};
+  const std::pair<const char*, const char*> names[] = {
+      {"id", "id compact"}, {"id compact", "id"}, {"", "- compact"}, {"- compact", ""}};
+  for (const auto& [before, now] : names) {
+    store_->set_topic_id(1, before);
+    advance(*store_, source, 3000);
+    store_->set_topic_id(1, now);
+    EXPECT_EQ(kept(*store_, source).position, std::nullopt) << now;
+    ASSERT_TRUE(store_->begin_load(source, false).ok());
+    store_->set_topic_id(1, before);
+    const auto seen = kept(*store_, source);
+    EXPECT_EQ(seen.position, std::nullopt) << before;
+    EXPECT_FALSE(seen.went_back) << "by this process itself";
+    store_->cancel_load(source);
+  }
+}
+
 TEST_F(SharedRedisStoreTest, WhatIsOfALogThatWasReplacedGoesFirst) {
   put("a", "old", 1, 900);
   erase("b", 1, 901);
