@@ -139,14 +139,7 @@ bool Feed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
-  // Before anything of a topic is read: whether it is compacted.
-  std::erase_if(fresh, [&](kafka::TopicPartition at) {
-    const Status known = watch_->learn_cleanup(at.topic);
-    if (known.ok()) return false;
-    incomplete.insert(at.topic);
-    watch_->set_problem(at.topic, known.error().public_text);
-    return true;
-  });
+  watch_->learn_cleanups(fresh, incomplete);
   const bool ids_known = check_logs();
   const auto found = consumer_->watermarks(fresh, options_.metadata_timeout);
   if (stopping_) return true;

@@ -310,14 +310,7 @@ bool GroupFeed::discover() {
     if (stopping_) return true;
     if (!watch_->list_partitions(topic, fresh)) incomplete.insert(topic);
   }
-  // Before anything of a topic is read: whether it is compacted.
-  std::erase_if(fresh, [&](kafka::TopicPartition at) {
-    const Status known = watch_->learn_cleanup(at.topic);
-    if (known.ok()) return false;
-    incomplete.insert(at.topic);
-    watch_->set_problem(at.topic, known.error().public_text);
-    return true;
-  });
+  watch_->learn_cleanups(fresh, incomplete);
   learn_schemas();
   const bool ids_known = look_at_logs();
   if (stopping_) return true;

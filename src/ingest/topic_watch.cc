@@ -134,6 +134,19 @@ void TopicWatch::ask_cleanups() {
   }
 }
 
+void TopicWatch::learn_cleanups(std::vector<kafka::TopicPartition>& fresh,
+                                std::set<std::uint32_t>& incomplete) {
+  std::set<std::uint32_t> topics;
+  for (const kafka::TopicPartition at : fresh) topics.insert(at.topic);
+  for (const std::uint32_t topic : topics) {
+    const Status known = stopping_ ? Status() : learn_cleanup(topic);
+    if (known.ok()) continue;
+    set_problem(topic, known.error().public_text);
+    incomplete.insert(topic);
+    std::erase_if(fresh, [topic](kafka::TopicPartition at) { return at.topic == topic; });
+  }
+}
+
 Status TopicWatch::learn_cleanup(std::uint32_t topic) {
   return cleanup(topic) ? Status() : ask_cleanup(topic);
 }
@@ -145,7 +158,8 @@ Status TopicWatch::ask_cleanup(std::uint32_t topic) {
   const std::lock_guard lock(mutex_);
   Cleanup& cleanup = cleanups_[topic];
   if (!said.ok() && said.error().code == ErrorCode::kUnavailable) {
-    if (cleanup.said) cleanup.due = now + std::min<milliseconds>(kCleanupRetry, options_.cleanup_interval);
+    if (cleanup.said)
+      cleanup.due = now + std::min<milliseconds>(kCleanupRetry, options_.cleanup_interval);
     return std::move(said).error();
   }
   cleanup.due = now + options_.cleanup_interval;
@@ -354,7 +368,8 @@ std::optional<std::string> TopicWatch::reason(const PartitionStatus& one) const 
   std::string text = one.topic + "/" + std::to_string(one.partition.value) + ": ";
   switch (one.stage) {
     case PartitionStage::kReloading:
-      text += "its offsets have gone from the log, it is read anew";
+      text +=
+          "it is read anew: its offsets have gone from the log, or its cleanup.policy has changed";
       break;
     case PartitionStage::kWaitingForSchema:
       text += "waits for a schema at offset " + std::to_string(one.position.value);

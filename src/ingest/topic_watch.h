@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,10 @@ class TopicWatch {
   // Topics that were deleted and made again under their names, with their new ids: each until
   // `set_topic_id`. Nothing when no broker says. Ids that are heard first are set at once.
   std::optional<std::vector<std::pair<std::uint32_t, std::string>>> remade();
+  // Before anything of a topic is read: asks for its cleanup policy unless that is known. Those of
+  // `fresh` whose topic's nobody tells are taken out, and their topics added to `incomplete`.
+  void learn_cleanups(std::vector<kafka::TopicPartition>& fresh,
+                      std::set<std::uint32_t>& incomplete);
   // Asks for the cleanup policies of topics whose partitions were listed: of those that are not
   // known, and of each one every `cleanup_interval` and after `ask_cleanups_again`.
   void ask_cleanups();
