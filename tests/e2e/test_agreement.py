@@ -100,7 +100,7 @@ def random_topics(topic):
     def make(chance):
         made = []
         for _ in range(3):
-            compacted = False
+            compacted = chance.random() < 0.5
             one = topic(partitions=chance.randrange(1, 4), message_timestamp_after_max_ms=2**63 - 1,
                         **(COMPACTED if compacted else {}))
             one.compacted = compacted
