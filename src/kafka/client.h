@@ -91,6 +91,9 @@ class Client {
   // (before Kafka 2.8). Blocks up to `timeout`; kUnavailable when a broker that leads
   // one of the partitions does not answer, and before `partitions` has found one.
   Result<std::vector<std::string>> topic_ids(std::chrono::milliseconds timeout);
+  // Kafka's id of its cluster, as a broker told it last; "" when the brokers tell none (before
+  // Kafka 0.10.1). Does not block. kUnavailable before `reach` or `partitions` has found a broker.
+  Result<std::string> cluster_id() const;
   // From the topic's configuration as the brokers have it now. Blocks up to `timeout`.
   // kMethodNotAllowed when this client may not see it (it needs DescribeConfigs on the topic);
   // kUnsupported when the brokers cannot say (before Kafka 0.11); kUnavailable when they do not
@@ -151,6 +154,7 @@ class Client {
 
   Take take_ = Take::kBatches;
   std::vector<rd_kafka_queue_s*> queues_;        // the first is the consumer's own
+  std::atomic<bool> answered_ = false;           // a broker has, with what it knows of the cluster
   std::atomic<std::int32_t> known_leader_ = -1;  // a broker that leads a partition, by `partitions`
   mutable std::mutex error_mutex_;
   std::string last_error_;

@@ -175,7 +175,18 @@ Status Client::reach(std::chrono::milliseconds timeout) {
   const auto error =
       rd_kafka_metadata(handle_, 0, nullptr, &metadata, static_cast<int>(timeout.count()));
   const MetadataPtr owner(metadata);
-  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : Status(no_broker(error));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return no_broker(error);
+  answered_ = true;
+  return {};
+}
+
+Result<std::string> Client::cluster_id() const {
+  if (!answered_) return Error{ErrorCode::kUnavailable, "no broker has told its cluster yet"};
+  char* const id = rd_kafka_clusterid(handle_, 0);
+  if (id == nullptr) return std::string();
+  std::string out(id);
+  rd_kafka_mem_free(handle_, id);
+  return out;
 }
 
 Status Client::may_read(std::uint32_t topic, std::chrono::milliseconds timeout) {
@@ -237,6 +248,7 @@ Result<std::vector<PartitionInfo>> Client::partitions(std::uint32_t topic,
       rd_kafka_metadata(handle_, 0, handle.get(), &metadata, static_cast<int>(timeout.count()));
   const MetadataPtr owner(metadata);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return no_broker(error);
+  answered_ = true;
   for (int i = 0; i < metadata->topic_cnt; ++i) {
     const rd_kafka_metadata_topic_t& found = metadata->topics[i];
     if (name != found.topic) continue;

@@ -101,6 +101,14 @@ TEST_F(ConsumerTest, GivesNothingOfAnUnassignedPartition) {
   EXPECT_EQ(next(MessageKind::kRecord), 0);
 }
 
+TEST_F(ConsumerTest, TellsTheIdOfKafkasClusterOnceABrokerHasAnswered) {
+  EXPECT_EQ(consumer_->cluster_id().error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE(consumer_->reach(30s).ok());
+  const auto id = consumer_->cluster_id();
+  ASSERT_TRUE(id.ok());
+  EXPECT_TRUE(id->starts_with("mockCluster")) << *id;
+}
+
 TEST_F(ConsumerTest, AnOperatorMayAllowLargeMessages) {
   EXPECT_TRUE(Consumer::create({.brokers = "127.0.0.1:1",
                                 .group_id = "test",
