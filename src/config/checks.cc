@@ -13,6 +13,28 @@
 namespace push_cache::config {
 namespace {
 
+bool is_same_host(const HostPort& one, const HostPort& other) {
+  const auto lower = [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; };
+  return one.port == other.port &&
+         std::equal(one.host.begin(), one.host.end(), other.host.begin(), other.host.end(),
+                    [&](char a, char b) { return lower(a) == lower(b); });
+}
+
+// Whether both are one database of one Redis, as far as their URLs tell.
+bool is_same_database(const RedisUrl& one, const RedisUrl& other) {
+  if (one.topology != other.topology || one.database != other.database ||
+      one.master_name != other.master_name) {
+    return false;
+  }
+  return std::find_first_of(one.hosts.begin(), one.hosts.end(), other.hosts.begin(),
+                            other.hosts.end(), is_same_host) != one.hosts.end();
+}
+
+// Whether the keys prefix:key of one are among those of `other`.
+bool is_within(std::string_view prefix, std::string_view other) {
+  return other.empty() || prefix == other || prefix.starts_with(std::string(other) + ":");
+}
+
 class Checker {
  public:
   Checker(Config& config, const Given& given, Faults& faults)
@@ -74,6 +96,26 @@ class Checker {
       }
       if (good(path + ".url")) check_redis(store, path);
       check_topics(store, path);
+    }
+    check_prefixes();
+  }
+
+  // Each of two stores with keys in common would take the other's records for its own.
+  void check_prefixes() {
+    std::vector<Place> places;
+    for (std::size_t i = 0; i < config_.cache.stores.size(); ++i) {
+      const Store& store = config_.cache.stores[i];
+      const std::string path = fmt::format("cache.stores[{}]", i);
+      const bool known = good(path + ".type") && good(path + ".url") &&
+                         (!given(path + ".prefix") || good(path + ".prefix")) &&
+                         (!given(path + ".cluster") || good(path + ".cluster"));
+      if (!known || store.type != StoreType::kRedis) continue;
+      auto url = parse_redis_url(store.url,
+                                 store.cluster ? RedisTopology::kCluster : RedisTopology::kSingle);
+      if (!url) continue;
+      const Place own{path, store.prefix, *std::move(url)};
+      for (const Place& other : places) check_prefixes(own, other);
+      places.push_back(own);
     }
   }
 
@@ -207,6 +249,27 @@ class Checker {
   }
 
  private:
+  struct Place {
+    std::string path;  // of the store
+    std::string prefix;
+    RedisUrl url;
+  };
+
+  void check_prefixes(const Place& own, const Place& other) {
+    if (!is_same_database(own.url, other.url)) return;
+    if (!is_within(own.prefix, other.prefix) && !is_within(other.prefix, own.prefix)) return;
+    const auto named = [](const std::string& prefix) {
+      return prefix.empty() ? std::string("no prefix") : "'" + shown(prefix) + "'";
+    };
+    const std::string path = own.path + ".prefix";
+    const std::string there = other.path + (given(other.path + ".prefix") ? ".prefix" : ".url");
+    fault(
+        path, where(given(path) ? path : own.path + ".url"),
+        fmt::format("{} and {} of {} ({}), the same Redis, have keys in common: give each store "
+                    "in it a prefix of its own, none of which begins with another one and a colon",
+                    named(own.prefix), named(other.prefix), other.path, where(there)));
+  }
+
   void fault(std::string path, std::string where, std::string text) {
     faults_.add({std::move(path), std::move(where), std::move(text)});
   }

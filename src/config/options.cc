@@ -126,7 +126,7 @@ constexpr Option kOptions[] = {
      .help = "Required for redis: redis://user:password@host:port/db. redis+cluster://host:port,host:port for a Redis Cluster, redis+sentinel://host:port,host:port/master/db for the master that sentinels name. rediss instead of redis for TLS.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].url; }},
     {.path = "cache.stores[].prefix", .type = kString,
-     .help = "For redis: keys are prefix:key.",
+     .help = "For redis: keys are prefix:key. No two stores of one Redis have keys in common, and no two services whose topics or schemas differ.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.stores[i].prefix; }},
     {.path = "cache.stores[].cluster", .type = kBool, .fallback = "false",
      .help = "For redis: a URL of redis:// or rediss:// is that of a Redis Cluster too.",

@@ -97,6 +97,59 @@ TEST(RedisStore, FilesAreForTlsAndACertificateHasItsKey) {
               ElementsAre(HasSubstr("cache.stores[0].key_file: should be a single value")));
 }
 
+std::vector<std::string> faults_of_two(std::string_view first, std::string_view second) {
+  const std::string stores = "- {name: s, type: redis, " + std::string(first) +
+                             "}\n    - {name: t, type: redis, " + std::string(second) + "}\n";
+  Faults faults;
+  load(sources_of(replaced(kMinimal, "- name: s\n      type: in_memory\n", stores)), faults);
+  std::vector<std::string> texts;
+  for (const Fault& fault : faults.list()) {
+    texts.push_back(fault.where + ": " + fault.path + ": " + fault.text);
+  }
+  return texts;
+}
+
+TEST(RedisStore, TwoInOneDatabaseHaveNoKeysInCommon) {
+  EXPECT_THAT(
+      faults_of_two("url: 'redis://a', prefix: app", "url: 'redis://u:p@A:6379/0', prefix: app"),
+      ElementsAre(
+          "config.yaml:9:67: cache.stores[1].prefix: 'app' and 'app' of cache.stores[0] "
+          "(config.yaml:8:56), the same Redis, have keys in common: give each store in it a "
+          "prefix of its own, none of which begins with another one and a colon"));
+  EXPECT_THAT(faults_of_two("url: 'redis://a'", "url: 'redis://a', prefix: app"),
+              ElementsAre(HasSubstr("'app' and no prefix of cache.stores[0] (config.yaml:8:35)")));
+  EXPECT_THAT(
+      faults_of_two("url: 'redis://a', prefix: app", "url: 'redis://a'"),
+      ElementsAre(HasSubstr("config.yaml:9:35: cache.stores[1].prefix: no prefix and 'app'")));
+  const std::pair<const char*, const char*> at_fault[] = {
+      {"url: 'redis://a'", "url: 'redis://a'"},
+      {"url: 'redis://a', prefix: app", "url: 'redis://a', prefix: 'app:secret'"},
+      {"url: 'redis://a', prefix: 'app:secret'", "url: 'redis://a', prefix: app"},
+      {"url: 'redis://a', prefix: app", "url: 'redis://a', prefix: 'app:'"},
+      {"url: 'redis://a/3', prefix: app", "url: 'rediss://a/3', prefix: app"},
+      {"url: 'redis+cluster://a,b', prefix: x", "url: 'redis+cluster://c,b', prefix: x"},
+      {"url: 'redis+cluster://a,b', prefix: x", "url: 'redis://b', cluster: true, prefix: x"},
+      {"url: 'redis+sentinel://a,b/m/1', prefix: x", "url: 'redis+sentinel://b/m/1', prefix: x"}};
+  for (const auto& [first, second] : at_fault) {
+    EXPECT_THAT(faults_of_two(first, second), ElementsAre(HasSubstr("keys in common")))
+        << first << " | " << second;
+  }
+}
+
+TEST(RedisStore, PrefixesOfTwoDatabasesMayBeTheSame) {
+  const std::pair<const char*, const char*> good_ones[] = {
+      {"url: 'redis://a', prefix: app", "url: 'redis://a', prefix: 'app2'"},
+      {"url: 'redis://a', prefix: 'app:b'", "url: 'redis://a', prefix: 'app:c'"},
+      {"url: 'redis://a'", "url: 'redis://b'"},
+      {"url: 'redis://a/1'", "url: 'redis://a/2'"},
+      {"url: 'redis://a:1'", "url: 'redis://a:2'"},
+      {"url: 'redis+cluster://a,b'", "url: 'redis+cluster://c'"},
+      {"url: 'redis+sentinel://a/m'", "url: 'redis+sentinel://a/n'"}};
+  for (const auto& [first, second] : good_ones) {
+    EXPECT_THAT(faults_of_two(first, second), IsEmpty()) << first << " | " << second;
+  }
+}
+
 TEST(RedisStore, WhatAStoreInMemoryDoesNotHaveIsSaid) {
   const Config config = good(
       "url: 'rediss://a', prefix: x, cluster: true, ca_file: a, certificate_file: b, key_file: c, "
