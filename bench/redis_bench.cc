@@ -102,6 +102,7 @@ int run(int argc, char** argv) {
        .prefix = "pc",
        .topics = {"customers"}});
   if (!store.ok()) fail(store.error().describe());
+  if (const Status own = (*store)->claim(""); !own.ok()) fail(own.error().describe());
   const std::size_t bytes = datums.at(0).size() + 45;  // as a value has them
   std::int64_t round = 0;
   for (const std::size_t depth : {16, 128, 1024}) {

@@ -39,6 +39,7 @@ std::size_t fill(std::uint16_t redis_port) {
        .prefix = kCustomersPrefix,
        .topics = {"customers"}});
   if (!store.ok()) fail(store.error().describe());
+  if (const Status own = (*store)->claim(""); !own.ok()) fail(own.error().describe());
   constexpr std::uint64_t kAtOnce = 1000;
   std::vector<store::WriteOutcome> outcomes(kAtOnce);
   std::size_t bytes = 0;

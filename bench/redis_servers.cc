@@ -97,6 +97,7 @@ int serve_from_redis(std::uint16_t redis_port) {
                                                 .prefix = kCustomersPrefix,
                                                 .topics = {"customers"}});
   if (!store.ok()) fail(store.error().describe());
+  if (const Status own = (*store)->claim(""); !own.ok()) fail(own.error().describe());
   NoSource source;
   registry::SchemaCache schemas(source);
   const std::string_view schema = embedded::sample_info(embedded::SampleType::kCustomer).schema;

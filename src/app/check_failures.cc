@@ -154,6 +154,18 @@ its reasons while it is not ready.
 What is not ready says why: `push-cache health --ready`, or `reasons` of `/hams/ready`. What is counted there is in
 [the metrics](../reference/metrics.md); more lines come with `CAPTURE_LOG=info` ([logs](logs.md)), and those of librdkafka with
 `CAPTURE_LOG=warn,kafka=debug` and `debug: broker,security` in `kafka.properties`.
+
+## A prefix that another configuration fills
+
+`/hams/ready` and the log say `... is filled by another configuration: it has {...}, and this process has {...}`: what fills
+the prefix of a store in Redis, and what this process would fill it with. They differ in `cluster` (the id of Kafka's cluster), `topics`,
+`schemas` or `layout`. The process writes and reads nothing there until they are the same, and looks each second.
+
+- **Two services by mistake**: give one of them another `cache.stores[].prefix`, or another database.
+- **One service whose configuration was changed**, also in a rolling update: that takes another prefix and another group, or all old processes have to be stopped
+  ([stores in Redis](redis.md#another-configuration) has the commands).
+- **`it has the position '...'`**: the prefix was filled by version 0.1, and that position is of a topic or of `schemas`
+  that this configuration does not have. The same two ways.
 )";
   return page;
 }

@@ -26,6 +26,7 @@ struct RemoteBackend {
   // The latest offset of each key's records, tombstones too: by topic and partition.
   std::map<std::string, std::map<std::pair<std::uint32_t, Partition>, Offset>> latest;
   std::size_t largest_batch = 0;
+  std::string fingerprint;        // "" = none
   std::vector<SchemaId> schemas;  // set by tests, before any feed
   // By the names that processes have for the log (SharedStore::set_topic_id).
   std::map<std::pair<store::SharedStore::Source, std::string>, Offset> positions;
@@ -47,6 +48,9 @@ class FakeRemoteStore final : public store::SharedStore {
     gate_.notify_all();
   }
   bool is_in_blocked_write() const { return waiting_ > 0; }
+  // What this process would fill the backend with.
+  void fill_with(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
+  std::size_t claims() const { return claims_; }
   void refuse_beyond(std::size_t bytes) { bytes_max_ = bytes; }
 
   Status write(std::span<const store::Write> writes,
@@ -92,6 +96,16 @@ class FakeRemoteStore final : public store::SharedStore {
   }
   Result<bool> page(PageStart, std::size_t, store::KeySink&) override {
     return Error{ErrorCode::kUnsupported, "remote"};
+  }
+  Status claim(std::string_view cluster_id) override {
+    if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
+    const std::lock_guard lock(backend_.mutex);
+    ++claims_;
+    const std::string own = fingerprint_ + " of " + std::string(cluster_id);
+    if (backend_.fingerprint.empty()) backend_.fingerprint = own;
+    held_ = backend_.fingerprint == own;
+    if (held_) return {};
+    return Error{ErrorCode::kConflict, "there stands " + backend_.fingerprint + ", not " + own};
   }
   void set_topic_id(std::uint32_t, std::string_view id) override {
     const std::lock_guard lock(backend_.mutex);
@@ -175,6 +189,7 @@ class FakeRemoteStore final : public store::SharedStore {
   Status refusal(const store::Write& write) {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
     if (write.record.datum.size() > bytes_max_) return Error{ErrorCode::kTooLarge, "too large"};
+    if (!held_) return Error{ErrorCode::kUnavailable, "the fake store is another's"};
     const std::size_t nth = fail_every_;
     if (nth != 0 && ++writes_ % nth == 0) return Error{ErrorCode::kUnavailable, "now and then"};
     return {};
@@ -224,6 +239,9 @@ class FakeRemoteStore final : public store::SharedStore {
   std::string topic_id_;                          // with backend_.mutex, as what follows
   std::map<Source, std::optional<Offset>> seen_;  // with backend_.mutex, as what follows
   std::map<Source, std::set<Offset>> loads_;
+  std::string fingerprint_ = "all";  // set before any feed
+  bool held_ = false;
+  std::atomic<std::size_t> claims_ = 0;
   std::atomic<std::uint64_t> doubts_ = 0;
   std::atomic<std::uint64_t> trusted_ = 0;
   std::function<void()> listener_;  // with gate_mutex_

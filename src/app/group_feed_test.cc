@@ -13,6 +13,7 @@
 
 #include "app/fake_remote_store.h"
 #include "app/feed_test_support.h"
+#include "kafka/consumer.h"
 
 namespace push_cache::ingest {
 namespace {
@@ -96,6 +97,16 @@ class GroupFeedTest : public FeedTestBase, public ::testing::WithParamInterface<
   std::size_t loads() {
     const std::lock_guard lock(backend_.mutex);
     return backend_.loads;
+  }
+
+  // Kafka's, as the store was told it.
+  std::string broker_id() {
+    const std::unique_ptr<kafka::Consumer> asking = *kafka::Consumer::create(
+        {.brokers = broker_->bootstrap(), .group_id = "asks", .topics = {"users"}});
+    EXPECT_TRUE(asking->reach(30s).ok());
+    const auto id = asking->cluster_id();
+    EXPECT_TRUE(id.ok() && !id->empty());
+    return *id;
   }
 
   void forget_everything() {
@@ -195,6 +206,66 @@ TEST_P(GroupFeedTest, AStoreThatIsAwayIsWaitedForAndNothingIsKept) {
   EXPECT_TRUE(wait_for([&] { return next->ready(); }));
   EXPECT_EQ(held(), 1200u);
   EXPECT_TRUE(wait_for([&] { return next->feed->status().group->store_error.empty(); }));
+}
+
+TEST_P(GroupFeedTest, AStoreThatOthersFillIsLeftAloneUntilItIsFree) {
+  start_broker(2);
+  produce_many(0, 500);
+  const auto first = started();
+  ASSERT_TRUE(wait_for([&] { return first->ready() && first->owned() == 2; }));
+  const auto rebalances = [&] { return first->feed->status().group->rebalances; };
+  const std::uint64_t before = rebalances();
+  const std::size_t loads_before = loads();
+  const auto second = make();
+  second->store.fill_with("some");
+  start(*second);
+  ASSERT_TRUE(wait_for([&] { return second->store.claims() > 5; }));
+  EXPECT_FALSE(second->ready());
+  EXPECT_FALSE(second->feed->status().ready);
+  EXPECT_EQ(second->feed->status().group->store_error, "it is filled by another configuration");
+  EXPECT_EQ(second->owned(), 0u);
+  EXPECT_EQ(second->records(), 0u);
+  produce_many(500, 600);
+  ASSERT_TRUE(wait_for([&] { return held() == 600; }));
+  EXPECT_TRUE(first->ready());
+  EXPECT_EQ(rebalances(), before) << "a stranger takes no partition away";
+  EXPECT_EQ(loads(), loads_before);
+  // The store changes hands.
+  {
+    const std::lock_guard lock(backend_.mutex);
+    backend_.fingerprint = "some of " + broker_id();
+    backend_.positions.clear();
+  }
+  ASSERT_TRUE(wait_for([&] { return second->ready() && !first->ready(); }));
+  EXPECT_TRUE(wait_for([&] { return second->owned() == 2 && first->owned() == 0; }));
+  produce_many(600, 700);
+  EXPECT_TRUE(wait_for([&] { return second->ready() && held() == 700; }));
+  EXPECT_EQ(second->feed->status().group->store_error, "");
+  // And back.
+  {
+    const std::lock_guard lock(backend_.mutex);
+    backend_.fingerprint = "all of " + broker_id();
+  }
+  EXPECT_TRUE(wait_for([&] { return first->ready() && first->owned() == 2 && !second->ready(); }));
+}
+
+TEST_P(GroupFeedTest, AStoreIsClaimedBeforeAnythingIsDoneAndWhenItHasLostEverything) {
+  start_broker(1);
+  produce_many(0, 50);
+  const auto process = started();
+  ASSERT_TRUE(wait_for([&] { return process->ready(); }));
+  EXPECT_EQ(held(), 50u);
+  const std::string own = "all of " + broker_id();
+  {
+    const std::lock_guard lock(backend_.mutex);
+    EXPECT_EQ(backend_.fingerprint, own);
+    backend_.fingerprint.clear();
+  }
+  EXPECT_TRUE(wait_for([&] {
+    const std::lock_guard lock(backend_.mutex);
+    return backend_.fingerprint == own;
+  }));
+  EXPECT_TRUE(process->ready());
 }
 
 TEST_P(GroupFeedTest, GoesOnWhereTheStoreIsWhateverIsCommitted) {
@@ -422,6 +493,7 @@ TEST_P(GroupFeedTest, WhatAStoreHasBesideTheLogIsTakenOutByALoad) {
   same.record.offset = Offset(0);
   const std::vector<store::Write> writes = {old, same};
   std::vector<store::WriteOutcome> outcomes(2);
+  ASSERT_TRUE(process->store.claim(broker_id()).ok());
   ASSERT_TRUE(process->store.write(writes, outcomes).ok());
   produce_many(1, 10);
   process->store.fail(true);

@@ -100,7 +100,8 @@ Result<Pipeline::StoreRow> Pipeline::make_redis_store(const config::Store& store
   redis::RedisStoreOptions options{.name = store.name,
                                    .prefix = store.prefix,
                                    .topics = config_.kafka.topics,
-                                   .takes_topics = config::topics_of(config_, store)};
+                                   .takes_topics = config::topics_of(config_, store),
+                                   .schemas = store.schemas};
   for (const std::string& pattern : store.schemas) options.takes += pattern + '\n';
   // Of several topics a store keeps what 0.1 did not: what that left is no beginning.
   if (config_.kafka.topics.size() > 1) {

@@ -54,6 +54,7 @@ std::unique_ptr<Store> make(bool of_topics) {
   client.timeout = std::chrono::seconds(30);
   auto store = redis::RedisStore::create(std::move(options));
   EXPECT_TRUE(store.ok());
+  EXPECT_TRUE((*store)->claim("kafka").ok());
   return *std::move(store);
 }
 

@@ -154,9 +154,12 @@ bool StartupChecks::look_at_stores(const std::vector<StoreNumber>& stores,
                                    steady_clock::time_point end) {
   bool well = true;
   for (const StoreNumber& one : stores) {
-    Status health = one.row->store->health();
+    const Status said = one.row->store->health();
+    // One that others fill can be reached; what is wrong it says itself.
+    const bool is_others = !said.ok() && said.error().code == ErrorCode::kConflict;
+    Status health = is_others ? Status() : said;
     bool feed_says = false;
-    if (health.ok()) {
+    if (said.ok()) {
       const ingest::FeedStatus feed = one.intake->status();
       if (feed.group && !feed.group->store_error.empty()) {
         health = Error{ErrorCode::kUnavailable, feed.group->store_error};

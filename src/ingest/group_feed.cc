@@ -100,6 +100,7 @@ void GroupFeed::member_loop() {
   LogLimiter repeats{"ingest"};
   auto next_commit = steady_clock::now() + options_.commit_interval;
   while (!stopping_) {
+    look_at_membership();
     consumer_->poll(0, std::min(kMemberPoll, options_.commit_interval), 100, batch);
     for (std::size_t i = 0; i < batch.messages().size(); ++i) {
       if (batch.messages()[i].kind != kafka::MessageKind::kError) continue;
@@ -114,6 +115,20 @@ void GroupFeed::member_loop() {
   consumer_->close();
 }
 
+// Who may not write keeps no partition from those who may.
+void GroupFeed::look_at_membership() {
+  const bool claimed = store_watch_->claimed();
+  if (const std::string why = claimed ? "" : store_watch_->claim_error(); !why.empty()) {
+    group_.store_failed(kNoLane, why);
+  }
+  if (claimed == is_member_) return;
+  if (const Status done = claimed ? consumer_->join() : consumer_->leave(); !done.ok()) {
+    log("ingest").error("group '{}': {}", options_.consumer.group_id, done.error().describe());
+  }
+  is_member_ = claimed;
+  if (claimed) group_.store_works(kNoLane);
+}
+
 std::vector<kafka::GroupStart> GroupFeed::assigned(
     std::span<const kafka::TopicPartition> partitions) {
   std::vector<kafka::GroupStart> starts;
@@ -124,6 +139,7 @@ std::vector<kafka::GroupStart> GroupFeed::assigned(
                        found.error().describe());
   }
   while (!found.ok() && !stopping_) {
+    if (found.error().code == ErrorCode::kConflict) break;  // it leaves the group
     group_.store_failed(kNoLane, found.error().public_text);
     std::this_thread::sleep_for(kAskRetry);
     found = ask(partitions);
@@ -338,6 +354,7 @@ bool GroupFeed::add(std::span<const kafka::TopicPartition> fresh) {
                                               : Status();
     if (!known.ok()) {
       complete = false;
+      if (known.error().code == ErrorCode::kConflict) continue;  // the store itself says it
       watch_->set_problem(at.topic, known.error().public_text);
       continue;
     }
@@ -412,6 +429,8 @@ bool GroupFeed::answer_reloads() {
 
 // --- who asks the stores ---
 
+Result<std::string> GroupFeed::cluster_id() { return consumer_->cluster_id(); }
+
 void GroupFeed::on_answers(std::span<const GroupBoard::Question> questions,
                            std::span<const GroupBoard::Answer> answers) {
   const std::lock_guard lock(hand_over_mutex_);
@@ -447,6 +466,7 @@ FeedStatus GroupFeed::status() const {
   std::vector<std::string> more;
   if (!group.store_error.empty()) more.push_back("a store takes no writes: " + group.store_error);
   watch_->fill(out, more);
+  out.ready = out.ready && store_watch_->claimed();
   for (PartitionStatus& one : out.partitions) {
     const auto& topics = options_.consumer.topics;
     const auto topic = std::find(topics.begin(), topics.end(), one.topic) - topics.begin();

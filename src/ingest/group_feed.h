@@ -67,6 +67,9 @@ struct GroupFeedOptions {
 // has reached the end that was captured. A partition of which none is kept, and which nobody reads,
 // is not.
 //
+// A store that processes with another configuration fill (SharedStore::claim) is left alone: the
+// feed is not ready, and no member of the group, until it is free.
+//
 // A partition of which no position is kept is loaded: read from its beginning, and then what the
 // stores have of it beside that is taken out. The same when its topic is made again, has become
 // compacted or is no longer, and when its
@@ -83,9 +86,9 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   ~GroupFeed();
 
   // See above. May turn false again: while a partition is stopped at a bad record here, a topic was
-  // made again and is not read yet, a store has lost what it had, or what is held is older than
-  // `max_staleness`.
-  bool ready() const { return board_.ready(); }
+  // made again and is not read yet, a store has lost what it had or is filled by others, or what is
+  // held is older than `max_staleness`.
+  bool ready() const { return store_watch_->claimed() && board_.ready(); }
   FeedStatus status() const;
 
  private:
@@ -93,6 +96,7 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
 
   // --- the member's thread ---
   void member_loop();
+  void look_at_membership();
   std::vector<kafka::GroupStart> assigned(
       std::span<const kafka::TopicPartition> partitions) override;
   void revoked(std::span<const kafka::TopicPartition> partitions) override;
@@ -124,6 +128,7 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   void look_again();
 
   // --- who asks the stores ---
+  Result<std::string> cluster_id() override;
   void on_answers(std::span<const GroupBoard::Question> questions,
                   std::span<const GroupBoard::Answer> answers) override;
   void on_load_ended(kafka::TopicPartition at, std::uint64_t generation) override;
@@ -140,7 +145,8 @@ class GroupFeed : private kafka::GroupOwner, private StoreWatch::Owner {
   std::unique_ptr<GroupSurroundings> around_;
   std::vector<std::unique_ptr<GroupLane>> lanes_;
   std::set<SchemaId> schemas_;  // asked for, by the watching thread
-  bool ignore_kept_ = false;    // the member's own
+  bool ignore_kept_ = false;    // the member's own, as what follows
+  bool is_member_ = false;
   // Held while a partition is given to a lane: what `group_` says of it and the lane's orders come
   // in one order.
   std::mutex hand_over_mutex_;

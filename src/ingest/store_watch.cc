@@ -50,7 +50,8 @@ void StoreWatch::run() {
   bool answered = true;
   for (;;) {
     const Status asked = ask();
-    if (!asked.ok() && answered) {
+    const bool is_conflict = !asked.ok() && asked.error().code == ErrorCode::kConflict;
+    if (!asked.ok() && answered && !is_conflict) {  // that the store says
       log("ingest").info("a store does not tell its positions: {}", asked.error().describe());
     }
     answered = asked.ok();
@@ -65,12 +66,41 @@ void StoreWatch::run() {
 
 // --- positions ---
 
+// By all of them.
+Status StoreWatch::claim() {
+  const auto cluster = owner_.cluster_id();
+  if (!cluster.ok()) return cluster.error();
+  Status out;
+  for (store::SharedStore* store : stores_) {
+    Status one = store->claim(*cluster);
+    const bool is_conflict = !one.ok() && one.error().code == ErrorCode::kConflict;
+    if (is_conflict) claimed_ = false;
+    if (out.ok() || is_conflict) out = std::move(one);
+  }
+  if (out.ok()) claimed_ = true;
+  const bool is_conflict = !out.ok() && out.error().code == ErrorCode::kConflict;
+  const std::lock_guard lock(error_mutex_);
+  claim_error_ = out.ok()      ? ""
+                 : is_conflict ? "it is filled by another configuration"
+                               : out.error().public_text;
+  return out;
+}
+
+std::string StoreWatch::claim_error() const {
+  const std::lock_guard lock(error_mutex_);
+  return claim_error_;
+}
+
 Status StoreWatch::ask() {
   const std::lock_guard lock(ask_mutex_);
   std::vector<std::uint64_t> doubts;
   for (const store::SharedStore* store : stores_) doubts.push_back(store->doubts());
+  // Also when nobody answered that: a store that has lost what it had is to say so.
+  const Status mine = claim();
+  if (!claimed_) return mine;
   const auto answers = ask_stores(board_.questions());
   if (!answers.ok()) return answers.error();
+  if (!mine.ok()) return mine;
   for (std::size_t i = 0; i < stores_.size(); ++i) stores_[i]->trust(doubts[i]);
   return tell_stores();
 }
@@ -78,6 +108,7 @@ Status StoreWatch::ask() {
 Result<std::vector<std::optional<Offset>>> StoreWatch::positions(
     std::span<const kafka::TopicPartition> partitions) {
   const std::lock_guard lock(ask_mutex_);
+  if (Status mine = claim(); !mine.ok()) return std::move(mine).error();
   std::vector<GroupBoard::Question> questions;
   for (const kafka::TopicPartition at : partitions) questions.push_back(board_.question(at));
   return ask_stores(questions);

@@ -2,6 +2,7 @@
 // have lost something.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -28,6 +30,8 @@ class StoreWatch {
   // Called on any thread that calls StoreWatch, or on its own.
   class Owner {
    public:
+    // Kafka's, "" = it tells none; an error: not known yet.
+    virtual Result<std::string> cluster_id() = 0;
     // To be given to the board, with what follows for lanes.
     virtual void on_answers(std::span<const GroupBoard::Question> questions,
                             std::span<const GroupBoard::Answer> answers) = 0;
@@ -53,6 +57,11 @@ class StoreWatch {
   // Asks and tells now. An error is that of a store that has not answered; then nothing is kept for
   // sure.
   Status ask();
+  // Whether the stores are this process's to fill: the latest answer, false before the first. While
+  // they are not, `ask` and `positions` fail, with kConflict when they are others'.
+  bool claimed() const { return claimed_; }
+  // What a store said against it last; "" = nothing.
+  std::string claim_error() const;
   // The positions of these; nothing = one of the stores knows none.
   Result<std::vector<std::optional<Offset>>> positions(
       std::span<const kafka::TopicPartition> partitions);
@@ -82,6 +91,7 @@ class StoreWatch {
   };
 
   void run();
+  Status claim();
   Result<std::vector<std::optional<Offset>>> ask_stores(
       std::span<const GroupBoard::Question> questions);
   Status tell_stores();
@@ -94,6 +104,9 @@ class StoreWatch {
   // One question at a time, and none while a load begins. Guards what follows.
   std::mutex ask_mutex_;
   std::set<kafka::TopicPartition> lost_;  // not told to the owner yet
+  std::atomic<bool> claimed_ = false;     // any thread's
+  mutable std::mutex error_mutex_;
+  std::string claim_error_;  // with error_mutex_
   const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   std::thread thread_;
 };

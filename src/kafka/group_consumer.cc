@@ -49,21 +49,28 @@ Result<std::unique_ptr<GroupConsumer>> GroupConsumer::create(const ConsumerOptio
     return std::move(done).error();
   }
   consumer->commits_ = rd_kafka_queue_new(consumer->handle_);
-  const ListPtr topics = make_list(options.topics.size());
-  for (const std::string& topic : options.topics) {
-    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  }
-  if (const auto code = rd_kafka_subscribe(consumer->handle_, topics.get());
-      code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Error{ErrorCode::kInvalidArgument,
-                 std::string("the topics cannot be subscribed to: ") + rd_kafka_err2str(code)};
-  }
   return consumer;
 }
 
 GroupConsumer::~GroupConsumer() {
   close();
   if (commits_ != nullptr) rd_kafka_queue_destroy(commits_);
+}
+
+Status GroupConsumer::join() {
+  const ListPtr topics = make_list(topics_.size());
+  for (const std::string& topic : topics_) {
+    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  const auto code = rd_kafka_subscribe(handle_, topics.get());
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               std::string("the topics cannot be subscribed to: ") + rd_kafka_err2str(code)};
+}
+
+Status GroupConsumer::leave() {
+  const auto code = rd_kafka_unsubscribe(handle_);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? Status() : Status(unavailable(code));
 }
 
 void GroupConsumer::close() {

@@ -67,14 +67,21 @@ class GroupOwner {
 // A position that is not in the log (any more) is not told: reading goes on with the first record
 // there is. Who keeps positions sees it by the next offset.
 //
-// Thread safety: `commit`, `commit_now`, `close` and `poll` of queue 0 from one thread, `poll` of
-// another queue from one thread; the rest from any thread. Queue 0 has to be polled all the time.
+// Thread safety: `join`, `leave`, `commit`, `commit_now`, `close` and `poll` of queue 0 from one
+// thread, `poll` of another queue from one thread; the rest from any thread. Queue 0 has to be
+// polled all the time.
 class GroupConsumer : public Client {
  public:
-  // Joins. `owner` must outlive it. Fails only for properties that librdkafka refuses.
+  // Is in no group yet. `owner` must outlive it. Fails only for properties that librdkafka refuses.
   static Result<std::unique_ptr<GroupConsumer>> create(const ConsumerOptions& options,
                                                        GroupOwner& owner);
   ~GroupConsumer();  // closes
+
+  // Is a member of the group from now on.
+  Status join();
+  // No member any more: `revoked` is called for what this one has, by a later `poll`. `join` makes
+  // it one again.
+  Status leave();
 
   // Sends these positions of partitions of this member's to the brokers, and those of former calls
   // that have failed; does not wait. While an answer is under way nothing is sent.
@@ -94,7 +101,8 @@ class GroupConsumer : public Client {
   // yet, such as during a rebalance: try again.
   Status go_on(TopicPartition at, Offset from);
 
-  // Leaves the group: `revoked` is called for what this member has. `poll` gives nothing after it.
+  // Leaves the group for good: `revoked` is called for what this member has. `poll` gives nothing
+  // after it.
   void close();
 
  private:

@@ -33,6 +33,7 @@ class Member final : public GroupOwner {
                                       *this);
     EXPECT_TRUE(made.ok()) << made.error().describe();
     consumer_ = *std::move(made);
+    EXPECT_TRUE(consumer_->join().ok());
   }
 
   // Polls both queues until `condition`; false after a minute without.
@@ -127,6 +128,30 @@ class GroupConsumerTest : public testing::Test {
   std::string brokers_;
   std::unique_ptr<Producer> producer_;
 };
+
+TEST_F(GroupConsumerTest, LeavesTheGroupAndJoinsItAgain) {
+  make_topic(2);
+  produce(10);
+  Member member(brokers_);
+  ASSERT_TRUE(member.poll_until([&] { return member.read_.size() == 10; }));
+  EXPECT_EQ(member.owned_.size(), 2u);
+  ASSERT_TRUE(member.consumer_->leave().ok());
+  ASSERT_TRUE(member.poll_until([&] { return member.owned_.empty(); }));
+  EXPECT_GT(member.revocations_, 0);
+  // Another one has all of it meanwhile.
+  {
+    Member other(brokers_);
+    ASSERT_TRUE(other.poll_until([&] {
+      member.poll();
+      return other.owned_.size() == 2;
+    }));
+    EXPECT_TRUE(member.owned_.empty());
+  }
+  member.records_.clear();
+  ASSERT_TRUE(member.consumer_->join().ok());
+  ASSERT_TRUE(member.poll_until([&] { return member.owned_.size() == 2; }));
+  EXPECT_TRUE(member.poll_until([&] { return member.records_.size() == 10; }));
+}
 
 TEST_F(GroupConsumerTest, ReadsFromTheBeginningAndGoesOnFromWhatItCommitted) {
   make_topic(1);

@@ -85,6 +85,15 @@ void KeyCount::start(Client& client, Done done) {
   for (const Node& node : masters) client.send_to(node, args, *self);
 }
 
+void KeyCount::start(Client& client, std::span<const std::string> keys, Done done) {
+  auto* const self = new KeyCount(std::move(done));
+  self->waits_for_ = keys.size();
+  for (const std::string& key : keys) {
+    const std::string_view args[] = {"EXISTS", key};
+    client.send(key, args, *self);
+  }
+}
+
 void KeyCount::reply(const Reply& reply) {
   if (reply.type != Reply::Type::kInteger) return failed(error_of(reply));
   keys_ += static_cast<std::uint64_t>(reply.integer);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,6 +72,8 @@ class KeyCount final : private ReplySink {
   using Done = std::function<void(Result<std::uint64_t> keys)>;
   // `done` is called once, on the loop. The servers must be known.
   static void start(Client& client, Done done);
+  // Which of these there are.
+  static void start(Client& client, std::span<const std::string> keys, Done done);
 
  private:
   explicit KeyCount(Done done) : done_(std::move(done)) {}

@@ -98,11 +98,13 @@ class Sweep::Erasure final : public ReplySink {
   Sweep& sweep_;
 };
 
-Sweep::Sweep(Client& client, const Scripts& scripts, const Loads& loads, std::string prefix,
-             Layout layout, std::vector<Part> parts, std::function<void(const Outcome&)> done)
+Sweep::Sweep(Client& client, const Scripts& scripts, const Loads& loads, const Claim& claim,
+             std::string prefix, Layout layout, std::vector<Part> parts,
+             std::function<void(const Outcome&)> done)
     : client_(client),
       scripts_(scripts),
       loads_(loads),
+      claim_(claim),
       key_start_(key_start(prefix)),
       layout_(layout),
       parts_(std::move(parts)),
@@ -128,6 +130,10 @@ void Sweep::key(std::string_view key) {
 }
 
 void Sweep::take(const std::string& key, std::string_view positions) {
+  if (!claim_.is_held()) {
+    if (outcome_.status.ok()) outcome_.status = claim_.refusal();
+    return;
+  }
   for (; positions.size() >= kPositionBytes; positions.remove_prefix(kPositionBytes)) {
     const std::string_view position = positions.substr(0, kPositionBytes);
     if (!is_stale(position)) continue;
@@ -141,7 +147,7 @@ void Sweep::take(const std::string& key, std::string_view positions) {
 bool Sweep::is_stale(std::string_view position) const {
   const std::optional<Position> found = parse_position(position);
   if (!found) return false;
-  if (found->layout != layout_) return true;  // no reader shows it
+  if (found->layout != layout_ || claim_.is_foreign(*found)) return true;  // no reader shows it
   if (found->local != 0) return false;
   for (const Part& part : parts_) {
     if (!part.place.ends_with(partition_part(position).substr(4))) continue;  // another topic

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "redis/client.h"
+#include "redis/fingerprint.h"
 #include "redis/key_scan.h"
 #include "redis/layout.h"
 #include "redis/scripts.h"
@@ -71,9 +72,11 @@ class Sweep final : private store::KeyScan::Sink {
     std::uint64_t erased = 0;
   };
   // All must outlive it; `done` is called once, on the loop, and may not end it. What is of another
-  // layout than `layout` goes too.
-  Sweep(Client& client, const Scripts& scripts, const Loads& loads, std::string prefix,
-        Layout layout, std::vector<Part> parts, std::function<void(const Outcome&)> done);
+  // layout than `layout` goes too, and what is of a topic that the store does not take. Takes out
+  // nothing more once `claim` is not held.
+  Sweep(Client& client, const Scripts& scripts, const Loads& loads, const Claim& claim,
+        std::string prefix, Layout layout, std::vector<Part> parts,
+        std::function<void(const Outcome&)> done);
   void start();
 
  private:
@@ -92,6 +95,7 @@ class Sweep final : private store::KeyScan::Sink {
   Client& client_;
   const Scripts& scripts_;
   const Loads& loads_;
+  const Claim& claim_;
   const std::string key_start_;
   const Layout layout_;
   const std::vector<Part> parts_;

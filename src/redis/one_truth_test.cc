@@ -180,6 +180,7 @@ class OneTruthTest : public testing::Test {
     auto made = RedisStore::create(std::move(options));
     ASSERT_TRUE(made.ok());
     store_ = *std::move(made);
+    ASSERT_TRUE(wait_for([this] { return store_->claim("kafka").ok(); }));
   }
   // All that the store has afterwards is in the topic, so it is acknowledged.
   void fill() {

@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "redis/background.h"
 #include "redis/calls.h"
+#include "redis/fingerprint.h"
 #include "redis/key_scan.h"
 #include "redis/known_servers.h"
 #include "redis/layout.h"
@@ -77,6 +78,16 @@ std::vector<std::uint32_t> taken_names(const std::vector<std::uint32_t>& names,
   return out;
 }
 
+Filling filling_of(const RedisStoreOptions& options, Layout layout) {
+  Filling out{.topics = {}, .schemas = options.schemas, .layout = layout, .takes = options.takes};
+  for (const std::uint32_t topic : taken_of(options)) out.topics.push_back(options.topics[topic]);
+  return out;
+}
+
+std::vector<std::string> keys_of(const RedisStoreOptions& options) {
+  return position_keys(options.prefix, options.client.topology == Topology::kCluster);
+}
+
 class Implementation final : public RedisStore {
  public:
   explicit Implementation(RedisStoreOptions options)
@@ -88,6 +99,7 @@ class Implementation final : public RedisStore {
         layout_(taken_.size() == 1 ? Layout::kOneTopic : Layout::kTopics),
         scripts_(taken_names(names_, taken_)),
         incarnations_(std::make_unique<std::atomic<std::uint32_t>[]>(options_.topics.size())),
+        claim_(filling_of(options_, layout_), keys_of(options_), options_.name, options_.prefix),
         timer_(loop_) {
     topic_ids_.resize(options_.topics.size());
     options_.client.servers = std::make_shared<KnownServers>();
@@ -108,9 +120,7 @@ class Implementation final : public RedisStore {
     auto client = Client::create(loop_, own);
     if (!client.ok()) return std::move(client).error();
     client_ = *std::move(client);
-    const bool cluster = options_.client.topology == Topology::kCluster;
-    positions_ =
-        std::make_unique<Positions>(*client_, scripts_, position_keys(options_.prefix, cluster));
+    positions_ = std::make_unique<Positions>(*client_, scripts_, keys_of(options_));
     schemas_ = std::make_unique<SchemaNotes>(*client_, schemas_key(options_.prefix));
     counter_ = std::make_unique<Counter>(loop_, *client_, options_.prefix);
     policy_ = std::make_unique<PolicyWatch>(*client_, options_.name);
@@ -158,6 +168,7 @@ class Implementation final : public RedisStore {
       if (Status fits = check_size(writes[i].record); !fits.ok()) return fits;
     }
     if (writes.empty()) return {};
+    if (!claim_.is_held()) return claim_.refusal();
     loads_.note(writes);
     Batch batch(writes, outcomes);
     boost::asio::post(loop_, [this, &batch] { send(batch); });
@@ -173,6 +184,7 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (!claim_.is_held()) return sink.failed(claim_.refusal());
     const auto ticket = trust_.ticket(client == client_.get());
     if (!ticket) return sink.failed(trust_.why_not());
     std::string value;
@@ -194,6 +206,7 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (!claim_.is_held()) return sink.failed(claim_.refusal());
     const auto ticket = trust_.ticket(client == client_.get());
     if (!ticket) return sink.failed(trust_.why_not());
     const std::string of_topic = topic ? topic_bytes(names_[*topic]) : "";
@@ -211,6 +224,7 @@ class Implementation final : public RedisStore {
     }
     Client* client = here();
     if (client == nullptr) return sink.failed(no_client());
+    if (!claim_.is_held()) return sink.failed(claim_.refusal());
     const auto ticket = trust_.ticket(client == client_.get());
     if (!ticket) return sink.failed(trust_.why_not());
     const std::string_view full = key_of(key);
@@ -230,6 +244,7 @@ class Implementation final : public RedisStore {
     const bool own = client == client_.get();
     const auto ticket = trust_.ticket(own);
     const auto check = [this, own, ticket] {
+      if (!claim_.is_held()) return Status(claim_.refusal());
       return ticket && ticket->holds() && trust_.ticket(own) ? Status() : Status(trust_.why_not());
     };
     const auto names = [this](std::string_view end) {
@@ -240,6 +255,15 @@ class Implementation final : public RedisStore {
         *client, ScanOptions{.prefix = options_.prefix, .check = check, .names = names});
   }
 
+  Status claim(std::string_view cluster_id) override {
+    const bool was_held = claim_.is_held();
+    const Status done =
+        on_loop<Status>([&](auto ended) { claim_.make(*client_, cluster_id, std::move(ended)); });
+    // What is under way is no answer either.
+    if (was_held && !claim_.is_held()) trust_.doubt();
+    return done;
+  }
+
   Result<std::vector<Kept>> positions(std::span<const Source> sources) override {
     std::vector<std::string> fields;
     for (const Source& one : sources) fields.push_back(field_of(one));
@@ -248,6 +272,7 @@ class Implementation final : public RedisStore {
   }
 
   Result<std::vector<std::optional<Offset>>> advance(std::span<const Progress> all) override {
+    if (!claim_.is_held()) return claim_.refusal();
     std::vector<Positions::Step> steps;
     for (const Progress& one : all) steps.push_back({field_of(one.source), one.reached});
     return on_loop<Positions::Reached>(
@@ -260,6 +285,7 @@ class Implementation final : public RedisStore {
   }
 
   Result<bool> begin_load(Source source, bool replaced) override {
+    if (!claim_.is_held()) return claim_.refusal();
     loads_.cancel(source);  // of a load that did not come to its end
     for (const bool other_policy : {false, true}) {
       const Status forgotten = on_loop<Status>(
@@ -275,10 +301,15 @@ class Implementation final : public RedisStore {
     const auto keys = on_loop<Result<std::uint64_t>>(
         [&](auto done) { KeyCount::start(*client_, std::move(done)); });
     if (!keys.ok()) return keys.error();
+    // The fingerprint is there by now.
+    const auto own = on_loop<Result<std::uint64_t>>(
+        [&](auto done) { KeyCount::start(*client_, keys_of(options_), std::move(done)); });
+    if (!own.ok()) return own.error();
+    const bool is_empty = *keys <= *own;
     const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();
-    if (*keys == 0) empty_at_ = now;
-    if (replaced || *keys == 0 || (empty_at_ && now - *empty_at_ < kEmptyLately)) return false;
+    if (is_empty) empty_at_ = now;
+    if (replaced || is_empty || (empty_at_ && now - *empty_at_ < kEmptyLately)) return false;
     loads_.begin(source);
     return true;
   }
@@ -304,6 +335,8 @@ class Implementation final : public RedisStore {
   store::Counts counts() const override { return {.records = counter_->records(), .bytes = 0}; }
 
   Status health() const override {
+    // Known sooner than how the connections are.
+    if (Status other = claim_.conflict(); !other.ok()) return other;
     const std::lock_guard lock(mutex_);
     return health_.ok() && trust_.is_in_doubt() ? Status(Trust::in_doubt()) : health_;
   }
@@ -380,7 +413,7 @@ class Implementation final : public RedisStore {
   void sweep(std::vector<Sweep::Part> parts, const std::function<void(Status)>& done) {
     if (sweep_ != nullptr) return done(Error{ErrorCode::kUnavailable, "other loads are ending"});
     sweep_ = std::make_unique<Sweep>(
-        *client_, scripts_, loads_, options_.prefix, layout_, parts,
+        *client_, scripts_, loads_, claim_, options_.prefix, layout_, parts,
         [this, parts, done](const Sweep::Outcome& outcome) { end_sweep(parts, outcome, done); });
     sweep_->start();
   }
@@ -492,6 +525,7 @@ class Implementation final : public RedisStore {
   std::vector<std::string> topic_ids_;
   std::optional<std::chrono::steady_clock::time_point> empty_at_;
 
+  Claim claim_;
   Loads loads_;
   Trust trust_;
 

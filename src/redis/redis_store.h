@@ -24,6 +24,7 @@ struct RedisStoreOptions {
   // What it takes of the topics, as text; "" = all. With another text positions are not known: the
   // topics are read from their beginning.
   std::string takes;
+  std::vector<std::string> schemas;  // the part of `takes` that is not topics, for people
 };
 
 // What each of the store's calls is, beside what store/store.h says:
@@ -47,6 +48,9 @@ struct RedisStoreOptions {
 //
 // `page` and `scan` are kUnsupported. `counts` are the records at the last count, made in the
 // background by SCAN at a small part of the server's time; bytes are not known (0).
+//
+// A prefix is one filling's (SharedStore::claim): what fills it stands there as a fingerprint, see
+// redis/fingerprint.h.
 //
 // A doubt (SharedStore::doubts) comes with each server that was restarted or takes over: one that
 // says in INFO that it is the same gives none. The store's own client raises it. Other loops are

@@ -35,12 +35,16 @@ inline std::unique_ptr<RedisStore> make_of_topics(const TestServer& server,
   options.takes_topics = {};
   auto made = RedisStore::create(std::move(options));
   EXPECT_TRUE(made.ok());
+  const Status claimed = (*made)->claim("kafka");
+  EXPECT_TRUE(claimed.ok()) << claimed.error().describe();
   return *std::move(made);
 }
 
 inline std::unique_ptr<RedisStore> make(const TestServer& server, std::string prefix = "") {
   auto made = RedisStore::create(options_for(server, std::move(prefix)));
   EXPECT_TRUE(made.ok());
+  const Status claimed = (*made)->claim("kafka");
+  EXPECT_TRUE(claimed.ok()) << claimed.error().describe();
   return *std::move(made);
 }
 

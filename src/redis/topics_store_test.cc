@@ -95,7 +95,7 @@ TEST_F(TopicsStoreTest, ARecordOfAnotherConfigurationIsNeitherShownNorListedNorR
     void absent() override { outcome = "absent"; }
     void failed(const Error& error) override { outcome = to_string(error.code); }
   };
-  const auto one = make(server_, "pc");  // takes the topic "one" alone
+  const auto one = make(server_, "one");  // takes the topic "one" alone
   const std::pair<RedisStore*, std::string> cases[] = {
       {store_.get(), stranger(Layout::kTopics, "elsewhere")},
       {store_.get(), stranger(Layout::kOneTopic, "one")},  // as 0.1 wrote it
@@ -105,18 +105,19 @@ TEST_F(TopicsStoreTest, ARecordOfAnotherConfigurationIsNeitherShownNorListedNorR
   int number = 0;
   for (const auto& [store, value] : cases) {
     SCOPED_TRACE(++number);
-    command({"SET", "pc:a", value});
+    const std::string key = store == one.get() ? "one:a" : "pc:a";
+    command({"SET", key, value});
     Sink got, taken;
     store->get("a", got);
     EXPECT_EQ(got.outcome, to_string(ErrorCode::kMalformed));
     store->take("a", std::nullopt, taken);
     EXPECT_EQ(taken.outcome, to_string(ErrorCode::kMalformed));
     EXPECT_FALSE(*store->erase(of_topic(1, "", 200)));
-    EXPECT_EQ(command({"GET", "pc:a"}), value);
+    EXPECT_EQ(command({"GET", key}), value);
     // A record of the topic is the key's, whatever was there.
     EXPECT_TRUE(store->put(of_topic(1, "ours", 50)).ok());
     EXPECT_EQ(store::get(*store, "a"), "ours");
-    command({"DEL", "pc:a"});
+    command({"DEL", key});
   }
 }
 

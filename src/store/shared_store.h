@@ -29,6 +29,15 @@ class SharedStore : public Store {
     auto operator<=>(const Source&) const = default;
   };
 
+  // Makes sure that this store is filled by one kind of process only: what this one fills it with
+  // (the topics that it takes, what it takes of them, and Kafka's cluster of this id, "" = Kafka
+  // does not tell it) is kept with the positions, and compared with what is kept there. kConflict
+  // says both when they differ; from then on, as before the first success, what writes, removes or
+  // reads records fails with kUnavailable, and `health` says so after a conflict. To be called
+  // before any of that, and again and again: others may have taken the store once it has lost
+  // what it had. Blocks.
+  virtual Status claim(std::string_view cluster_id) = 0;
+
   // Which log of the topic's name records come from now on; before the first of them is written.
   // `id` is Kafka's topic id as text ("" = not known, as at first), with kCompactedMark behind it
   // when the topic is compacted and the stores keep only what is of a key's last type ("-" is the

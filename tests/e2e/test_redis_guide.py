@@ -11,6 +11,7 @@ from e2e.checking import check_truth
 from e2e.producing import CUSTOMER, customer
 from e2e.pushcache import ROOT, run, shared_store
 from e2e.test_redis_store import fill
+from services import wait_for
 
 GUIDE = (ROOT / "docs/guides/redis.md").read_text()
 
@@ -65,6 +66,10 @@ def test_the_user_of_one_server(topic, config, service, redis_server):
     add_user([redis], words)
     redis.command("CONFIG", "RESETSTAT")
     use_all(service(config(made.name, cache=with_user(redis, **redis.store(database=3)))).wait_ready(), made)
+    in_database = "redis.call('SELECT', 3) return redis.call(ARGV[1], KEYS[1], 'fingerprint')"
+    # As version 0.1 leaves it.
+    assert redis.command("EVAL", in_database, 1, b"pc:\xffpositions", "HDEL") == 1
+    wait_for(lambda: redis.command("EVAL", in_database, 1, b"pc:\xffpositions", "HGET"), 60, "the prefix to be taken over")
     assert not denials([redis])
     used = {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
     used |= {"hdel"}  # only of a topic that was made again
