@@ -178,7 +178,7 @@ void Pipeline::make_intake(bool shared) {
                                             });
                        },
                        readers_.of_store(config_, store), config::topics_of(config_, store),
-                       patterns.empty(), shared ? store.url + ' ' + store.prefix : std::string()});
+                       patterns.empty()});
   }
   if (targets.empty()) return;
   intake.applier =

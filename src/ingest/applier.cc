@@ -70,23 +70,18 @@ const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t t
   way.schema = &schema;
   way.topic = topic;
   way.compacted = &compacted_[topic];
-  std::set<std::string_view> places;  // of the stores that take it
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     if (!target.takes_topic(topic)) continue;
-    if (!target.takes(schema.full_name)) continue;
-    places.insert(target.place);
+    if (!target.takes(schema.full_name)) {
+      way.others.push_back(target.store);
+      continue;
+    }
     for (const registry::RouteReader& reader : target.readers) {
       way.readers.push_back({way.stores.size(), &reader});
     }
     way.stores.push_back(target.store);
     hold(i, schema);
-  }
-  for (const Target& target : targets_) {
-    if (!target.takes_topic(topic) || target.takes(schema.full_name)) continue;
-    // Else what is put there would be taken out again.
-    const bool shares_keys = !target.place.empty() && places.contains(target.place);
-    if (!shares_keys) way.others.push_back(target.store);
   }
   if (way.stores.empty()) {
     log("ingest").warn(

@@ -65,8 +65,6 @@ struct Target {
   std::vector<registry::RouteReader> readers = {};
   std::vector<bool> topics = {};   // by their numbers; empty = all
   bool takes_all_schemas = false;  // whatever `takes` would be asked
-  // Where its keys are, when another store may have the same ones; "" = nowhere else.
-  std::string place = {};
   bool takes_topic(std::uint32_t topic) const { return topics.empty() || topics[topic]; }
 };
 

@@ -317,26 +317,6 @@ TEST_F(ApplierTest, AKeyThatMovedWithAnotherTypeIsAsItsLaterPartitionSaysInAnyOr
   EXPECT_EQ(datum(*users_, "gone"), kUserDatum) << "forgotten";
 }
 
-TEST_F(ApplierTest, StoresThatShareTheirKeysTakeNothingFromEachOther) {
-  const auto users = [](std::string_view name) { return name == "test.User"; };
-  const auto pets = [](std::string_view name) { return name == "test.Pet"; };
-  const auto shared = store::make_memory_store();
-  Applier applier(schemas_,
-                  {{"users", shared.get(), users, {}, {}, false, "there"},
-                   {"pets", shared.get(), pets, {}, {}, false, "there"}},
-                  {"topic"});
-  applier.set_compacted(0, true);
-  EXPECT_TRUE(applier.types_matter(0));
-  ASSERT_EQ(apply("a", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
-  ASSERT_EQ(apply("a", wire(2, "\x06Rex")), Outcome::kDone);
-  ApplyLane lane(applier);
-  const std::string user = wire(1, kUserDatum), pet = wire(2, "\x06Rex");
-  EXPECT_EQ(lane.apply(incoming("k", user)), Outcome::kDone);
-  EXPECT_EQ(datum(*shared, "k"), kUserDatum);
-  EXPECT_EQ(lane.apply(incoming("k", pet)), Outcome::kDone);
-  EXPECT_EQ(datum(*shared, "k"), "\x06Rex");
-}
-
 TEST_F(ApplierTest, ABatchDoesAndCountsTheSame) {
   ASSERT_EQ(apply("a", wire(1, kUserDatum)), Outcome::kDone) << "to have the schemas known";
   ASSERT_EQ(apply("a", wire(2, "\x06Rex")), Outcome::kDone);
