@@ -76,6 +76,27 @@ def test_the_user_of_one_server(topic, config, service, redis_server):
     assert {word[1:] for word in words if word.startswith("+")} <= used, "the guide allows what is not needed"
 
 
+def test_the_user_of_a_store_that_takes_several_topics(topic, config, service, redis_server):
+    first, second, redis = topic(), topic(), redis_server()
+    add_user([redis], rules("a store that takes several topics"))
+    redis.command("CONFIG", "RESETSTAT")
+    settings = config([first.name, second.name], cache=with_user(redis))
+    first.put_all({"k": customer(1), "gone": customer(2)})
+    second.put_all({"k": customer(3), "gone": customer(4)})
+    running = service(settings).wait_ready()
+    for made in (first, second):
+        made.put_all({"gone": None})
+    running.wait_record("/customers", "gone", None)
+    second.put_all({"gone": customer(5)})
+    running.wait_record("/customers", "gone", customer(5))
+    assert running.api.request("POST", "/customers", customer(9, accountId="z")).status == 201
+    assert running.api.request("DELETE", "/customers/z").status == 200
+    assert sorted(running.keys("/customers")) == ["gone", "k"]
+    assert not denials([redis])
+    used = {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
+    assert {"time", "pttl"} <= used, "the guide allows what is not needed"
+
+
 def test_the_user_of_a_cluster(topic, config, service, redis_cluster):
     made, cluster = topic(partitions=2), redis_cluster()
     fill(made, 0, 300, partitions=2)
