@@ -16,13 +16,6 @@ namespace {
 constexpr const char* kCommon = R"lua(
 local kNone, kRecord, kDeleted, kForeign, kOther = 0, 1, 2, 3, 4
 
-local function or_wrong_type(...)
-  local got = redis.pcall(...)
-  if type(got) ~= 'table' then return got, false end
-  if not string.find(got.err, 'WRONGTYPE', 1, true) then redis.call(...) end
-  return false, true
-end
-
 local function is_position(text)
   return text and #text == 40 and string.sub(text, 37) == 'PC\0\1'
 end
@@ -209,7 +202,8 @@ return out
 
 // The texts of the scripts of a store that takes one topic.
 ScriptTexts one_topic_scripts(std::uint32_t topic) {
-  const std::string start = "local topic = " + lua_bytes(topic_bytes(topic)) + kCommon;
+  const std::string start =
+      "local topic = " + lua_bytes(topic_bytes(topic)) + "\n" + std::string(kOrWrongType) + kCommon;
   return {start + kPut,
           start + kErase,
           start + kInsert,

@@ -57,6 +57,15 @@ inline constexpr std::string_view kOtherTopic = "OTHERTOPIC";
 
 // Of several topics; for scripts.cc.
 ScriptTexts topics_scripts(const std::vector<std::uint32_t>& topics);
+// Lua: what a command answers, or false and that it was refused for the type of the key.
+inline constexpr std::string_view kOrWrongType = R"lua(
+local function or_wrong_type(...)
+  local got = redis.pcall(...)
+  if type(got) ~= 'table' then return got, false end
+  if not string.find(got.err, 'WRONGTYPE', 1, true) then redis.call(...) end
+  return false, true
+end
+)lua";
 // A string of Lua with these bytes.
 std::string lua_bytes(std::string_view bytes);
 

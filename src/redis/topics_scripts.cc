@@ -55,13 +55,6 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function or_wrong_type(...)
-  local got = redis.pcall(...)
-  if type(got) ~= 'table' then return got, false end
-  if not string.find(got.err, 'WRONGTYPE', 1, true) then redis.call(...) end
-  return false, true
-end
-
 local function read(key)
   local value, is_no_string = or_wrong_type('GET', key)
   if value then
@@ -171,41 +164,31 @@ local function set(entries, entry)
     old.p, old.v, old.e = entry.p, entry.v, entry.e
   end
 end
+
+-- The outcome, as Scripts has it. A tombstone leaves what another configuration wrote.
+local function apply(key, entry)
+  local entries = read(key)
+  local old = find(entries, entry.p)
+  if old and outdated(entry.p, old.p) then return '2' end
+  if not entry.v and entries[1] and not rank(entries[1].p) then return '0' end
+  local outcome = old and old.v and '1' or '0'
+  set(entries, entry)
+  write(key, entries)
+  return outcome
+end
 )lua";
 
 constexpr const char* kPut = R"lua(
 local out = {}
 for i = 1, #KEYS do
-  local came = sub(ARGV[i], -40)
-  local entries = read(KEYS[i])
-  local old = find(entries, came)
-  if old and outdated(came, old.p) then
-    out[i] = '2'
-  else
-    out[i] = old and old.v and '1' or '0'
-    set(entries, {p = came, v = sub(ARGV[i], 1, -41)})
-    write(KEYS[i], entries)
-  end
+  out[i] = apply(KEYS[i], {p = sub(ARGV[i], -40), v = sub(ARGV[i], 1, -41)})
 end
 return table.concat(out)
 )lua";
 
 constexpr const char* kErase = R"lua(
 local out, ends = {}, now() + tonumber(ARGV[#ARGV])
-for i = 1, #KEYS do
-  local came = ARGV[i]
-  local entries = read(KEYS[i])
-  local old = find(entries, came)
-  if old and outdated(came, old.p) then
-    out[i] = '2'
-  elseif entries[1] and not rank(entries[1].p) then
-    out[i] = '0'
-  else
-    out[i] = old and old.v and '1' or '0'
-    set(entries, {p = came, v = false, e = ends})
-    write(KEYS[i], entries)
-  end
-end
+for i = 1, #KEYS do out[i] = apply(KEYS[i], {p = ARGV[i], v = false, e = ends}) end
 return table.concat(out)
 )lua";
 
@@ -270,7 +253,7 @@ std::string ranks(const std::vector<std::uint32_t>& topics) {
 }  // namespace
 
 ScriptTexts topics_scripts(const std::vector<std::uint32_t>& topics) {
-  const std::string start = ranks(topics) + kCommon;
+  const std::string start = ranks(topics) + std::string(kOrWrongType) + kCommon;
   return {start + kPut,  start + kErase,   start + kInsert,
           start + kTake, start + kEraseIf, start + kPositions};
 }

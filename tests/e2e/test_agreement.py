@@ -94,6 +94,11 @@ def make_stores(kind, names):
             {"name": "one", **kind("one"), "topics": [names[1]]}]
 
 
+def cache_of(stores):
+    """The cache section of these stores, each with a route of its name."""
+    return {"stores": stores, "routes": [{"path": f"/{one['name']}", "store": one["name"]} for one in stores]}
+
+
 @pytest.fixture
 def random_topics(topic):
     """Three topics that share keys, of which some are compacted."""
@@ -117,7 +122,7 @@ def test_replicas_agree_whenever_they_started(random_topics, config, service, tm
     model = random_topics(chance)
     names = [one.name for one in model.topics]
     stores = make_stores(lambda _: {"type": "in_memory"}, names)
-    cache = {"stores": stores, "routes": [{"path": f"/{one['name']}", "store": one["name"]} for one in stores]}
+    cache = cache_of(stores)
     settings = config(names, cache=cache)
     restarted = config(names, cache=cache, snapshot={"dir": str(tmp_path / "snapshots"), "interval": "1h"})
     keys = chance.choice([30, 300])
@@ -150,7 +155,7 @@ def test_a_store_in_redis_agrees_with_one_in_memory(random_topics, config, servi
     names = [one.name for one in model.topics]
     server = redis_server()
     stores = make_stores(lambda name: {**server.store(), "prefix": name, "timeout": "5s"}, names)
-    cache = {"stores": stores, "routes": [{"path": f"/{one['name']}", "store": one["name"]} for one in stores]}
+    cache = cache_of(stores)
     settings = config(names, cache=cache)
     settings["kafka"]["properties"] = {"session.timeout.ms": "6000"}
     write(model, chance, 400, 100)
