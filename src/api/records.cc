@@ -18,7 +18,7 @@ namespace {
 using store::LocalWrites;
 
 constexpr std::string_view kNotReady =
-    "not ready: the topic is still being loaded, so an answer could be wrong; try again";
+    "not ready, so an answer could be wrong; the health port's /ready says why; try again";
 constexpr std::string_view kStoreFull =
     "the store had to refuse keys, and this may be one of them; its readiness check says more";
 constexpr std::string_view kReaderCannot =

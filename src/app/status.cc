@@ -80,21 +80,23 @@ json::object local_writes_json(const store::LocalWrites& writes) {
 // `local_writes`: whether the digest's stores have any; null when it is of none.
 json::object partition_json(const ingest::PartitionStatus& partition,
                             const json::value& local_writes) {
-  return {{"topic", partition.topic},
-          {"partition", partition.partition.value},
-          {"position", partition.position.value},
-          {"end", partition.end.value},
-          {"target", partition.target.value},
-          {"log_start", partition.log_start.value},
-          {"lag", partition.lag_records()},
-          {"lag_seconds", partition.lag_seconds},
-          {"owned", partition.owned},
-          {"kept", partition.kept ? json::value(partition.kept->value) : json::value(nullptr)},
-          {"digest", digest_json(partition.digest)},
-          {"digest_mark",
-           partition.mark.position.value == 0 ? json::value(nullptr) : digest_json(partition.mark)},
-          {"local_writes", local_writes},
-          {"state", json::string(ingest::to_string(partition.stage))}};
+  const bool has_digest = !local_writes.is_null();
+  return {
+      {"topic", partition.topic},
+      {"partition", partition.partition.value},
+      {"position", partition.position.value},
+      {"end", partition.end.value},
+      {"target", partition.target.value},
+      {"log_start", partition.log_start.value},
+      {"lag", partition.lag_records()},
+      {"lag_seconds", partition.lag_seconds},
+      {"owned", partition.owned},
+      {"kept", partition.kept ? json::value(partition.kept->value) : json::value(nullptr)},
+      {"digest", has_digest ? digest_json(partition.digest) : json::value(nullptr)},
+      {"digest_mark", has_digest && partition.mark.position.value != 0 ? digest_json(partition.mark)
+                                                                       : json::value(nullptr)},
+      {"local_writes", local_writes},
+      {"state", json::string(ingest::to_string(partition.stage))}};
 }
 
 // `intake`: the one of the feed. Asked after the digests were read, so that a write that they show

@@ -59,7 +59,7 @@ constexpr Option kOptions[] = {
      .help = "Consumer group; {use_hostname: true} takes the host's name. A store in memory reads every partition whatever the group.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.group_id; }},
     {.path = "kafka.topic", .type = kTopics, .required = true,
-     .help = "The topic to read, or a list of topics.",
+     .help = "The topic to read, or a list of topics. Their order counts: of equal timestamps the later topic's record is shown, and another order is another configuration to snapshots and to Redis.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.topics; }},
     {.path = "kafka.schema_registry_url", .type = kHttpUrl, .required = true,
      .help = "URL of the Schema Registry. A user and password in it are used as kafka.schema_registry.username and password.",

@@ -248,7 +248,10 @@ TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {
   at("kept", true, 0, 100);
   EXPECT_EQ(datum(*users_, "kept"), kUserDatum);
   EXPECT_EQ(applier_.totals().outdated, 1u);
-  applier_.deleted_keys().watch(false);
+  applier_.deleted_keys().forget_older();
+  at("gone", false, 0, 100);
+  EXPECT_EQ(datum(*users_, "gone"), std::nullopt);
+  applier_.deleted_keys().forget_older();
   at("gone", false, 0, 100);
   EXPECT_EQ(datum(*users_, "gone"), kUserDatum) << "forgotten";
 }

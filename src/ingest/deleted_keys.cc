@@ -34,7 +34,8 @@ void DeletedKeys::remember(const store::RecordView& tombstone, const Stores* sto
   Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
   if (!watching_) return;  // `watch` may have forgotten all in between
-  const Deletion now = {tombstone.timestamp_ms, tombstone.partition, tombstone.topic, stores};
+  const Deletion now = {tombstone.timestamp_ms, tombstone.partition, tombstone.topic, stores,
+                        generation_.load(std::memory_order_relaxed)};
   const auto [begin, end] = shard.deletions.equal_range(hash);
   for (auto one = begin; one != end; ++one) {
     Deletion& kept = one->second;
@@ -67,6 +68,15 @@ void DeletedKeys::outdates(const store::RecordView& record, const Stores& stores
                                 deletion.stores->end();
       if (concerns && std::find(out.begin(), out.end(), store) == out.end()) out.push_back(store);
     }
+  }
+}
+
+void DeletedKeys::forget_older() {
+  const std::uint64_t generation = generation_.fetch_add(1, std::memory_order_relaxed);
+  for (Shard& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    std::erase_if(shard.deletions,
+                  [generation](const auto& one) { return one.second.generation < generation; });
   }
 }
 

@@ -16,13 +16,13 @@
 
 namespace push_cache::ingest {
 
-// A key that moved to another partition (see store::is_outdated) may be deleted there, and a replay
-// may meet its older record in the former partition after that. A store knows nothing of a key that
-// is not there, so its tombstones are remembered until everything is loaded: some 70 bytes for each
-// key that is deleted. So are, in a compacted topic, the records whose type some stores do not
-// take: these lose the key (some 70 bytes for each key and type, of topics that have such stores).
-// After that the partitions go forward together, and records come in the order they are written in
-// but for the moment that one lags behind another.
+// A key that moved to another partition (see store::is_outdated) may be deleted there, and its
+// older record in the former partition may be met after that: in a load, or while that partition
+// waits or lags. A store knows nothing of a key that is not there, so its tombstones are
+// remembered: some 70 bytes for each key that is deleted. So are, in a compacted topic, the records
+// whose type some stores do not take: these lose the key (some 70 bytes for each key and type, of
+// topics that have such stores). While no partition is behind, `forget_older` lets go of them in
+// the end.
 //
 // Safe from any thread.
 class DeletedKeys {
@@ -38,6 +38,8 @@ class DeletedKeys {
   // Those of `stores` in which `record` is outdated by a deletion that is remembered, into `out`.
   // Call it after it was put: then, of a put and a deletion at the same time, one sees the other.
   void outdates(const store::RecordView& record, const Stores& stores, Stores& out) const;
+  // Forgets what was remembered before the last call of this; not while a partition is behind.
+  void forget_older();
   // Forgets what records of this topic have deleted.
   void forget(std::uint32_t topic);
 
@@ -54,7 +56,8 @@ class DeletedKeys {
     std::int64_t timestamp_ms;
     Partition partition;
     std::uint32_t topic;
-    const Stores* stores;  // null = all
+    const Stores* stores;      // null = all
+    std::uint64_t generation;  // when it was remembered
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
@@ -74,6 +77,7 @@ class DeletedKeys {
   std::uint64_t seed_;
   std::atomic<bool> watching_ = false;
   std::atomic<bool> any_ = false;
+  std::atomic<std::uint64_t> generation_ = 0;  // calls of `forget_older`
   std::array<Shard, 64> shards_;
 };
 

@@ -13,6 +13,9 @@ using std::chrono::steady_clock;
 
 // While brokers, topics or offsets are missing, discovery asks again this often.
 constexpr milliseconds kDiscoveryRetry{500};
+// Partitions that are no further behind go forward together, and deletions are remembered for so
+// long, or twice.
+constexpr std::chrono::seconds kTogether{60};
 // One broker's connection is one thread of librdkafka's: more lanes than this it cannot feed.
 constexpr unsigned kLanesMax = 8;
 
@@ -287,7 +290,21 @@ void Feed::watch_moves() {
   for (const auto& [at, lane] : lane_of_) ++partitions[at.topic];
   const bool can_move = std::any_of(partitions.begin(), partitions.end(),
                                     [](std::size_t count) { return count > 1; });
-  applier_.deleted_keys().watch(can_move && !board_.loaded());
+  applier_.deleted_keys().watch(can_move);
+  // A partition that lags may still bring the older record of a key that another one has deleted.
+  const auto now = steady_clock::now();
+  const std::vector<const PartitionState*> all = board_.partitions();
+  const bool together =
+      board_.loaded() && std::all_of(all.begin(), all.end(), [](const PartitionState* one) {
+        return one->stage == PartitionStage::kCaughtUp &&
+               Board::now_ns() - one->fresh_ns < kTogether / std::chrono::nanoseconds(1);
+      });
+  if (!together) {
+    forget_at_ = now + kTogether;
+  } else if (now >= forget_at_) {
+    applier_.deleted_keys().forget_older();
+    forget_at_ = now + kTogether;
+  }
 }
 
 std::optional<Offset> Feed::resumed_position(kafka::TopicPartition at) const {

@@ -77,6 +77,7 @@ LookUp& LookUp::take(std::string_view key, store::GetSink& sink, const TopicOf& 
   out.ticket_ = ticket;
   out.client_ = nullptr;
   out.step_ = Step::kGet;
+  out.rounds_ = 0;
   return out;
 }
 
@@ -110,7 +111,7 @@ void LookUp::reply(const Reply& reply) {
     }
     case Reply::Type::kError:
       if (client_ != nullptr && is_wrong_type(reply)) {
-        return step_ == Step::kGet ? ask(Step::kFence) : fail(foreign());
+        return ++rounds_ < kRoundsMax ? ask(Step::kFence) : fail(foreign());
       }
       [[fallthrough]];
     default:

@@ -45,6 +45,9 @@ class LookUp final : public ReplySink {
 
  private:
   enum class Step : std::uint8_t { kGet, kFence, kGetAgain };
+  // A key that is written and deleted in turns may be the one at each GET and the other at each
+  // HGET; after so many rounds it is neither.
+  static constexpr unsigned kRoundsMax = 6;
 
   void take_fence(const Reply& reply);
   void ask(Step step);
@@ -59,6 +62,7 @@ class LookUp final : public ReplySink {
   const std::string* key_start_ = nullptr;
   Layout layout_{};
   Step step_ = Step::kGet;
+  unsigned rounds_ = 0;
 };
 
 // The answer of Scripts::insert.

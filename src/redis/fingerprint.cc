@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view kField = "fingerprint";
 constexpr std::string_view kHead = R"({"cluster":)";
 constexpr std::string_view kUnknown = "null";
+// How often a prefix must be found free after a conflict: it is looked at once a second or so.
+constexpr unsigned kFreeRuns = 3;
 // Of what others wrote into the field so much is shown.
 constexpr std::size_t kShownBytes = 1'000;
 
@@ -226,8 +228,7 @@ class Claim::Run {
 
   void end() {
     const std::unique_ptr<Run> self(this);
-    claim_.ended(status_);
-    done_(status_);
+    done_(claim_.ended(status_));
   }
 
   Claim& claim_;
@@ -256,16 +257,30 @@ void Claim::make(Client& client, std::string_view cluster_id, std::function<void
   (new Run(*this, client, cluster_id, std::move(done)))->start();
 }
 
-void Claim::ended(const Status& status) {
+// After a conflict the prefix is taken only once it has been found free several times: the other
+// process, which has lost it, may be some moments late to notice.
+Status Claim::ended(Status status) {
   const bool is_conflict = !status.ok() && status.error().code == ErrorCode::kConflict;
-  if (!status.ok() && !is_conflict) return;  // nobody knows
+  if (!status.ok() && !is_conflict) return status;  // nobody knows
+  const std::lock_guard lock(mutex_);
+  had_conflict_ = had_conflict_ || is_conflict;
+  free_since_ = is_conflict ? 0 : free_since_ + 1;
+  if (status.ok() && had_conflict_ && !held_ && free_since_ < kFreeRuns) {
+    return Error{ErrorCode::kUnavailable,
+                 "the store's records were another configuration's until a moment ago"};
+  }
   held_ = status.ok();
   const std::string now = is_conflict ? status.error().public_text : "";
-  const std::lock_guard lock(mutex_);
-  if (now == conflict_) return;
+  if (now == conflict_) return status;
   conflict_ = now;
   log("redis").warn("store '{}': {}", store_,
                     now.empty() ? "no other configuration fills its prefix any more" : now);
+  return status;
+}
+
+bool Claim::had_conflict() const {
+  const std::lock_guard lock(mutex_);
+  return had_conflict_;
 }
 
 Error Claim::refusal() const {

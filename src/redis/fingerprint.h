@@ -53,6 +53,8 @@ class Claim {
   // calls.
   bool is_held() const { return held_; }
   Error refusal() const;
+  // Whether another configuration has ever been met here: what it wrote may be found later.
+  bool had_conflict() const;
   // kConflict, with both fingerprints, while the latest `make` has found another one.
   Status conflict() const;
 
@@ -61,7 +63,7 @@ class Claim {
 
  private:
   class Run;
-  void ended(const Status& status);
+  Status ended(Status status);
 
   const Filling filling_;
   const std::vector<std::string> keys_;
@@ -72,7 +74,9 @@ class Claim {
   const Script unset_;
   std::atomic<bool> held_ = false;
   mutable std::mutex mutex_;
-  std::string conflict_;  // with mutex_; "" = none
+  std::string conflict_;     // with mutex_; "" = none
+  unsigned free_since_ = 0;  // runs that found no conflict after one
+  bool had_conflict_ = false;
 };
 
 }  // namespace push_cache::redis

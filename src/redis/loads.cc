@@ -151,7 +151,9 @@ bool Sweep::is_stale(std::string_view position) const {
   if (found->local != 0) return false;
   for (const Part& part : parts_) {
     if (!part.place.ends_with(partition_part(position).substr(4))) continue;  // another topic
-    if (is_other(part.incarnation, incarnation_part(position))) return true;
+    // Under the other policy its other partitions are not ours to judge: their owners load them.
+    const bool is_of_other_policy = incarnation_part(position) == part.other_policy;
+    if (!is_of_other_policy && is_other(part.incarnation, incarnation_part(position))) return true;
     if (part.place != partition_part(position)) continue;
     return part.load == 0 ||
            (found->offset < part.end && loads_.lacks(part.source, part.load, found->offset));

@@ -66,6 +66,8 @@ class Sweep final : private store::KeyScan::Sink {
     Offset end;
     std::string place;        // layout.h's partition_part
     std::string incarnation;  // of the topic, as a position has it
+    // The same topic under the other cleanup policy, likewise; "" = that is the same one.
+    std::string other_policy;
   };
   struct Outcome {
     Status status;

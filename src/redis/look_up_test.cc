@@ -96,14 +96,18 @@ TEST_F(LookUpTest, OneCommandForARecordAndOneMoreForADeletedKey) {
 
 TEST_F(LookUpTest, WhatIsNeitherIsNotAbsent) {
   EXPECT_EQ(look_up({kWrongType, {Type::kString, "x"}}), "malformed");
-  EXPECT_EQ(look_up({kWrongType, kWrongType, kWrongType}), "malformed");
-  EXPECT_EQ(look_up({kWrongType, kNil, kWrongType}), "malformed");
+  // A list, and a hash of others: asked for several times, since our own keys may look so, too.
+  EXPECT_EQ(look_up(std::deque(11, kWrongType)), "malformed");
+  EXPECT_EQ(look_up({kWrongType, kNil, kWrongType, kNil, kWrongType, kNil, kWrongType, kNil,
+                     kWrongType, kNil, kWrongType}),
+            "malformed");
 }
 
 TEST_F(LookUpTest, ADeletedKeyThatChangesMeanwhileIsWhatItIsThen) {
   EXPECT_EQ(look_up({kWrongType, kWrongType, value()}), "found a") << "a record came";
   EXPECT_EQ(look_up({kWrongType, kNil, kNil}), "absent") << "its time was over";
   EXPECT_EQ(look_up({kWrongType, kNil, value()}), "found a");
+  EXPECT_EQ(look_up({kWrongType, kWrongType, kWrongType, fence()}), "absent") << "and went again";
 }
 
 TEST_F(LookUpTest, ADoubtBetweenTwoCommandsEndsIt) {

@@ -9,12 +9,15 @@
 namespace push_cache::redis {
 namespace {
 
-// Of a field that is not there -1.
+// Of a field that is not there -1, and of one that is no offset, as Scripts::advance has it.
 std::int64_t number_of(const Reply& reply) {
+  constexpr std::size_t kDigitsMax = 15;
   if (reply.type == Reply::Type::kInteger) return reply.integer;
+  const char* const end = reply.text.data() + reply.text.size();
   std::int64_t number = -1;
-  std::from_chars(reply.text.data(), reply.text.data() + reply.text.size(), number);
-  return number;
+  const auto read = std::from_chars(reply.text.data(), end, number);
+  const bool is_offset = read.ec == std::errc() && read.ptr == end && number >= 0;
+  return is_offset && reply.text.size() <= kDigitsMax ? number : -1;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -41,6 +42,8 @@ constexpr unsigned kPolicyTurns = 150;
 // A database that held nothing so short a time ago holds nothing that its topics do not have any
 // more: compaction keeps tombstones for longer.
 constexpr std::chrono::seconds kEmptyLately{60};
+// Longer than any member of the group takes to miss a position.
+constexpr std::chrono::seconds kOthersNotice{3};
 
 std::uint64_t next_number() {
   static constinit std::atomic<std::uint64_t> last{0};
@@ -136,6 +139,11 @@ class Implementation final : public RedisStore {
   }
 
   void set_topic_id(std::uint32_t topic, std::string_view id) override {
+    // What this store holds does not depend on the policy when it takes every schema.
+    if (options_.schemas.empty() && id.ends_with(kCompactedMark)) {
+      id.remove_suffix(kCompactedMark.size());
+      if (id == "-") id = "";
+    }
     incarnations_[topic] = topic_mark(options_.topics[topic], id).incarnation;
     const std::lock_guard lock(mutex_);
     topic_ids_[topic] = id;
@@ -287,11 +295,7 @@ class Implementation final : public RedisStore {
   Result<bool> begin_load(Source source, bool replaced) override {
     if (!claim_.is_held()) return claim_.refusal();
     loads_.cancel(source);  // of a load that did not come to its end
-    for (const bool other_policy : {false, true}) {
-      const Status forgotten = on_loop<Status>(
-          [&](auto done) { positions_->forget(field_of(source, other_policy), std::move(done)); });
-      if (!forgotten.ok()) return forgotten.error();
-    }
+    if (Status alone = take_positions(source); !alone.ok()) return std::move(alone).error();
     if (replaced) {
       const Status gone = on_loop<Status>([&](auto done) {
         sweep({part_of({source, Offset(0)}, 0)}, std::move(done));
@@ -305,7 +309,7 @@ class Implementation final : public RedisStore {
     const auto own = on_loop<Result<std::uint64_t>>(
         [&](auto done) { KeyCount::start(*client_, keys_of(options_), std::move(done)); });
     if (!own.ok()) return own.error();
-    const bool is_empty = *keys <= *own;
+    const bool is_empty = *keys <= *own && !claim_.had_conflict();
     const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();
     if (is_empty) empty_at_ = now;
@@ -361,15 +365,57 @@ class Implementation final : public RedisStore {
 
   // `other_policy`: of who takes the topic to be compacted when this process does not, or the other
   // way around.
-  std::string field_of(Source source, bool other_policy = false) {
+  std::string field_of(Source source) {
     const std::lock_guard lock(mutex_);
-    std::string id = topic_ids_[source.topic];
-    if (other_policy && id.ends_with(kCompactedMark)) {
+    return field_of(source, topic_ids_[source.topic]);
+  }
+  std::string field_of(Source source, const std::string& id) const {
+    return position_field(options_.topics[source.topic], source.partition, id, options_.takes);
+  }
+
+  // The topic's name under the other cleanup policy; nothing when that is the same to this store.
+  std::optional<std::string> id_of_other_policy(std::uint32_t topic) const {
+    if (options_.schemas.empty()) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    std::string id = topic_ids_[topic];
+    if (id.ends_with(kCompactedMark)) {
       id.resize(id.size() - kCompactedMark.size());
-    } else if (other_policy) {
+    } else {
       (id.empty() ? id = "-" : id) += kCompactedMark;
     }
-    return position_field(options_.topics[source.topic], source.partition, id, options_.takes);
+    return id;
+  }
+
+  // Forgets a partition's position, under either policy. kUnavailable while members of the group
+  // that know only the other policy may not have missed theirs yet: they answer from what is here,
+  // and the load begins with older records than these.
+  Status take_positions(Source source) {
+    std::vector<std::string> fields = {field_of(source)};
+    if (const auto other = id_of_other_policy(source.topic)) {
+      fields.push_back(field_of(source, *other));
+      const auto kept = on_loop<Result<std::vector<Kept>>>(
+          [&](auto done) { positions_->read({fields.back()}, std::move(done)); });
+      if (!kept.ok()) return kept.error();
+      if (kept->front().position) {
+        const std::lock_guard lock(mutex_);
+        others_read_until_[source] = std::chrono::steady_clock::now() + kOthersNotice;
+      }
+    }
+    for (const std::string& field : fields) {
+      const Status forgotten =
+          on_loop<Status>([&](auto done) { positions_->forget(field, std::move(done)); });
+      if (!forgotten.ok()) return forgotten;
+    }
+    const std::lock_guard lock(mutex_);
+    const auto until = others_read_until_.find(source);
+    if (until == others_read_until_.end()) return {};
+    if (std::chrono::steady_clock::now() < until->second) {
+      return Error{ErrorCode::kUnavailable,
+                   "the topic's cleanup.policy has changed, and others may still answer from what "
+                   "they have read under the former one; the load begins in some seconds"};
+    }
+    others_read_until_.erase(until);
+    return {};
   }
 
   // Until this thread's next call.
@@ -406,8 +452,17 @@ class Implementation final : public RedisStore {
     const store::RecordView any{.partition = end.source.partition, .topic = end.source.topic};
     const auto bytes = position_of(any, mark_of(any), layout_);
     const std::string_view position(bytes.data(), bytes.size());
-    return {end.source, load, end.end, std::string(partition_part(position)),
-            std::string(incarnation_part(position))};
+    Sweep::Part out{end.source,
+                    load,
+                    end.end,
+                    std::string(partition_part(position)),
+                    std::string(incarnation_part(position)),
+                    ""};
+    if (const auto other = id_of_other_policy(end.source.topic)) {
+      out.other_policy =
+          topic_bytes(topic_mark(options_.topics[end.source.topic], *other).incarnation);
+    }
+    return out;
   }
 
   void sweep(std::vector<Sweep::Part> parts, const std::function<void(Status)>& done) {
@@ -428,8 +483,11 @@ class Implementation final : public RedisStore {
       }
     }
     if (outcome.erased > 0) {
-      log("redis").warn("store '{}': {} keys went, which their topics do not have any more",
-                        options_.name, outcome.erased);
+      log("redis").warn(
+          "store '{}': {} records were taken out: their topics do not have them any more, or "
+          "another "
+          "configuration wrote them",
+          options_.name, outcome.erased);
     }
     done(outcome.status);
   }
@@ -524,6 +582,7 @@ class Implementation final : public RedisStore {
   Status health_ = Error{ErrorCode::kUnavailable, "no connection to Redis yet"};
   std::vector<std::string> topic_ids_;
   std::optional<std::chrono::steady_clock::time_point> empty_at_;
+  std::map<Source, std::chrono::steady_clock::time_point> others_read_until_;
 
   Claim claim_;
   Loads loads_;

@@ -185,7 +185,8 @@ return positions(KEYS[1], ARGV[1] == '1')
 constexpr const char* kAdvance = R"lua(
 local out = {}
 for i = 1, #ARGV, 3 do
-  local kept = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or -1)
+  local text = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  local kept = #text <= 15 and string.find(text, '^%d+$') and tonumber(text) or -1
   local before, reached = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   if kept >= before and kept < reached then
     local done = redis.pcall('HSET', KEYS[1], ARGV[i], ARGV[i + 2])

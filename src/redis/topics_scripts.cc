@@ -41,7 +41,9 @@ local function parse(value)
     if from <= start then return {} end
     local entry = {p = sub(value, at - 39, at), v = sub(value, from, at - 44)}
     if deleted then
+      if size ~= 8 then return {} end
       local high, low = numbers('>I4I4', entry.v)
+      if high >= 1048576 then return {} end
       entry.e, entry.v = high * 4294967296 + low, false
     end
     out[#out + 1] = entry
@@ -170,7 +172,7 @@ local function apply(key, entry)
   local entries = read(key)
   local old = find(entries, entry.p)
   if old and outdated(entry.p, old.p) then return '2' end
-  if not entry.v and entries[1] and not rank(entries[1].p) then return '0' end
+  if not entry.v and not old and entries[1] and not rank(entries[1].p) then return '0' end
   local outcome = old and old.v and '1' or '0'
   set(entries, entry)
   write(key, entries)

@@ -121,6 +121,43 @@ TEST_F(TopicsStoreTest, ARecordOfAnotherConfigurationIsNeitherShownNorListedNorR
   }
 }
 
+// What is shown may be of a topic that the store took once: its own record behind it still goes.
+TEST_F(TopicsStoreTest, ATombstoneReachesARecordBehindOneOfATopicThatIsNotTaken) {
+  ASSERT_TRUE(store_->put(of_topic(1, "ours", 50)).ok());
+  ASSERT_TRUE(store_->put(of_topic(3, "shown", 100)).ok());
+  RedisStoreOptions options = options_for(server_, "pc");
+  options.takes_topics = {true, true, true, false};
+  auto narrowed = RedisStore::create(std::move(options));
+  ASSERT_TRUE(narrowed.ok());
+  command({"DEL", "pc:\xffpositions"});  // as the guide says for another configuration
+  ASSERT_TRUE((*narrowed)->claim("kafka").ok());
+  EXPECT_TRUE(*(*narrowed)->erase(of_topic(1, "", 200)));
+  EXPECT_EQ(store::get(**narrowed, "a"), std::nullopt);
+}
+
+// Sizes that cannot be: the value is none of ours, and a record takes its place.
+TEST_F(TopicsStoreTest, ADamagedValueHoldsNothingUp) {
+  std::string shown, hidden;
+  append_value(shown, of_topic(1, "shown", 100), topic_mark("one", ""), Layout::kTopics);
+  append_value(hidden, of_topic(2, "", 50), topic_mark("two", ""), Layout::kTopics);
+  const std::string position = hidden.substr(hidden.size() - kPositionBytes);
+  const std::string entries[] = {
+      std::string("\x80\0\0\0", 4) + position,  // a tombstone of no bytes
+      std::string(8, '\x7f') + std::string("\x80\0\0\x08", 4) + position,
+      std::string("\x7f\xff\xff\xff", 4) + position, std::string(3, 'x')};
+  for (const std::string& entry : entries) {
+    std::string value = shown;
+    value.insert(value.size() - kPositionBytes,
+                 entry + std::string{0, 0, 0, static_cast<char>(entry.size())});
+    command({"SET", "pc:a", value});
+    EXPECT_TRUE(store_->put(of_topic(2, "next", 200)).ok());
+    EXPECT_EQ(store::get(*store_, "a"), "next");
+    command({"SET", "pc:a", value});
+    EXPECT_TRUE(store_->erase(of_topic(2, "", 300)).ok());
+    command({"DEL", "pc:a"});
+  }
+}
+
 // Writes as a group makes them, in batches, beside a model.
 TEST_F(TopicsStoreTest, AgreesWithAModel) {
   const std::uint32_t seed = std::random_device{}();

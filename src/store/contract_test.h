@@ -428,6 +428,9 @@ TEST_P(LocalStoreContract, TheDigestTellsWhichRecordsAreKept) {
     }
     return all;
   };
+  EXPECT_EQ(digest(0, 0), 0u);
+  put("first", 0, 0, 0);
+  EXPECT_NE(digest(0, 0), 0u) << "also the very first record counts";
   EXPECT_EQ(digest(1, 0), 0u);
   put("a", 1, 0, 10);
   put("b", 1, 0, 11);

@@ -28,8 +28,11 @@ constexpr std::uint64_t mix64(std::uint64_t z) {
 }
 
 // What all records of one partition have in common of `digest_of`.
+// Not 0 for the first partition of the first topic, or its record at offset 0 would count nothing:
+// mix64(0) is 0.
 constexpr std::uint64_t digest_base(std::uint32_t topic, Partition partition) {
-  return mix64(std::uint64_t{topic} << 32 | static_cast<std::uint32_t>(partition.value));
+  constexpr std::uint64_t kStart = 0x9E3779B97F4A7C15ULL;  // SplitMix64's
+  return mix64(kStart + (std::uint64_t{topic} << 32 | static_cast<std::uint32_t>(partition.value)));
 }
 constexpr std::uint64_t digest_of(std::uint64_t base, Offset offset) {
   return mix64(base + static_cast<std::uint64_t>(offset.value));

@@ -500,16 +500,15 @@ class MemoryStore final : public Store, public KeySource {
         HashIndex::replace(place, block);
       }
     } else {
-      const Block* below = block;
-      if (is_shown_over(now, place.block->view(origins_))) {
-        HashIndex::replace(place, block);
-        below = place.block;
-      }
+      const bool shows = is_shown_over(now, place.block->view(origins_));
+      const Block* below = shows ? place.block : block;
+      // Before it is shown: who reads without the lock sees that there is something hidden.
       if (old) {
         HashIndex::replace(old, below);
       } else {
         shard.hidden.insert(hash, below);
       }
+      if (shows) HashIndex::replace(place, block);
     }
     if (!old) return count_added(shard, block, source, offset);
     count_replaced(shard, old.block, block, source, offset);

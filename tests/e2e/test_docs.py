@@ -7,7 +7,7 @@ from e2e.pushcache import ROOT, run, write_config
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 MARK = "<!-- config-check -->"
-OF_STATUS = {"kafka.dead_letters", "kafka.error", "kafka.partitions[]", "snapshot.refused"}  # what /status says
+OF_STATUS = {"kafka.dead_letters", "kafka.error", "kafka.partitions[]", "kafka.topics[]", "snapshot.refused"}  # what /status says
 BLOCK = re.compile(r"(?:^    .*\n|^\n(?=    ))+", re.MULTILINE)  # of code
 
 
