@@ -30,6 +30,8 @@ struct RemoteBackend {
   std::vector<SchemaId> schemas;  // set by tests, before any feed
   // By the names that processes have for the log (SharedStore::set_topic_id).
   std::map<std::pair<store::SharedStore::Source, std::string>, Offset> positions;
+  // By which of these a partition was loaded last.
+  std::map<store::SharedStore::Source, std::string> logs;
   std::size_t loads = 0;  // begun, and ended
   std::size_t load_ends = 0;
 };
@@ -145,8 +147,12 @@ class FakeRemoteStore final : public store::SharedStore {
   Result<bool> begin_load(Source source, bool replaced) override {
     if (failing_) return Error{ErrorCode::kUnavailable, "the fake store is away"};
     const std::lock_guard lock(backend_.mutex);
-    if (replaced) {
+    // Of another log, also the same one under another policy, no offset is earlier or later.
+    const std::string before = std::exchange(backend_.logs[source], topic_id_);
+    if (replaced || before != topic_id_) {
       for (auto& [key, offsets] : backend_.latest) offsets.erase({source.topic, source.partition});
+    }
+    if (replaced) {
       (void)backend_.records->erase_partition(source.topic, source.partition);
     }
     ++backend_.loads;
