@@ -1,5 +1,7 @@
 """Records of different topics are different records, whatever keys they share: in every kind of store."""
+import collections
 import json
+import threading
 import time
 
 import pytest
@@ -245,3 +247,29 @@ def test_a_snapshot_keeps_what_is_hidden(topic, config, service, tmp_path):
     expect(again, "/both", "k", customer(2))
     second.put_all({"k": None})
     expect(again, "/both", "k", customer(1))
+
+
+def test_a_key_that_comes_and_goes_is_never_something_else(topic, config, service, redis_server):
+    """In Redis a key is a string and a hash in turns: a look-up between two writes may meet both."""
+    made, other = topic(), topic()
+    server = redis_server()
+    store = {"name": "both", "prefix": "both", "timeout": "5s", **server.store()}
+    made.put_all({"k": customer(1)})
+    running = service(config([made.name, other.name], cache=cache_of([store], both="both"))).wait_ready()
+    stop = threading.Event()
+    seen = collections.Counter()
+
+    def read():
+        client = running.client()
+        while not stop.is_set():
+            seen[client.record("/both", "k").status] += 1
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(1000):
+        made.put("k", None if number % 2 else customer(number))
+        made.kafka.producer.flush(60)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert set(seen) <= {200, 404}, seen

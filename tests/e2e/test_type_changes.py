@@ -1,5 +1,6 @@
 """Keys whose type changes: in a compacted topic the last record of a key is its only one, in others both stay. And
 timestamps from the future."""
+import copy
 import email.utils
 import re
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 
 from e2e.producing import BILL, CUSTOMER, sample
+from e2e.pushcache import shared_store
 from services import wait_for
 
 STORES = {"customers": ["customer"], "bills": ["bill"], "both": []}
@@ -196,3 +198,76 @@ def test_timestamps_from_the_future(topic, settings_of, service):
     assert any(name.startswith("push_cache_future_timestamps_total") and value == 3
                for name, value in running.metrics().items())
     assert re.search(r"/[01]@[0-3] has the timestamp \d+", running.logged())
+
+
+def kept(running):
+    """Whether the store keeps that everything was applied."""
+    return all(part["kept"] == part["end"] for part in running.status()["kafka"]["partitions"])
+
+
+class Asked:
+    """Asks for keys that are there, over and over: none may be absent."""
+
+    def __init__(self, running, keys):
+        self.running = running
+        self.api = running.client()
+        self.keys = keys
+
+    def until(self, condition, what, seconds=90):
+        def look():
+            for key in self.keys:
+                status = self.api.record("/customers", key).status
+                assert status in (200, 503), (key, status)
+            return condition()
+        self.running.wait(look, what, seconds)
+
+
+@pytest.mark.timeout(240)
+def test_a_store_with_schemas_beside_one_that_takes_all(topic, config, service, redis_server):
+    """A process with a second store does not take its partitions' records out of the first one, nor those of others."""
+    made, redis = topic(partitions=2, **COMPACTED), redis_server()
+    for number in range(200):
+        made.put(f"k{number}", sample("customer", number))
+    made.flush()
+    settings = config(made.name, cache=shared_store(redis))
+    settings["kafka"]["properties"] = {"session.timeout.ms": "6000"}
+    more = copy.deepcopy(settings)
+    more["cache"]["stores"].append({**more["cache"]["stores"][0], "name": "more", "prefix": "more", "schemas": ["customer"]})
+    more["cache"]["routes"].append({"path": "/more", "store": "more"})
+    first = service(settings).wait_ready()
+    first.wait(lambda: kept(first), "the positions to be kept")
+    asked = Asked(first, [f"k{number}" for number in range(0, 200, 10)])
+    second = service(more)
+    # The first process fills no store that it does not know: the second one waits for what that reads.
+    asked.until(lambda: any(part["owned"] for part in second.status()["kafka"]["partitions"]), "a partition to move")
+    asked.until(lambda: len(redis.command("KEYS", "more:k*")) > 50, "the second store to be filled")
+    asked.until(lambda: kept(first), "what moved to be loaded")
+    assert len(redis.command("KEYS", "pc:k*")) == 200
+    assert first.stop() == 0
+    second.wait_ready()
+    for number in range(200):
+        for route in ("/customers", "/more"):
+            assert second.api.record(route, f"k{number}").json() == sample("customer", number)
+
+
+@pytest.mark.timeout(300)
+def test_a_policy_that_another_member_meets_first(topic, config, service, redis_server):
+    """The one that has not heard of it answers nothing wrong while the other one loads."""
+    made, redis = topic(partitions=2, cleanup_policy="delete", **NEVER_CLEANED), redis_server()
+    for number in range(200):
+        made.put(f"k{number}", sample("customer", number))
+    made.flush()
+    settings = config(made.name, cache=shared_store(redis, schemas=["customer"]))
+    settings["kafka"]["properties"] = {"session.timeout.ms": "6000"}
+    first = service(settings).wait_ready()
+    first.wait(lambda: kept(first), "the positions to be kept")
+    made.alter(cleanup_policy="compact")
+    second = service(settings)
+    asked = Asked(first, [f"k{number}" for number in range(0, 200, 10)])
+
+    def both():
+        return first.ready() and second.ready() and all(
+            topic["cleanup_policy"] == "compact" for one in (first, second) for topic in one.status()["kafka"]["topics"])
+    asked.until(both, "both to be ready under the new policy", 200)
+    for number in range(200):
+        assert second.api.record("/customers", f"k{number}").json() == sample("customer", number)
