@@ -149,7 +149,7 @@ class FakeRemoteStore final : public store::SharedStore {
     const std::lock_guard lock(backend_.mutex);
     // Of another log, also the same one under another policy, no offset is earlier or later.
     const std::string before = std::exchange(backend_.logs[source], topic_id_);
-    if (replaced || before != topic_id_) {
+    if (replaced || (!before.empty() && before != topic_id_)) {
       for (auto& [key, offsets] : backend_.latest) offsets.erase({source.topic, source.partition});
     }
     if (replaced) {
