@@ -153,16 +153,17 @@ void StartupChecks::add_stores() {
 bool StartupChecks::look_at_stores(const std::vector<StoreNumber>& stores,
                                    steady_clock::time_point end) {
   bool well = true;
-  // What the feed says is of that one then, and not of the others.
-  const bool any_is_others = std::any_of(stores.begin(), stores.end(), [](const StoreNumber& one) {
-    const Status said = one.row->store->health();
+  const auto is_others = [](const Status& said) {
     return !said.ok() && said.error().code == ErrorCode::kConflict;
-  });
+  };
+  // What the feed says is of that one then, and not of the others.
+  const bool any_is_others = std::any_of(
+      stores.begin(), stores.end(),
+      [&is_others](const StoreNumber& one) { return is_others(one.row->store->health()); });
   for (const StoreNumber& one : stores) {
     const Status said = one.row->store->health();
     // One that others fill can be reached; what is wrong it says itself.
-    const bool is_others = !said.ok() && said.error().code == ErrorCode::kConflict;
-    Status health = is_others ? Status() : said;
+    Status health = is_others(said) ? Status() : said;
     bool feed_says = false;
     if (said.ok() && !any_is_others) {
       const ingest::FeedStatus feed = one.intake->status();

@@ -191,10 +191,8 @@ class Implementation final : public RedisStore {
       return waited.done.wait();
     }
     Client* client = here();
-    if (client == nullptr) return sink.failed(no_client());
-    if (!claim_.is_held()) return sink.failed(claim_.refusal());
-    const auto ticket = trust_.ticket(client == client_.get());
-    if (!ticket) return sink.failed(trust_.why_not());
+    const auto ticket = admit(client, sink);
+    if (!ticket) return;
     std::string value;
     append_value(value, record, mark_of(record), layout_);
     const std::string_view all(value);
@@ -213,10 +211,8 @@ class Implementation final : public RedisStore {
       return waited.done.wait();
     }
     Client* client = here();
-    if (client == nullptr) return sink.failed(no_client());
-    if (!claim_.is_held()) return sink.failed(claim_.refusal());
-    const auto ticket = trust_.ticket(client == client_.get());
-    if (!ticket) return sink.failed(trust_.why_not());
+    const auto ticket = admit(client, sink);
+    if (!ticket) return;
     const std::string of_topic = topic ? topic_bytes(names_[*topic]) : "";
     const std::string_view args[] = {fence_ms_, of_topic};
     // Once: what a second time finds nothing was perhaps removed by the first.
@@ -231,10 +227,8 @@ class Implementation final : public RedisStore {
       return waited.done.wait();
     }
     Client* client = here();
-    if (client == nullptr) return sink.failed(no_client());
-    if (!claim_.is_held()) return sink.failed(claim_.refusal());
-    const auto ticket = trust_.ticket(client == client_.get());
-    if (!ticket) return sink.failed(trust_.why_not());
+    const auto ticket = admit(client, sink);
+    if (!ticket) return;
     const std::string_view full = key_of(key);
     const std::string_view args[] = {"GET", full};
     LookUp& look_up = LookUp::take(key, sink, topic_of_, *ticket);
@@ -363,8 +357,22 @@ class Implementation final : public RedisStore {
     return wait_on<T>(loop_, start);
   }
 
-  // `other_policy`: of who takes the topic to be compacted when this process does not, or the other
-  // way around.
+  // What a call through this loop's client is answered under. Nothing when it must not be sent:
+  // then `sink` was told why.
+  template <typename Sink>
+  std::optional<Trust::Ticket> admit(const Client* client, Sink& sink) {
+    if (client == nullptr) {
+      sink.failed(no_client());
+    } else if (!claim_.is_held()) {
+      sink.failed(claim_.refusal());
+    } else if (const auto ticket = trust_.ticket(client == client_.get())) {
+      return ticket;
+    } else {
+      sink.failed(trust_.why_not());
+    }
+    return std::nullopt;
+  }
+
   std::string field_of(Source source) {
     const std::lock_guard lock(mutex_);
     return field_of(source, topic_ids_[source.topic]);
