@@ -99,7 +99,7 @@ class GroupFeedTest : public FeedTestBase, public ::testing::WithParamInterface<
     return backend_.loads;
   }
 
-  // Kafka's, as the store was told it.
+  // The topic's id, as the broker gives it and the store gets it.
   std::string broker_id() {
     const std::unique_ptr<kafka::Consumer> asking = *kafka::Consumer::create(
         {.brokers = broker_->bootstrap(), .group_id = "asks", .topics = {"users"}});

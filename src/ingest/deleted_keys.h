@@ -1,4 +1,4 @@
-// Which keys were taken out during a load, by records of which partition.
+// The keys that were deleted lately, and the partitions of the records that deleted them.
 #pragma once
 
 #include <array>

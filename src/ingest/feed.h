@@ -115,7 +115,7 @@ class Feed {
   // The discovery thread's own.
   std::map<kafka::TopicPartition, std::size_t> lane_of_;
   std::optional<ResumePoint> resume_;
-  std::set<std::uint32_t> resume_open_;                // topics of which it is not decided
+  std::set<std::uint32_t> resume_open_;                // topics not decided on yet
   std::chrono::steady_clock::time_point forget_at_{};  // see watch_moves
 
   mutable std::mutex mutex_;  // guards what follows

@@ -402,7 +402,7 @@ void GroupFeed::look_at_log(std::uint32_t topic, const std::string& id, bool com
   if (other_policy) watch_->say_cleanup_changed(topic, compacted);
   // A write that is under way may get the new name: the load of another log begins with taking all
   // out. Of another policy each record takes the place of what is there, and the load's end takes
-  // out the rest, so that whoever has not heard of it never misses a record.
+  // out the rest, so that members that do not know of it yet miss no record.
   const bool replaced = log_name(id, !compacted) != before;
   around_->applier.set_compacted(topic, compacted);
   for (store::SharedStore* store : stores_) store->set_topic_id(topic, now);

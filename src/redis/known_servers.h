@@ -76,7 +76,7 @@ class Admission {
   // Null: that of a client that follows nobody, which always may.
   explicit Admission(KnownServers* servers) : servers_(servers) {}
 
-  // The connection was made anew.
+  // To be called when there is a new connection.
   void begin();
   // Whether it may be used whoever the leader is connected to, as that to a node which a master
   // names for one command (ASK): it counts as that master does, and is none by itself.
