@@ -47,6 +47,12 @@ class FeedTest : public FeedTestBase, public ::testing::WithParamInterface<std::
 
   std::uint64_t records() const { return store_->counts().records; }
 
+  // From here on the store takes Users alone; gives a schema that it does not take.
+  SchemaId add_untaken_schema() {
+    takes_ = [](std::string_view name) { return name == "User"; };
+    return *registry_->add("pets-value", kOtherSchema);
+  }
+
   std::function<bool(std::string_view)> takes_ = [](std::string_view) { return true; };
   std::unique_ptr<store::Store> store_ = store::make_memory_store();
   std::unique_ptr<Applier> applier_;
@@ -350,8 +356,7 @@ TEST_P(FeedTest, GoesOnFromWhereASnapshotEnds) {
 
 TEST_P(FeedTest, NothingIsReadBeforeItIsKnownWhetherATopicIsCompacted) {
   start_broker(2);
-  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
-  takes_ = [](std::string_view name) { return name == "User"; };
+  const SchemaId other = add_untaken_schema();
   produce("k", value(schema_, "user"));
   produce("k", value(other, "pet"));
   produce("stays", value(schema_, "user"));
@@ -380,8 +385,7 @@ TEST_P(FeedTest, NothingIsReadBeforeItIsKnownWhetherATopicIsCompacted) {
 
 TEST_P(FeedTest, ABrokerThatRefusesCountsAsNotCompacted) {
   start_broker(1);
-  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
-  takes_ = [](std::string_view name) { return name == "User"; };
+  const SchemaId other = add_untaken_schema();
   produce("k", value(schema_, "user"));
   produce("k", value(other, "pet"));
   flush();
@@ -394,8 +398,7 @@ TEST_P(FeedTest, ABrokerThatRefusesCountsAsNotCompacted) {
 
 TEST_P(FeedTest, AChangedPolicyReadsTheTopicAnew) {
   start_broker(4);
-  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
-  takes_ = [](std::string_view name) { return name == "User"; };
+  const SchemaId other = add_untaken_schema();
   for (int i = 0; i < 400; ++i) produce("k" + std::to_string(i), value(schema_, "user"));
   flush();
   for (int i = 0; i < 400; i += 2) produce("k" + std::to_string(i), value(other, "pet"));
@@ -418,8 +421,7 @@ TEST_P(FeedTest, AChangedPolicyReadsTheTopicAnew) {
 // By a snapshot that was taken under another policy.
 TEST_P(FeedTest, ASnapshotOfAnotherPolicyIsNotUsed) {
   start_broker(1);
-  const SchemaId other = *registry_->add("pets-value", kOtherSchema);
-  takes_ = [](std::string_view name) { return name == "User"; };
+  const SchemaId other = add_untaken_schema();
   produce("k", value(schema_, "user"));
   produce("k", value(other, "pet"));
   produce("stays", value(schema_, "user"));

@@ -280,10 +280,7 @@ const Intake& Pipeline::intake_of(std::size_t store) const {
 
 bool Pipeline::local_writes_of(const Intake& intake, const std::string& topic) const {
   return std::any_of(intake.stores.begin(), intake.stores.end(), [&](std::size_t i) {
-    const std::vector<std::string>& topics = config_.cache.stores[i].topics;
-    const bool takes =
-        topics.empty() || std::find(topics.begin(), topics.end(), topic) != topics.end();
-    return takes && stores_[i].local_writes->any();
+    return config::takes_topic(config_.cache.stores[i], topic) && stores_[i].local_writes->any();
   });
 }
 

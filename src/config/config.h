@@ -174,6 +174,8 @@ Result<Config> load(const Sources& sources);
 // The effective configuration as YAML that `load` would take, each secret shown as "***".
 std::string describe(const Config& config);
 
+// Whether the store takes a topic, one of kafka.topics.
+bool takes_topic(const Store& store, const std::string& topic);
 // For each of kafka.topics, in its order, whether the store takes it.
 std::vector<bool> topics_of(const Config& config, const Store& store);
 // The place in kafka.topics of the topic that a write through the route is a record of.

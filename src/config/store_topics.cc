@@ -5,11 +5,15 @@
 
 namespace push_cache::config {
 
+bool takes_topic(const Store& store, const std::string& topic) {
+  return store.topics.empty() ||
+         std::find(store.topics.begin(), store.topics.end(), topic) != store.topics.end();
+}
+
 std::vector<bool> topics_of(const Config& config, const Store& store) {
   std::vector<bool> out;
   for (const std::string& topic : config.kafka.topics) {
-    out.push_back(store.topics.empty() ||
-                  std::find(store.topics.begin(), store.topics.end(), topic) != store.topics.end());
+    out.push_back(takes_topic(store, topic));
   }
   return out;
 }
