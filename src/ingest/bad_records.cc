@@ -8,7 +8,6 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLetterRetry{1'000};
-// Each keeps the memory that its record was fetched with.
 constexpr std::size_t kLettersMax = 1'000;
 
 }  // namespace
@@ -26,7 +25,7 @@ BadRecords::~BadRecords() {
 
 std::optional<PartitionStage> BadRecords::settle(RecordReader& reader,
                                                  const kafka::Message& message,
-                                                 const std::function<kafka::KeptMessage()>& keep) {
+                                                 const std::function<kafka::RecordCopy()>& copy) {
   if (policy_ == OnBadRecord::kDeadLetter && letters_.size() >= kLettersMax) {
     return PartitionStage::kWaitingForDeadLetters;  // and is looked at again
   }
@@ -44,7 +43,7 @@ std::optional<PartitionStage> BadRecords::settle(RecordReader& reader,
       waiting_[message.at].insert(message.offset);
       dead_letters_->add_waiting(1);
       const std::uint64_t number = next_letter_++;
-      send(number, letters_[number] = {.record = keep(), .why = reader.bad()});
+      send(number, letters_[number] = {.record = copy(), .why = reader.bad()});
       break;
     }
   }
@@ -56,7 +55,7 @@ void BadRecords::send(std::uint64_t number, Letter& letter) {
   dead_letters_->send(letter.record,
                       {.cause = to_string(letter.why.cause),
                        .detail = letter.why.detail,
-                       .topic = client_.topics()[letter.record.message.at.topic]},
+                       .topic = client_.topics()[letter.record.at.topic]},
                       [answers = answers_, number](bool acknowledged) {
                         const std::lock_guard lock(answers->mutex);
                         if (answers->owner == nullptr) return;
@@ -82,12 +81,12 @@ std::vector<kafka::TopicPartition> BadRecords::look() {
       letter.retry_at = steady_clock::now() + kLetterRetry;
       continue;
     }
-    const kafka::Message& message = letter.record.message;
+    const kafka::TopicPartition at = letter.record.at;
     if (letter.counts) {
-      std::set<Offset>& offsets = waiting_[message.at];
-      offsets.erase(message.offset);
-      if (offsets.empty()) waiting_.erase(message.at);
-      moved.push_back(message.at);
+      std::set<Offset>& offsets = waiting_[at];
+      offsets.erase(letter.record.offset);
+      if (offsets.empty()) waiting_.erase(at);
+      moved.push_back(at);
     }
     letters_.erase(found);
     dead_letters_->add_waiting(-1);
@@ -101,7 +100,7 @@ std::vector<kafka::TopicPartition> BadRecords::look() {
 
 void BadRecords::forget(kafka::TopicPartition at) {
   for (auto& [number, letter] : letters_) {
-    if (letter.record.message.at == at) letter.counts = false;
+    if (letter.record.at == at) letter.counts = false;
   }
   waiting_.erase(at);
 }

@@ -43,9 +43,9 @@ class BadRecords {
   BadRecords& operator=(const BadRecords&) = delete;
 
   // For the record that `reader` found bad last: nothing = go on behind it; a stage = wait there.
-  // `keep` is called when it has to be kept. Counts it, unless it waits for other letters.
+  // `copy` is called when it has to be kept. Counts it, unless it waits for other letters.
   std::optional<PartitionStage> settle(RecordReader& reader, const kafka::Message& message,
-                                       const std::function<kafka::KeptMessage()>& keep);
+                                       const std::function<kafka::RecordCopy()>& copy);
   // The first record of the partition whose letter is not acknowledged: no position is beyond it.
   std::optional<Offset> first_waiting(kafka::TopicPartition at) const {
     if (letters_.empty()) return std::nullopt;
@@ -61,7 +61,7 @@ class BadRecords {
  private:
   struct Letter {
     bool counts = true;  // false: its partition was forgotten since
-    kafka::KeptMessage record;
+    kafka::RecordCopy record;
     RecordReader::Bad why;
     std::chrono::steady_clock::time_point retry_at{};
     bool sent = false;

@@ -23,16 +23,15 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::create(const DeadLetterOptions
   return letters;
 }
 
-void DeadLetters::send(const kafka::KeptMessage& record, const Why& why,
+void DeadLetters::send(const kafka::RecordCopy& record, const Why& why,
                        std::function<void(bool)> done) {
-  const kafka::Message& message = record.message;
   const std::array<kafka::Header, 6> headers = {{
       {"push-cache.cause", std::string(why.cause)},
       {"push-cache.error", std::string(why.detail)},
       {"push-cache.topic", std::string(why.topic)},
-      {"push-cache.partition", std::to_string(message.at.partition.value)},
-      {"push-cache.offset", std::to_string(message.offset.value)},
-      {"push-cache.timestamp", std::to_string(message.timestamp_ms)},
+      {"push-cache.partition", std::to_string(record.at.partition.value)},
+      {"push-cache.offset", std::to_string(record.offset.value)},
+      {"push-cache.timestamp", std::to_string(record.timestamp_ms)},
   }};
   // Shared: a record that is not taken has its callback dropped, and is told of here.
   const auto shared = std::make_shared<std::function<void(bool)>>(std::move(done));

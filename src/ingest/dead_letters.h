@@ -44,7 +44,7 @@ class DeadLetters {
   // Produces `record` with its key, value, headers and timestamp as they came and with the headers
   // push-cache.cause, .error, .topic, .partition, .offset and .timestamp behind its own. `done` is
   // called once, from another thread: true when the brokers have acknowledged it.
-  void send(const kafka::KeptMessage& record, const Why& why, std::function<void(bool)> done);
+  void send(const kafka::RecordCopy& record, const Why& why, std::function<void(bool)> done);
 
   // Letters that a lane has in its hands.
   void add_waiting(std::int64_t count) { waiting_ += count; }

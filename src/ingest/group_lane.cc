@@ -242,7 +242,7 @@ void GroupLane::add(Own& own, std::size_t index) {
   if (outcome != Outcome::kDone) {
     const std::optional<PartitionStage> wait =
         outcome == Outcome::kBad
-            ? bad_.settle(writes_, message, [this, index] { return batch_.keep(index); })
+            ? bad_.settle(writes_, message, [this, index] { return batch_.copy(index); })
             : stage_of(outcome);
     if (wait) {
       own.next = message.offset;
@@ -316,11 +316,13 @@ void GroupLane::settle_too_large() {
   const bool was_held = found.tag == kHeldTag;
   const kafka::Message message =
       was_held ? own->held->record->message : batch_.messages()[found.tag];
+  const auto wait = bad_.settle(writes_, message, [&] {
+    return was_held ? kafka::copy_of(*own->held->record) : batch_.copy(found.tag);
+  });
+  if (!wait) return;
   const auto keep = [&] {
     return was_held ? std::move(*own->held->record) : batch_.keep(found.tag);
   };
-  const auto wait = bad_.settle(writes_, message, keep);
-  if (!wait) return;
   own->next = message.offset;
   hold(*own, at,
        {.why = *wait,

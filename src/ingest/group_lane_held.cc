@@ -67,7 +67,7 @@ bool GroupLane::apply_held(kafka::TopicPartition at) {
   std::optional<PartitionStage> wait;
   if (outcome == Outcome::kBad) {
     if (held.counted) return false;  // stopped, and still bad
-    wait = bad_.settle(writes_, message, [&held] { return std::move(*held.record); });
+    wait = bad_.settle(writes_, message, [&held] { return kafka::copy_of(*held.record); });
     held.counted = wait == PartitionStage::kStopped;
   } else if (outcome != Outcome::kDone) {
     wait = stage_of(outcome);

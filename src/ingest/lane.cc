@@ -162,7 +162,7 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
     if (outcome != Outcome::kDone) {
       const std::optional<PartitionStage> wait =
           outcome == Outcome::kBad
-              ? bad_.settle(apply_, message, [this, i] { return batch_.keep(i); })
+              ? bad_.settle(apply_, message, [this, i] { return batch_.copy(i); })
               : stage_of(outcome);
       if (wait) {
         advance(partition, position);
@@ -306,7 +306,7 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
   }
   if (one.counted) return false;  // stopped, and still bad
   const std::optional<PartitionStage> wait =
-      bad_.settle(apply_, message, [&one] { return std::move(one.record); });
+      bad_.settle(apply_, message, [&one] { return kafka::copy_of(one.record); });
   if (!wait) return true;
   one.counted = *wait == PartitionStage::kStopped;
   around_.board.wait(*partition.state, *wait);

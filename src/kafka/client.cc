@@ -79,6 +79,58 @@ KeptMessage Batch::keep(std::size_t index) {
   return kept;
 }
 
+RecordCopy Batch::copy(std::size_t index) const { return copy(messages_[index], raw_[index]); }
+
+RecordCopy copy_of(const KeptMessage& record) {
+  return Batch::copy(record.message, record.memory.get());
+}
+
+RecordCopy Batch::copy(const Message& message, const rd_kafka_message_s* raw) {
+  const auto text = [](const std::optional<Bytes>& bytes) -> std::optional<std::string> {
+    if (!bytes) return std::nullopt;
+    return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  };
+  RecordCopy out{.at = message.at,
+                 .offset = message.offset,
+                 .timestamp_ms = message.timestamp_ms,
+                 .key = text(message.key),
+                 .value = text(message.value),
+                 .headers = {}};
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(raw, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return out;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+       ++i) {
+    Header& header = out.headers.emplace_back();
+    header.name = name;
+    if (value != nullptr) header.value.emplace(static_cast<const char*>(value), size);
+  }
+  return out;
+}
+
+Message RecordCopy::message() const {
+  const auto bytes = [](const std::optional<std::string>& text) -> std::optional<Bytes> {
+    if (!text) return std::nullopt;
+    return Bytes(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
+  };
+  return {.at = at,
+          .offset = offset,
+          .timestamp_ms = timestamp_ms,
+          .key = bytes(key),
+          .value = bytes(value)};
+}
+
+std::size_t RecordCopy::bytes() const {
+  std::size_t sum = (key ? key->size() : 0) + (value ? value->size() : 0);
+  for (const Header& header : headers) {
+    sum += header.name.size() + (header.value ? header.value->size() : 0);
+  }
+  return sum;
+}
+
 void Batch::clear() {
   for (std::size_t i = 0; i < messages_.size(); ++i) {
     if (raw_[i] != nullptr) rd_kafka_message_destroy(raw_[i]);

@@ -57,6 +57,27 @@ struct KeptMessage {
   std::unique_ptr<rd_kafka_message_s, RawMessageDelete> memory;
 };
 
+struct Header {
+  std::string name;
+  std::optional<std::string> value;  // nothing = null
+};
+
+// One record with memory of its own.
+struct RecordCopy {
+  TopicPartition at;
+  Offset offset{0};
+  std::int64_t timestamp_ms = -1;  // -1 = none
+  std::optional<std::string> key;  // nothing = null
+  std::optional<std::string> value;
+  std::vector<Header> headers;
+
+  // Borrows from it.
+  Message message() const;
+  // Of its texts.
+  std::size_t bytes() const;
+};
+RecordCopy copy_of(const KeptMessage& record);
+
 // What one poll has given, with its memory. Used again and again, so that no poll allocates. It
 // must be cleared or destroyed before the consumer is.
 class Batch {
@@ -72,10 +93,13 @@ class Batch {
   std::string error_text(std::size_t index) const;
   // Takes one out, so that it survives `clear`. `messages()[index]` stays as it is.
   KeptMessage keep(std::size_t index);
+  RecordCopy copy(std::size_t index) const;
   void clear();
 
  private:
   friend class Client;
+  friend RecordCopy copy_of(const KeptMessage& record);
+  static RecordCopy copy(const Message& message, const rd_kafka_message_s* raw);
   std::vector<rd_kafka_message_s*> raw_;  // may be longer than `messages_`; null = taken out
   std::vector<Message> messages_;
 };

@@ -230,20 +230,21 @@ Status Producer::produce(std::string_view topic, std::string_view key, std::opti
   }
 }
 
-Status Producer::forward(std::string_view topic, const KeptMessage& record,
+Status Producer::forward(std::string_view topic, const RecordCopy& record,
                          std::span<const Header> more, std::function<void(const Delivery&)> done) {
   using HeadersPtr = Owned<rd_kafka_headers_t, rd_kafka_headers_destroy>;
   const std::string name(topic);
-  const Message& message = record.message;
-  rd_kafka_headers_t* own = nullptr;
-  HeadersPtr headers(rd_kafka_message_headers(record.memory.get(), &own) ==
-                             RD_KAFKA_RESP_ERR_NO_ERROR
-                         ? rd_kafka_headers_copy(own)
-                         : rd_kafka_headers_new(more.size()));
-  for (const Header& header : more) {
-    rd_kafka_header_add(headers.get(), header.name.data(), static_cast<ssize_t>(header.name.size()),
-                        header.value.data(), static_cast<ssize_t>(header.value.size()));
-  }
+  const Message message = record.message();
+  HeadersPtr headers(rd_kafka_headers_new(record.headers.size() + more.size()));
+  const auto add = [&headers](const Header& header) {
+    const std::string* const value = header.value ? &*header.value : nullptr;
+    (void)rd_kafka_header_add(headers.get(), header.name.data(),
+                              static_cast<ssize_t>(header.name.size()),
+                              value == nullptr ? nullptr : value->data(),
+                              value == nullptr ? 0 : static_cast<ssize_t>(value->size()));
+  };
+  std::for_each(record.headers.begin(), record.headers.end(), add);
+  std::for_each(more.begin(), more.end(), add);
   // A null pointer is a null key or a tombstone, so an empty one needs a pointer that is not.
   static constexpr std::uint8_t kEmpty = 0;
   const auto data = [](const std::optional<Bytes>& bytes) -> void* {

@@ -38,11 +38,6 @@ struct Delivery {
   std::optional<Error> error = {};
 };
 
-struct Header {
-  std::string name;
-  std::string value;
-};
-
 struct DeliveryCounts {
   std::uint64_t accepted = 0;   // by `produce`
   std::uint64_t delivered = 0;  // acknowledged by the brokers
@@ -75,7 +70,7 @@ class Producer {
 
   // Takes a record that was consumed, with its key, value, headers and timestamp as they came, and
   // `more` headers behind them. Otherwise as `produce`.
-  Status forward(std::string_view topic, const KeptMessage& record, std::span<const Header> more,
+  Status forward(std::string_view topic, const RecordCopy& record, std::span<const Header> more,
                  std::function<void(const Delivery&)> done);
 
   // Waits until everything taken is delivered or has failed. kTimeout when some is still under way,

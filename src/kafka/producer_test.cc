@@ -164,13 +164,13 @@ TEST_F(ProducerTest, ForwardsARecordAsItCame) {
   std::atomic<int> delivered{0};
   const auto count = [&](const Delivery& d) { delivered += d.error ? 0 : 1; };
   const std::vector<Header> first = {{"cause", "bad"}};
-  ASSERT_TRUE(producer->forward("t", came[0], first, count).ok());
-  ASSERT_TRUE(producer->forward("t", came[1], {}, count).ok());
+  ASSERT_TRUE(producer->forward("t", copy_of(came[0]), first, count).ok());
+  ASSERT_TRUE(producer->forward("t", copy_of(came[1]), {}, count).ok());
   const auto sent = read(**consumer, 2);
   ASSERT_EQ(sent.size(), 2u);
   // And once more: what has headers keeps them.
   const std::vector<Header> second = {{"cause", "worse"}};
-  ASSERT_TRUE(producer->forward("t", sent[0], second, count).ok());
+  ASSERT_TRUE(producer->forward("t", copy_of(sent[0]), second, count).ok());
   ASSERT_TRUE(producer->flush(30s).ok());
   EXPECT_EQ(delivered.load(), 3);
   const auto again = read(**consumer, 1);
