@@ -49,9 +49,10 @@ def main():
             fail(f"WRONG: {key!r} is in the list, but its answer is {status} {json.dumps(record)[:200]}")
         holds_key = holds_key and key in record.values()
     absent = f"no-such-key-{random.getrandbits(64):016x}"
-    status, message = get(f"{base}/{absent}")
-    if status != 404 or not isinstance(message, dict) or not isinstance(message.get("message"), str):
-        fail(f"WRONG: the absent {absent!r} is answered by {status} {json.dumps(message)[:200]}")
+    status, error = get(f"{base}/{absent}")
+    right = status == 404 and isinstance(error, dict) and error.get("code") == "not_found"
+    if not right or not isinstance(error.get("message"), str):
+        fail(f"WRONG: the absent {absent!r} is answered by {status} {json.dumps(error)[:200]}")
 
     with open(file, "w", encoding="utf-8") as stream:
         for key in keys:

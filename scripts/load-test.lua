@@ -36,7 +36,7 @@ function response(status, headers, body)
     right = status == 200 and body:find("^%s*{.*}%s*$") and body:find(asked.expected, 1, true)
   else
     misses = misses + 1
-    right = status == 404 and body:find("^%s*{.*\"message\".*}%s*$")
+    right = status == 404 and body:find("^%s*{%s*\"code\"%s*:%s*\"not_found\".*\"message\".*}%s*$")
   end
   if not right then
     wrong = wrong + 1

@@ -10,7 +10,7 @@
 #              KEYS         how many keys to learn from the route's list at most (default: 10000, at most 100000)
 #
 # A hit must be 200 with a JSON object; when the records learned at first all hold their key, each hit must hold
-# its own. A miss must be 404 with {"message": ...}. Exit code: 0 when all answers were right, else 1.
+# its own. A miss must be 404 with {"code": "not_found", "message": ...}. Exit code: 0 when all answers were right, else 1.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 base=${BASE_URL:-http://localhost:8080/cache/customers}

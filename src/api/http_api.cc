@@ -135,6 +135,12 @@ std::string reference_tables() {
   for (const Answer& answer : kCommonAnswers) {
     text += fmt::format("| {} | {} |\n", answer.status, answer.when);
   }
+  text +=
+      "\nThe `code` of an error's body; its status is always the same:\n\n"
+      "| code | status | meaning |\n| --- | --- | --- |\n";
+  for (const ErrorCodeRow& code : error_codes()) {
+    text += fmt::format("| `{}` | {} | {} |\n", code.name, code.http_status, code.meaning);
+  }
   return text + "\n";
 }
 

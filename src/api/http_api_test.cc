@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -47,6 +48,29 @@ TEST(HttpApi, TheReferencePageHasTheTablesOfTheTable) {
     EXPECT_NE(page.find("| `" + std::string(operation.request) + "` |"), std::string::npos)
         << operation.request;
   }
+}
+
+TEST(HttpApi, TheReferencePageHasEachErrorCodeWithItsStatus) {
+  const std::string page = committed_page();
+  for (const ErrorCodeRow& row : error_codes()) {
+    const std::string line =
+        "| `" + std::string(row.name) + "` | " + std::to_string(row.http_status) + " | ";
+    EXPECT_NE(page.find(line + std::string(row.meaning)), std::string::npos) << line;
+  }
+}
+
+TEST(HttpApi, EachStatusOfAnErrorHasACode) {
+  const auto has_code = [](unsigned status) {
+    return std::any_of(error_codes().begin(), error_codes().end(), [status](const auto& row) {
+      return static_cast<unsigned>(row.http_status) == status;
+    });
+  };
+  for (const Operation& operation : operations()) {
+    for (const Answer& answer : operation.answers) {
+      EXPECT_EQ(has_code(answer.status), answer.status >= 400) << answer.status;
+    }
+  }
+  for (const Answer& answer : common_answers()) EXPECT_TRUE(has_code(answer.status));
 }
 
 TEST(HttpApi, APageWithoutMarkersStaysAsItIs) {

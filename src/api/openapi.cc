@@ -41,6 +41,12 @@ std::string capitalized(std::string_view text) {
   return out;
 }
 
+array error_code_names() {
+  array names;
+  for (const ErrorCodeRow& row : error_codes()) names.emplace_back(row.name);
+  return names;
+}
+
 object json_content(object schema) {
   return {{"application/json", {{"schema", std::move(schema)}}}};
 }
@@ -217,8 +223,13 @@ class DocumentMaker {
   object all_schemas() const {
     object out = {{kErrorSchema,
                    {{"type", "object"},
-                    {"properties", {{"message", {{"type", "string"}}}}},
-                    {"required", array{"message"}}}}};
+                    {"properties",
+                     {{"code",
+                       {{"type", "string"},
+                        {"description", "Says what has failed. More codes may come."},
+                        {"examples", error_code_names()}}},
+                      {"message", {{"type", "string"}, {"description", "For people."}}}}},
+                    {"required", array{"code", "message"}}}}};
     for (const auto& [name, schema] : json_schemas_.components()) out[name] = schema;
     return out;
   }
@@ -331,7 +342,7 @@ void OpenApi::handle(http::Exchange& exchange) {
   using http::Method;
   const http::Request& request = exchange.request();
   if (!request.rest.empty()) {
-    return http::send_error(exchange, 404, "nothing is served under this path",
+    return http::send_error(exchange, ErrorCode::kNotFound, "nothing is served under this path",
                             {.cache_control = "no-store"});
   }
   if (request.method == Method::kOptions) {
@@ -339,7 +350,8 @@ void OpenApi::handle(http::Exchange& exchange) {
     return exchange.finish();
   }
   if (request.method != Method::kGet && request.method != Method::kHead) {
-    return http::send_error(exchange, 405, "this method is not allowed here",
+    return http::send_error(exchange, ErrorCode::kMethodNotAllowed,
+                            "this method is not allowed here",
                             {.cache_control = "no-store", .allow = kAllow});
   }
   const std::shared_ptr<const Document> made = document();

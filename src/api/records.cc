@@ -194,7 +194,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
 
   void failed(const Error& error) override {
     wrote(LocalWrites::Outcome::kNothing);
-    if (error.code == ErrorCode::kConflict) return fail(error);  // the request's, not the store's
+    if (error.code == ErrorCode::kOtherTopic) return fail(error);  // the request's, not the store's
     owner_->repeats_.log("store", spdlog::level::warn, "{}: the store does not answer: {}",
                          owner_->options_.path, error.describe());
     fail(error);
@@ -314,7 +314,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (state.kind == registry::StateKind::kFailed) {
       return {ErrorCode::kInternal, "the record's schema cannot be used", state.error.describe()};
     }
-    return {ErrorCode::kUnavailable,
+    return {ErrorCode::kSchemaUnknown,
             "the record's schema is being fetched from the registry; try again"};
   }
 
@@ -337,12 +337,12 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
                          "{}: the record at partition {} offset {} cannot be shown: {}",
                          owner_->options_.path, record.partition.value, record.offset.value,
                          error.describe());
-    const bool passes = error.code == ErrorCode::kUnavailable;
+    const bool passes = error.code == ErrorCode::kSchemaUnknown;
     const bool of_reader = passes || error.public_text == kReaderCannot;
-    error_ = {passes ? ErrorCode::kUnavailable : ErrorCode::kInternal,
+    error_ = {passes ? error.code : ErrorCode::kBadRecord,
               of_reader ? error.public_text : "the record cannot be shown; the log says why"};
     if (kind_ == Kind::kRemove) {  // which another attempt would not find
-      error_.code = ErrorCode::kInternal;
+      error_.code = ErrorCode::kBadRecord;
       error_.public_text = "the record was removed, but: " + error_.public_text;
     }
     return static_cast<unsigned>(http_status(error_.code));
@@ -388,7 +388,8 @@ void Records::handle(http::Exchange& exchange) {
   const bool item = request.rest.size() > 1;
   const std::string_view allow = allowed(item);
   const auto refuse = [&] {
-    fail(exchange, 405, "this method is not allowed here", {.allow = allow});
+    fail(exchange, ErrorCode::kMethodNotAllowed, "this method is not allowed here",
+         {.allow = allow});
   };
   using http::Method;
   if (request.method == Method::kOptions) {
@@ -399,12 +400,12 @@ void Records::handle(http::Exchange& exchange) {
   const bool writes = request.method == (item ? Method::kDelete : Method::kPost);
   if (!reads && !writes) return refuse();
   if (reads && !item && !options_.list) {
-    return fail(exchange, 405, "this route has no list of its keys (cache.routes[].list)",
-                {.allow = allow});
+    return fail(exchange, ErrorCode::kMethodNotAllowed,
+                "this route has no list of its keys (cache.routes[].list)", {.allow = allow});
   }
   if (writes && !options_.writes) {
-    return fail(exchange, 405, "writing through HTTP is switched off (cache.writes)",
-                {.allow = allow});
+    return fail(exchange, ErrorCode::kMethodNotAllowed,
+                "writing through HTTP is switched off (cache.writes)", {.allow = allow});
   }
   if (!options_.gate->ready() && !(item && reads && may_serve_early())) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
@@ -416,11 +417,13 @@ void Records::handle(http::Exchange& exchange) {
   if (key.find('%') != std::string_view::npos) {
     decoded = percent_decode(key);
     if (!decoded) {
-      return fail(exchange, 400, "the key in the path is not well percent-encoded");
+      return fail(exchange, ErrorCode::kInvalidArgument,
+                  "the key in the path is not well percent-encoded");
     }
     key = *decoded;
   }
-  if (!is_utf8(key)) return fail(exchange, 400, "the key in the path is not UTF-8");
+  if (!is_utf8(key))
+    return fail(exchange, ErrorCode::kInvalidArgument, "the key in the path is not UTF-8");
   reads ? read(exchange, key) : remove(exchange, key);
 }
 
@@ -437,13 +440,14 @@ void Records::handle_by_body(http::Exchange& exchange) {
     return exchange.finish();
   }
   if (request.method != http::Method::kGet && request.method != http::Method::kPost) {
-    return fail(exchange, 405, "this method is not allowed here", {.allow = kBodyAllow});
+    return fail(exchange, ErrorCode::kMethodNotAllowed, "this method is not allowed here",
+                {.allow = kBodyAllow});
   }
   if (!request.rest.empty() && request.rest != "/") {
-    return fail(exchange, 404, "no such page: the key belongs into the body");
+    return fail(exchange, ErrorCode::kNotFound, "no such page: the key belongs into the body");
   }
   if (!is_json(request.content_type)) {
-    return fail(exchange, 415, "the body must be application/json");
+    return fail(exchange, ErrorCode::kUnsupportedMedia, "the body must be application/json");
   }
   if (!options_.gate->ready() && !may_serve_early()) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
@@ -459,7 +463,7 @@ Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
   const bool local = record.partition.value < 0;
   const registry::ReaderPlan* found =
       options_.reader->plan(schema, local ? std::nullopt : std::optional(record.topic));
-  if (found == nullptr) return Error{ErrorCode::kUnavailable, std::string(kReaderNotKnown)};
+  if (found == nullptr) return Error{ErrorCode::kSchemaUnknown, std::string(kReaderNotKnown)};
   if (found->plan == nullptr) return reader_cannot(found->resolves.error());
   return Way{found->plan.get(), found};
 }
@@ -507,12 +511,12 @@ void Records::list(http::Exchange& exchange) {
 void Records::insert(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   if (!is_json(request.content_type)) {
-    return fail(exchange, 415, "the body must be application/json");
+    return fail(exchange, ErrorCode::kUnsupportedMedia, "the body must be application/json");
   }
   const std::vector<SchemaId> candidates = options_.writable();
   if (candidates.empty()) {
     return fail(exchange,
-                Error{ErrorCode::kUnavailable,
+                Error{ErrorCode::kSchemaUnknown,
                       "no schema is known here yet: it comes with the first record of the "
                       "topic, or from kafka.preload_schemas"});
   }
@@ -539,14 +543,14 @@ void Records::insert(http::Exchange& exchange) {
   std::optional<std::string> field = options_.key_from_body;
   if (field->empty()) field = options_.key_field(schema->id);
   if (!field) {
-    return fail(exchange, 400,
+    return fail(exchange, ErrorCode::kInvalidArgument,
                 "which field holds the key is not known here: set key_from_body on the route");
   }
   const auto key = key_from_body(request.body, *field);
   if (!key.ok()) return fail(exchange, key.error());
   if (key->empty() || key->size() > limits::kKeyBytesMax) {
     return fail(
-        exchange, 400,
+        exchange, ErrorCode::kInvalidArgument,
         "the field '" + *field + "' is too " + (key->empty() ? "short" : "long") + " for a key");
   }
   const store::RecordView record = {.key = *key,
@@ -556,7 +560,8 @@ void Records::insert(http::Exchange& exchange) {
                                     .timestamp_ms = now_ms(),
                                     .topic = options_.topic};
   const auto way = way_of(*schema, record);
-  if (!way.ok() && way.error().code == ErrorCode::kUnavailable) return fail(exchange, way.error());
+  if (!way.ok() && way.error().code == ErrorCode::kSchemaUnknown)
+    return fail(exchange, way.error());
   // What a record of the topic could not be is not taken here either.
   Status fits;
   if (!way.ok()) {
@@ -565,7 +570,7 @@ void Records::insert(http::Exchange& exchange) {
     fits = way->reader->resolves.ok() ? way->plan->validate(record.datum) : way->reader->resolves;
   }
   if (!fits.ok()) {
-    return fail(exchange, 400,
+    return fail(exchange, ErrorCode::kInvalidArgument,
                 "the route's reader schema (cache.routes[].schema) cannot show this: " +
                     fits.error().public_text);
   }
@@ -579,10 +584,10 @@ void Records::fail(http::Exchange& exchange, const Error& error) {
   http::send_error(exchange, error, {.cache_control = "no-store"});
 }
 
-void Records::fail(http::Exchange& exchange, unsigned status, std::string_view message,
+void Records::fail(http::Exchange& exchange, ErrorCode code, std::string_view message,
                    http::Head head) {
   head.cache_control = "no-store";
-  http::send_error(exchange, status, message, head);
+  http::send_error(exchange, code, message, head);
 }
 
 }  // namespace push_cache::api

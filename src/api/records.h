@@ -100,7 +100,7 @@ class Records final : public http::Handler {
     }
   };
 
-  // kUnavailable while the reader schema is not known, kInternal when it cannot show the record.
+  // kSchemaUnknown while the reader schema is not known, kInternal when it cannot show the record.
   Result<Way> way_of(const registry::SchemaEntry& schema, const store::RecordView& record) const;
   bool may_serve_early() const { return options_.serve_while_loading && options_.gate->trusted(); }
   // For the header Allow, of an item or of the route itself.
@@ -111,7 +111,7 @@ class Records final : public http::Handler {
   void list(http::Exchange& exchange);
   void insert(http::Exchange& exchange);
   static void fail(http::Exchange& exchange, const Error& error);
-  static void fail(http::Exchange& exchange, unsigned status, std::string_view message,
+  static void fail(http::Exchange& exchange, ErrorCode code, std::string_view message,
                    http::Head head = {});
 
   RecordsOptions options_;

@@ -5,6 +5,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -203,6 +204,15 @@ class RecordsTest : public testing::Test {
     return *client_;
   }
 
+  // Whether the body has a code of this status, and a message.
+  static bool is_error(unsigned status, const std::string& body) {
+    const auto rows = error_codes();
+    return std::any_of(rows.begin(), rows.end(), [&](const ErrorCodeRow& row) {
+      return static_cast<unsigned>(row.http_status) == status &&
+             body.starts_with("{\"code\":\"" + std::string(row.name) + "\",\"message\":\"");
+    });
+  }
+
   Response ask(const std::string& method, const std::string& target, const std::string& body = "",
                const std::string& headers = "") {
     std::string text = method + " " + target + " HTTP/1.1\r\nHost: h\r\n" + headers;
@@ -211,7 +221,7 @@ class RecordsTest : public testing::Test {
     EXPECT_TRUE(response.has_value()) << method << " " << target;
     if (!response) return {};
     if (response->status >= 400 && method != "HEAD") {
-      EXPECT_TRUE(response->body.starts_with("{\"message\":\"")) << response->body;
+      EXPECT_TRUE(is_error(response->status, response->body)) << response->body;
       EXPECT_EQ(response->header("Content-Type"), "application/json");
     }
     return *response;

@@ -125,8 +125,10 @@ void print_guide(const Service& service, std::uint64_t count) {
   }
   std::printf("  curl -s '%s/customers?limit=3'\n", api.c_str());
   std::printf("    the first keys as a JSON array\n");
-  std::printf("  curl -s %s/customers/nobody\n    404 {\"message\":\"no record has this key\"}\n",
-              api.c_str());
+  std::printf(
+      "  curl -s %s/customers/nobody\n    404 {\"code\":\"not_found\",\"message\":\"no record has "
+      "this key\"}\n",
+      api.c_str());
   std::printf("  curl -s %s/ready\n    {\"ready\":true,\"reasons\":[]}\n", health.c_str());
   std::printf("  %s/ in a browser\n    the status page\n", health.c_str());
   std::printf("\nOnce a second a new value for %s is produced: ask for it again and again.\n",

@@ -35,9 +35,10 @@ TEST(KeyStream, GivesEveryKeyHoweverThePiecesFall) {
 }
 
 TEST(KeyStream, RefusesWhatIsNoListOfKeys) {
-  for (const char* text : {"", "   ", "[", "[\"a\"", "[\"a\",", "[\"a", "[\"a\",]", "[\"a\"]x",
-                           "[\"a\"][]", "\"a\"", "{\"message\":\"no\"}", "[1]", "[1.5]", "[true]",
-                           "[null]", "[[\"a\"]]", "[{\"a\":1}]", "[\"\\ud83c\"]", "[\"\xff\"]"}) {
+  for (const char* text :
+       {"", "   ", "[", "[\"a\"", "[\"a\",", "[\"a", "[\"a\",]", "[\"a\"]x", "[\"a\"][]", "\"a\"",
+        "{\"code\":\"internal\",\"message\":\"no\"}", "[1]", "[1.5]", "[true]", "[null]",
+        "[[\"a\"]]", "[{\"a\":1}]", "[\"\\ud83c\"]", "[\"\xff\"]"}) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{1000}}) {
       EXPECT_FALSE(read(text, piece).ok()) << text;
     }

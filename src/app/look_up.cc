@@ -29,13 +29,14 @@ void Service::look_up(http::Exchange& exchange) const {
   const auto path = value_of(exchange.request().query, "route");
   const auto key = value_of(exchange.request().query, "key");
   if (!path || !key) {
-    return http::send_error(exchange, 400,
+    return http::send_error(exchange, ErrorCode::kInvalidArgument,
                             "ask with ?route=/users&key=1, both percent-encoded UTF-8", head);
   }
   const auto route = std::find_if(routes_.begin(), routes_.end(),
                                   [&path](const RouteRow& row) { return row.path == *path; });
   if (route == routes_.end()) {
-    return http::send_error(exchange, 404, "no route of the configuration has this path", head);
+    return http::send_error(exchange, ErrorCode::kNotFound,
+                            "no route of the configuration has this path", head);
   }
   route->records->inspect(exchange, *key);
 }

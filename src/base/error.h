@@ -1,7 +1,9 @@
 // Errors as values. Nothing throws per request or per record (STYLE.md 5).
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,23 +11,42 @@
 
 namespace push_cache {
 
-// What kind of failure it is. Each has one HTTP status, given by `http_status`.
-enum class ErrorCode {
-  kInvalidArgument,   // 400: the caller's input does not fit
-  kNotFound,          // 404
-  kMethodNotAllowed,  // 405
-  kConflict,          // 409
-  kTooLarge,          // 413
-  kUnsupportedMedia,  // 415
-  kMalformed,         // 500: stored or received bytes are not what their schema says
-  kInternal,          // 500
-  kUnavailable,       // 503: something this depends on is not there now; worth a retry
-  kTimeout,           // 504
-  kUnsupported,       // 501: this kind of thing cannot do that
-  kFull,              // 507: a cap of memory is reached
+// What kind of failure it is: the `code` of an error's body, so that names and statuses stay as
+// they are (docs/reference/http-api.md). The one table is in error.cc, in this order.
+enum class ErrorCode : std::uint8_t {
+  kInvalidArgument,
+  kNotFound,
+  kMethodNotAllowed,
+  kRequestTimeout,
+  kConflict,
+  kOtherTopic,
+  kPreconditionFailed,
+  kTooLarge,
+  kTargetTooLong,
+  kUnsupportedMedia,
+  kExpectationFailed,
+  kHeaderTooLarge,
+  kMalformed,
+  kBadRecord,
+  kInternal,
+  kUnsupported,
+  kUnavailable,
+  kSchemaUnknown,
+  kTimeout,
+  kHttpVersion,
+  kFull,
 };
 
-// The field's usual word for a code, such as "not_found"; for logs and metrics labels.
+struct ErrorCodeRow {
+  ErrorCode code;
+  std::string_view name;  // "not_found"; also for logs and metrics labels
+  int http_status;        // always the same for one code
+  std::string_view meaning;
+};
+
+// All of them, in the order of the enum, which is that of their statuses.
+std::span<const ErrorCodeRow> error_codes();
+
 std::string_view to_string(ErrorCode code);
 int http_status(ErrorCode code);
 

@@ -31,12 +31,13 @@ void Handler::handle(http::Exchange& exchange) {
   const bool record = path == "/status/record";
   const bool page = path == "/";
   if (!live && !ready && !metrics && !status && !history && !record && !page) {
-    return http::send_error(exchange, 404,
+    return http::send_error(exchange, ErrorCode::kNotFound,
                             "no such page: try /, " + prefix_ + "/live, " + prefix_ +
                                 "/ready, /metrics, /status, /status/history or /status/record");
   }
   if (request.method != http::Method::kGet && request.method != http::Method::kHead) {
-    return http::send_error(exchange, 405, "only GET and HEAD", {.allow = "GET, HEAD"});
+    return http::send_error(exchange, ErrorCode::kMethodNotAllowed, "only GET and HEAD",
+                            {.allow = "GET, HEAD"});
   }
   const http::Head json = {.cache_control = "no-store"};
   if (live) return send(exchange, 200, json, R"({"live":true})");

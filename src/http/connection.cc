@@ -93,7 +93,7 @@ void Connection::start() { wait_read(); }
 
 void Connection::start_refused() {
   refused_ = true;
-  write_fault({503, "too many connections; try again"}, "1");
+  write_fault({ErrorCode::kUnavailable, "too many connections; try again"}, "1");
   run();
 }
 
@@ -165,7 +165,7 @@ void Connection::on_deadline() {
   } else if (write_waits_) {
     lost();
   } else if (!open_ && in_.size() > in_at_) {
-    refuse({408, "the request did not come in time"});
+    refuse({ErrorCode::kRequestTimeout, "the request did not come in time"});
     run();
   } else if (!open_) {
     close();
@@ -272,7 +272,7 @@ bool Connection::open_next() {
     header_bytes_ = scan_.header_bytes();
     if (!parse_head(bytes)) return false;
     if (parsed_.content_length > loop_.options().body_bytes_max) {
-      refuse({413, "the request body is too large"});
+      refuse({ErrorCode::kTooLarge, "the request body is too large"});
       return false;
     }
     body_bytes_ = parsed_.content_length;
@@ -366,12 +366,10 @@ void Connection::write_fault(const Fault& fault, std::string_view retry_after) {
   if (out_.capacity() == 0) out_ = loop_.take_output();
   Head head;
   head.retry_after = retry_after;
-  const std::size_t place = append_head(out_, fault.status, head, loop_.date_line(),
+  const std::size_t place = append_head(out_, fault.status(), head, loop_.date_line(),
                                         BodyFraming::kLength, ConnectionLine::kClose);
   const std::size_t body_at = out_.size();
-  out_.append(R"({"message":)");
-  append_json_string(out_, fault.message);
-  out_.append('}');
+  append_error(out_, fault.code, fault.message);
   patch_length(out_, place, out_.size() - body_at);
   closing_ = true;
 }
@@ -409,7 +407,7 @@ void Connection::abandon() {
 
 void Connection::finish() {
   if (!begun_) {
-    send_error(*this, 500, "no answer was made");
+    send_error(*this, ErrorCode::kInternal, "no answer was made");
     return;
   }
   if (length_place_ != 0) patch_length(out_, length_place_, out_.size() - body_at_);

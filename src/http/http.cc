@@ -12,18 +12,24 @@ std::string_view to_string(Method method) {
   return kNames[static_cast<std::size_t>(method)];
 }
 
-void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head) {
+void append_error(Buffer& to, ErrorCode code, std::string_view message) {
+  to.append(R"({"code":")");
+  to.append(to_string(code));
+  to.append(R"(","message":)");
+  append_json_string(to, is_utf8(message) ? message : "the request is not UTF-8");
+  to.append('}');
+}
+
+void send_error(Exchange& exchange, ErrorCode code, std::string_view message, Head head) {
+  const auto status = static_cast<unsigned>(http_status(code));
   head.content_type = "application/json";
-  Buffer& body = exchange.begin(status, head);
-  body.append(R"({"message":)");
-  append_json_string(body, is_utf8(message) ? message : "the request is not UTF-8");
-  body.append('}');
+  if (status == 503 && head.retry_after.empty()) head.retry_after = "1";
+  append_error(exchange.begin(status, head), code, message);
   exchange.finish();
 }
 
 void send_error(Exchange& exchange, const Error& error, Head head) {
-  if (error.code == ErrorCode::kUnavailable && head.retry_after.empty()) head.retry_after = "1";
-  send_error(exchange, static_cast<unsigned>(http_status(error.code)), error.public_text, head);
+  send_error(exchange, error.code, error.public_text, head);
 }
 
 }  // namespace push_cache::http

@@ -125,10 +125,12 @@ class Handler {
   virtual void handle(Exchange& exchange) = 0;
 };
 
-// Sends {"message": text} with the status of the error's code; Error::detail stays out of it. With
-// Retry-After when the code is kUnavailable.
+// Sends {"code":name,"message":text} with the status of the error's code; Error::detail stays out
+// of it. With Retry-After when the status is 503.
 void send_error(Exchange& exchange, const Error& error, Head head = {});
-// The same for a status of one's own.
-void send_error(Exchange& exchange, unsigned status, std::string_view message, Head head = {});
+void send_error(Exchange& exchange, ErrorCode code, std::string_view message, Head head = {});
+
+// The body of an error.
+void append_error(Buffer& to, ErrorCode code, std::string_view message);
 
 }  // namespace push_cache::http

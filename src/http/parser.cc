@@ -25,12 +25,12 @@ constexpr std::size_t kRequestLineExtra = 64;
 // A chunk's size line with its extensions, or all trailers.
 constexpr std::size_t kChunkLineBytesMax = 16 * 1024;
 
-constexpr Fault kTargetTooLong{414, "the request target is too long"};
-constexpr Fault kHeaderTooLarge{431, "the request header is too large"};
-constexpr Fault kBodyTooLarge{413, "the request body is too large"};
-constexpr Fault kMalformedLine{400, "the request line is malformed"};
-constexpr Fault kMalformedHeader{400, "the request header is malformed"};
-constexpr Fault kVersion{505, "only HTTP/1.1 and HTTP/1.0 are spoken here"};
+constexpr Fault kTargetTooLong{ErrorCode::kTargetTooLong, "the request target is too long"};
+constexpr Fault kHeaderTooLarge{ErrorCode::kHeaderTooLarge, "the request header is too large"};
+constexpr Fault kBodyTooLarge{ErrorCode::kTooLarge, "the request body is too large"};
+constexpr Fault kMalformedLine{ErrorCode::kInvalidArgument, "the request line is malformed"};
+constexpr Fault kMalformedHeader{ErrorCode::kInvalidArgument, "the request header is malformed"};
+constexpr Fault kVersion{ErrorCode::kHttpVersion, "only HTTP/1.1 and HTTP/1.0 are spoken here"};
 
 std::string_view to_std(BeastView text) { return {text.data(), text.size()}; }
 
@@ -172,7 +172,7 @@ class Parser final : public beast_http::basic_parser<true> {
     if (before(value.data(), after_name) || !before(value.data(), header_end_) ||
         std::memchr(after_name, '\r', static_cast<std::size_t>(value.data() - after_name)) !=
             nullptr) {
-      fail({400, "folded header lines are not taken"}, ec);
+      fail({ErrorCode::kInvalidArgument, "folded header lines are not taken"}, ec);
       return;
     }
     if (in_trailers_) return;
@@ -200,17 +200,19 @@ class Parser final : public beast_http::basic_parser<true> {
     switch (field) {
       case beast_http::field::host:
         ++hosts_;
-        if (!is_host(value)) fail({400, "the Host header is malformed"}, ec);
+        if (!is_host(value))
+          fail({ErrorCode::kInvalidArgument, "the Host header is malformed"}, ec);
         break;
       case beast_http::field::transfer_encoding:
         // Before "chunked" there may be others by the RFC, but nobody sends them but to confuse.
         if (!iequals(BeastView(value.data(), value.size()), "chunked")) {
-          fail({501, "no Transfer-Encoding but chunked is known here"}, ec);
+          fail({ErrorCode::kUnsupported, "no Transfer-Encoding but chunked is known here"}, ec);
         }
         break;
       case beast_http::field::expect:
         if (!iequals(BeastView(value.data(), value.size()), "100-continue")) {
-          fail({417, "no expectation but 100-continue is known here"}, ec);
+          fail({ErrorCode::kExpectationFailed, "no expectation but 100-continue is known here"},
+               ec);
         }
         out_.expect_continue = true;
         break;
@@ -281,18 +283,18 @@ Fault to_fault(const ErrorCodeOut& ec, const Parser& parser, std::string_view he
   }
   if (ec == beast_http::error::bad_content_length ||
       ec == beast_http::error::multiple_content_length) {
-    return {400, "the Content-Length is malformed or conflicting"};
+    return {ErrorCode::kInvalidArgument, "the Content-Length is malformed or conflicting"};
   }
   if (ec == beast_http::error::bad_transfer_encoding) {
-    return {400, "the Transfer-Encoding is conflicting"};
+    return {ErrorCode::kInvalidArgument, "the Transfer-Encoding is conflicting"};
   }
   return kMalformedHeader;
 }
 
 }  // namespace
 
-HeaderScan::Outcome HeaderScan::fail(unsigned status, std::string_view message) {
-  fault_ = {status, message};
+HeaderScan::Outcome HeaderScan::fail(Fault fault) {
+  fault_ = fault;
   return Outcome::kFault;
 }
 
@@ -306,28 +308,28 @@ HeaderScan::Outcome HeaderScan::scan(std::string_view bytes, const Limits& limit
     const std::size_t line_bytes = end - at_;
     // Lengths first: of a line that comes in pieces they are known before its end is.
     if (first_line_ == 0 && line_bytes > limits.target_bytes_max + kRequestLineExtra) {
-      return fail(kTargetTooLong.status, kTargetTooLong.message);
+      return fail(kTargetTooLong);
     }
     if (first_line_ != 0 && end - first_line_ > limits.header_bytes_max) {
-      return fail(kHeaderTooLarge.status, kHeaderTooLarge.message);
+      return fail(kHeaderTooLarge);
     }
     if (line_bytes < 2 || bytes[end - 2] != '\r') {
-      return fail(400, "a line ends without CR LF");
+      return fail({ErrorCode::kInvalidArgument, "a line ends without CR LF"});
     }
     if (first_line_ == 0) first_line_ = line_bytes;
     at_ = seen_ = end;
     if (++lines_ > limits::kHeadersMax + 2) {
-      return fail(kHeaderTooLarge.status, kHeaderTooLarge.message);
+      return fail(kHeaderTooLarge);
     }
     if (line_bytes == 2) return Outcome::kComplete;
   }
   seen_ = bytes.size();
   if (first_line_ == 0) {
     if (seen_ > limits.target_bytes_max + kRequestLineExtra) {
-      return fail(kTargetTooLong.status, kTargetTooLong.message);
+      return fail(kTargetTooLong);
     }
   } else if (seen_ - first_line_ > limits.header_bytes_max) {
-    return fail(kHeaderTooLarge.status, kHeaderTooLarge.message);
+    return fail(kHeaderTooLarge);
   }
   return Outcome::kIncomplete;
 }
@@ -344,13 +346,13 @@ Fault parse_header(std::string_view header, std::size_t target_bytes_max, Parsed
   if (out.request.target.size() > target_bytes_max) return kTargetTooLong;
   if (!split_target(out.request)) return kMalformedLine;
   if (parser.hosts() > 1 || (out.http11 && parser.hosts() == 0)) {
-    return {400, "one Host header is needed"};
+    return {ErrorCode::kInvalidArgument, "one Host header is needed"};
   }
   out.chunked = parser.chunked();
   // RFC 9112, 6.1: the coding is unknown to HTTP/1.0, so such a message's framing is not to be
   // trusted.
   if (out.chunked && !out.http11) {
-    return {400, "Transfer-Encoding is no part of HTTP/1.0"};
+    return {ErrorCode::kInvalidArgument, "Transfer-Encoding is no part of HTTP/1.0"};
   }
   out.keep_alive = parser.keep_alive();
   out.content_length = parser.content_length().value_or(0);
@@ -393,10 +395,13 @@ ChunkedBody::Progress ChunkedBody::take(std::string_view raw, char* to) {
     progress.fault = kBodyTooLarge;
   } else if (ec == beast_http::error::need_more) {
     if (raw.size() - progress.taken > kChunkLineBytesMax) {
-      progress.fault = {431, "a chunk's header or the trailers are too large"};
+      progress.fault = {ErrorCode::kHeaderTooLarge,
+                        "a chunk's header or the trailers are too large"};
     }
   } else if (ec) {
-    progress.fault = parser.fault() ? parser.fault() : Fault{400, "the chunked body is malformed"};
+    progress.fault = parser.fault()
+                         ? parser.fault()
+                         : Fault{ErrorCode::kInvalidArgument, "the chunked body is malformed"};
   }
   return progress;
 }

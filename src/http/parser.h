@@ -11,11 +11,12 @@
 
 namespace push_cache::http {
 
-// Why the server answers a request by itself; status 0 = no fault. The text lives for ever.
+// Why the server answers a request by itself; without a message: no fault. The text lives for ever.
 struct Fault {
-  unsigned status = 0;
-  std::string_view message;
-  explicit operator bool() const { return status != 0; }
+  ErrorCode code = ErrorCode::kInvalidArgument;
+  std::string_view message = {};
+  explicit operator bool() const { return !message.empty(); }
+  unsigned status() const { return *this ? static_cast<unsigned>(http_status(code)) : 0; }
 };
 
 // Finds where a header block ends. A header may come in any number of pieces; each byte is looked
@@ -36,7 +37,7 @@ class HeaderScan {
   Fault fault() const { return fault_; }            // after kFault
 
  private:
-  Outcome fail(unsigned status, std::string_view message);
+  Outcome fail(Fault fault);
 
   std::size_t at_ = 0;          // start of the line that has not ended yet
   std::size_t seen_ = 0;        // bytes looked at

@@ -32,7 +32,7 @@ FuzzedBody fuzz_chunks(std::string_view raw, std::size_t piece) {
     fuzz_require(progress.taken <= waiting.size() && progress.decoded <= progress.taken);
     out.body.append(exact.data(), progress.decoded);
     waiting.erase(0, progress.taken);
-    out.status = progress.fault.status;
+    out.status = progress.fault.status();
     out.done = progress.done;
     if (raw.empty()) break;
   }
@@ -52,7 +52,7 @@ void fuzz_parser(std::string_view bytes) {
        ++size) {
     last = pieces.scan(bytes.substr(0, size), kLimits);
   }
-  fuzz_require(last == outcome && whole.fault().status == pieces.fault().status);
+  fuzz_require(last == outcome && whole.fault().status() == pieces.fault().status());
   std::string_view raw = bytes;
   if (outcome == HeaderScan::Outcome::kComplete) {
     fuzz_require(whole.header_bytes() == pieces.header_bytes());
@@ -81,7 +81,7 @@ void fuzz_parser(std::string_view bytes) {
                    out.request.path == "*");
       fuzz_require(!out.chunked || out.content_length == 0);
     } else {
-      fuzz_require(fault.status >= 400 && fault.status < 600 && !fault.message.empty());
+      fuzz_require(fault.status() >= 400 && fault.status() < 600 && !fault.message.empty());
     }
   }
   const FuzzedBody at_once = fuzz_chunks(raw, raw.size() + 1);

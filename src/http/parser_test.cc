@@ -31,7 +31,7 @@ Parsed parse(std::string_view text) {
       out.fault = scan.fault();
       return out;
     case HeaderScan::Outcome::kIncomplete:
-      out.fault = {1, "incomplete"};
+      out.fault = {ErrorCode::kInternal, "incomplete"};
       return out;
     case HeaderScan::Outcome::kComplete:
       break;
@@ -45,7 +45,7 @@ TEST(ParseHeader, KeepsWhatARequestNeeds) {
   const Parsed parsed = parse(
       "GET /a%20b?x=1&y=2 HTTP/1.1\r\nHost: h:80\r\nIF-NONE-MATCH:  \"1\" \r\n"
       "Content-Type: application/json\r\nAccept: */*\r\nContent-Length: 12\r\n\r\n");
-  ASSERT_EQ(parsed.fault.status, 0u) << parsed.fault.message;
+  ASSERT_EQ(parsed.fault.status(), 0u) << parsed.fault.message;
   const Request& request = parsed.header.request;
   EXPECT_EQ(request.method, Method::kGet);
   EXPECT_EQ(request.target, "/a%20b?x=1&y=2");
@@ -64,7 +64,7 @@ TEST(ParseHeader, KeepsWhatCorrelatesIfItIsWellFormed) {
   const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   const auto correlation = [](const std::string& lines) {
     const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n");
-    EXPECT_EQ(parsed.fault.status, 0u) << lines << parsed.fault.message;
+    EXPECT_EQ(parsed.fault.status(), 0u) << lines << parsed.fault.message;
     const Correlation& found = parsed.header.request.correlation;
     return std::pair(std::string(found.request_id), std::string(found.traceparent));
   };
@@ -94,7 +94,7 @@ TEST(ParseHeader, JoinsRepeatedLines) {
   const Parsed parsed = parse(
       "GET / HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"1\"\r\nAccept: a/b\r\n"
       "If-None-Match: \"2\", \"3\"\r\nIf-None-Match: \"4\"\r\n\r\n");
-  ASSERT_EQ(parsed.fault.status, 0u);
+  ASSERT_EQ(parsed.fault.status(), 0u);
   EXPECT_EQ(parsed.header.request.if_none_match, "\"1\", \"2\", \"3\", \"4\"");
   EXPECT_EQ(parsed.header.request.accept, "a/b");
 }
@@ -107,7 +107,7 @@ TEST(ParseHeader, KnowsTheMethods) {
       {"X-Y", Method::kOther}};
   for (const auto& [name, method] : kRows) {
     const Parsed parsed = parse(std::string(name) + " / HTTP/1.1\r\nHost: h\r\n\r\n");
-    EXPECT_EQ(parsed.fault.status, 0u) << name;
+    EXPECT_EQ(parsed.fault.status(), 0u) << name;
     EXPECT_EQ(parsed.header.request.method, method) << name;
   }
 }
@@ -122,13 +122,13 @@ TEST(ParseHeader, TakesAllFormsOfATarget) {
                          Row{"https://h?q=/", "/", "q=/"}, Row{"//a", "//a", ""},
                          Row{"/?", "/", ""}, Row{"/a??", "/a", "?"}}) {
     const Parsed parsed = parse("GET " + std::string(row.target) + " HTTP/1.1\r\nHost: h\r\n\r\n");
-    ASSERT_EQ(parsed.fault.status, 0u) << row.target;
+    ASSERT_EQ(parsed.fault.status(), 0u) << row.target;
     EXPECT_EQ(parsed.header.request.path, row.path) << row.target;
     EXPECT_EQ(parsed.header.request.query, row.query) << row.target;
   }
-  EXPECT_EQ(parse("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").fault.status, 0u);
+  EXPECT_EQ(parse("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").fault.status(), 0u);
   for (const char* target : {"a/b", "*", "ftp://h/", "http://", "http:///x", "h:443"}) {
-    EXPECT_EQ(parse("GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n").fault.status,
+    EXPECT_EQ(parse("GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n").fault.status(),
               400u)
         << target;
   }
@@ -174,23 +174,23 @@ TEST(HeaderScan, AnswersTheSameInWhateverPieces) {
       ASSERT_LE(size, text.size());
       outcome = pieces.scan(std::string_view(text).substr(0, size), kLimits);
     }
-    EXPECT_EQ(pieces.fault().status, whole.fault().status) << text;
+    EXPECT_EQ(pieces.fault().status(), whole.fault().status()) << text;
   }
 }
 
 TEST(HeaderScan, RefusesWhatIsTooLongBeforeItHasAllCome) {
   HeaderScan target;
   EXPECT_EQ(target.scan("GET /" + std::string(200, 'a'), kLimits), HeaderScan::Outcome::kFault);
-  EXPECT_EQ(target.fault().status, 414u);
+  EXPECT_EQ(target.fault().status(), 414u);
   HeaderScan header;
   EXPECT_EQ(header.scan("GET / HTTP/1.1\r\nX: " + std::string(1000, 'a'), kLimits),
             HeaderScan::Outcome::kFault);
-  EXPECT_EQ(header.fault().status, 431u);
+  EXPECT_EQ(header.fault().status(), 431u);
   HeaderScan lines;
   std::string many = "GET / HTTP/1.1\r\n";
   for (int i = 0; i < 110; ++i) many += "a:b\r\n";
   EXPECT_EQ(lines.scan(many, kLimits), HeaderScan::Outcome::kFault);
-  EXPECT_EQ(lines.fault().status, 431u);
+  EXPECT_EQ(lines.fault().status(), 431u);
 }
 
 // Feeds a chunked body in pieces of the sizes that `next` gives; the whole in exact-size memory.
@@ -228,7 +228,7 @@ TEST(ChunkedBody, DecodesInWhateverPieces) {
     const auto progress = decode(text, body, left, [&]() -> std::size_t {
       return round == 0 ? 1 : round == 1 ? text.size() : 1 + random() % 12;
     });
-    ASSERT_EQ(progress.fault.status, 0u) << progress.fault.message;
+    ASSERT_EQ(progress.fault.status(), 0u) << progress.fault.message;
     ASSERT_TRUE(progress.done);
     EXPECT_EQ(body, "hello,0123456789");
     EXPECT_GE(left, 4u);
@@ -259,7 +259,7 @@ TEST(ChunkedBody, RefusesMalformedOnes) {
       std::string body;
       std::size_t left = 0;
       const auto progress = decode(row.text, body, left, [&] { return piece; });
-      EXPECT_EQ(progress.fault.status, row.status) << row.text << " in pieces of " << piece;
+      EXPECT_EQ(progress.fault.status(), row.status) << row.text << " in pieces of " << piece;
     }
   }
 }
@@ -269,7 +269,7 @@ TEST(ChunkedBody, BoundsSizeLinesAndTrailers) {
        {"5;" + std::string(40'000, 'a'), "0\r\nA: " + std::string(40'000, 'a')}) {
     std::string body;
     std::size_t left = 0;
-    EXPECT_EQ(decode(text, body, left, [] { return 1000; }).fault.status, 431u);
+    EXPECT_EQ(decode(text, body, left, [] { return 1000; }).fault.status(), 431u);
   }
 }
 

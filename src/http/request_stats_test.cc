@@ -86,7 +86,7 @@ TEST_F(RequestStatsTest, TimesUntilTheAnswer) {
   EXPECT_EQ(server_->routes()[2].total(), 0u);
   while (std::chrono::steady_clock::now() - held < std::chrono::milliseconds(3)) {
   }
-  held_exchange_->post([this] { send_error(*held_exchange_, 503, "later"); });
+  held_exchange_->post([this] { send_error(*held_exchange_, ErrorCode::kUnavailable, "later"); });
   EXPECT_EQ(client.read()->status, 503u);
   EXPECT_EQ(count(2, Method::kGet, 503), 1u);
   const metrics::AnswerDurations durations = server_->routes()[2].durations;

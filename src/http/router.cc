@@ -38,7 +38,7 @@ void Router::handle(Exchange& exchange) {
     return;
   }
   exchange.set_route(0);
-  send_error(exchange, 404, "nothing is served under this path");
+  send_error(exchange, ErrorCode::kNotFound, "nothing is served under this path");
 }
 
 }  // namespace push_cache::http

@@ -60,7 +60,8 @@ TEST(Router, TakesTheLongestPrefixAtASegmentBorder) {
   EXPECT_EQ(answer(router, "/api/users/a/b"), "200 a:/b");
   EXPECT_EQ(answer(router, "/api/users/ab"), "200 users:/ab");
   EXPECT_EQ(answer(router, "/api/usersx"), "200 api:/usersx");
-  EXPECT_EQ(answer(router, "/ap"), "404 {\"message\":\"nothing is served under this path\"}");
+  EXPECT_EQ(answer(router, "/ap"),
+            "404 {\"code\":\"not_found\",\"message\":\"nothing is served under this path\"}");
   EXPECT_EQ(answer(router, "").substr(0, 3), "404");
 }
 

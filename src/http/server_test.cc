@@ -205,7 +205,7 @@ TEST(Response, CanBeAbandonedAndMadeAnew) {
   Client client(server->port());
   const auto response = client.get("/");
   EXPECT_EQ(response->status, 500u);
-  EXPECT_EQ(response->body, R"({"message":"it \"failed\""})");
+  EXPECT_EQ(response->body, R"({"code":"internal","message":"it \"failed\""})");
   EXPECT_EQ(client.get("/")->status, 500u);
 }
 
@@ -646,7 +646,7 @@ TEST(Connections, ThoseBeyondTheMaximumAreToldSo) {
   EXPECT_EQ(response->status, 503u);
   EXPECT_EQ(response->header("Retry-After"), "1");
   EXPECT_EQ(response->header("Connection"), "close");
-  EXPECT_TRUE(response->body.starts_with("{\"message\":"));
+  EXPECT_TRUE(response->body.starts_with("{\"code\":\"unavailable\",\"message\":"));
   EXPECT_TRUE(fourth.ended());
   EXPECT_EQ(server->counts().connections_refused, 1u);
   EXPECT_EQ(server->counts().connections_open, 3u);

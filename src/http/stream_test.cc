@@ -84,7 +84,7 @@ TEST_F(LaterStream, OfASourceThatFailsFirstIsItsError) {
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->status, 503u);
   EXPECT_EQ(failed->header("Retry-After"), "1");
-  EXPECT_EQ(failed->body, R"({"message":"the source has failed"})");
+  EXPECT_EQ(failed->body, R"({"code":"unavailable","message":"the source has failed"})");
   EXPECT_EQ(answers(*server, 503), 1u);
   EXPECT_EQ(client.get("/0")->status, 200u) << "the connection goes on";
 }

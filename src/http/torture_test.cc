@@ -56,7 +56,7 @@ class Torture : public testing::Test {
         ++handled;
         continue;
       }
-      EXPECT_TRUE(response->body.starts_with("{\"message\":\"")) << response->body;
+      EXPECT_TRUE(response->body.starts_with("{\"code\":\"")) << response->body;
       EXPECT_EQ(response->header("Content-Type"), "application/json");
       EXPECT_EQ(response->header("Connection"), "close");
     }

@@ -51,7 +51,7 @@ Error error_of(const Reply& reply) {
   }
   if (text.find(kForeign) != std::string_view::npos) return foreign();
   if (text.find(kOtherTopic) != std::string_view::npos) {
-    return {ErrorCode::kConflict, std::string(store::kOfOtherTopic)};
+    return {ErrorCode::kOtherTopic, std::string(store::kOfOtherTopic)};
   }
   if (text.find("WRONGTYPE") != std::string_view::npos) {
     return {ErrorCode::kUnavailable, "Redis holds something else under this key", detail};

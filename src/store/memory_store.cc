@@ -164,7 +164,7 @@ class MemoryStore final : public Store, public KeySource {
       }
     }
     if (block == nullptr) return sink.absent();
-    if (is_other) return sink.failed(Error{ErrorCode::kConflict, std::string(kOfOtherTopic)});
+    if (is_other) return sink.failed(Error{ErrorCode::kOtherTopic, std::string(kOfOtherTopic)});
     sink.found(block->view(origins_));
   }
 

@@ -186,7 +186,7 @@ class Store {
   virtual Result<bool> erase(const RecordView& tombstone) = 0;
   // Removes the record of the key and gives it to `sink`, atomically: of several at once one gets
   // it. With `topic`, only a record of that topic: of another one, `failed` is called with
-  // kConflict. As with `insert`, a remote store that fails may have done it all the same.
+  // kOtherTopic. As with `insert`, a remote store that fails may have done it all the same.
   virtual void take(std::string_view key, std::optional<std::uint32_t> topic, GetSink& sink) = 0;
   // Removes the record of the key, whatever its topic; for callers that may wait. True when there
   // was one.

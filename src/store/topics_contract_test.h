@@ -106,7 +106,7 @@ TEST_P(TopicsContract, TakeOfATopicLeavesTheOthers) {
   EXPECT_EQ(take(1), "absent");
   ASSERT_TRUE(store_->put(of_topic(1, "one", 100)).ok());
   ASSERT_TRUE(store_->put(of_topic(2, "two", 200)).ok());
-  EXPECT_EQ(take(1), to_string(ErrorCode::kConflict));
+  EXPECT_EQ(take(1), to_string(ErrorCode::kOtherTopic));
   EXPECT_EQ(get(*store_, "a"), "two");
   EXPECT_EQ(take(2), "two");
   EXPECT_EQ(get(*store_, "a"), "one");

@@ -75,7 +75,32 @@ def test_absent(running):
     for path in ("/customers/absent", "/customers/bill", "/bills/plain", "/nowhere", "/nowhere/x"):
         answer = running.api.get(path)
         assert answer.status == 404, path
+        assert list(answer.json()) == ["code", "message"] and answer.json()["code"] == "not_found", path
         assert isinstance(answer.json()["message"], str), path
+
+
+def test_errors_have_a_code(running):
+    """Of both ports, by handlers and by the connection itself."""
+    rows = [
+        ("GET", "/customers?limit=x", 400, "invalid_argument"),
+        ("GET", "/customers/%zz", 400, "invalid_argument"),
+        ("PUT", "/customers/plain", 405, "method_not_allowed"),
+        ("PUT", "/openapi.json", 405, "method_not_allowed"),
+        ("GET", "/openapi.json/x", 404, "not_found"),
+        ("GET", "/keyed_by_body/x", 404, "not_found"),
+    ]
+    for method, path, status, code in rows:
+        answer = running.api.request(method, path)
+        assert answer.status == status and list(answer.json()) == ["code", "message"], (path, answer)
+        assert answer.json()["code"] == code, (path, answer)
+    for path, status, code in (("/nowhere", 404, "not_found"), ("/status/record", 400, "invalid_argument")):
+        answer = running.health.get(path)
+        assert answer.status == status and answer.json()["code"] == code, (path, answer)
+    host, port = running.api.connection.host, running.api.connection.port
+    with socket.create_connection((host, port), timeout=30) as connection:
+        connection.sendall(b"GET /x HTTP/3.0\r\nHost: x\r\n\r\n")
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.split()[1] == b"505" and json.loads(body)["code"] == "http_version"
 
 
 def test_outside_the_prefix(running):

@@ -80,17 +80,18 @@ def right(path, _):
         return 200, [f"k{number}" for number in range(100)]
     if key.startswith("k"):
         return 200, {"id": key, "value": 1}
-    return 404, {"message": "no such key"}
+    return 404, {"code": "not_found", "message": "no such key"}
 
 
 LATE = 1000  # past what the script asks before its load
 LIES = {
-    "404 for a key that is there": lambda p, n: (404, {"message": "no"}) if n > LATE and n % 200 == 0 else right(p, n),
+    "404 for a key that is there": lambda p, n: (404, {"code": "not_found", "message": "no"}) if n > LATE and n % 200 == 0 else right(p, n),
     "another record": lambda p, n: (200, {"id": "k5"}) if n > LATE and p.endswith("k6") else right(p, n),
     "200 for a key that is not there": lambda p, n: (200, {"id": p}) if n > LATE and "no-such" in p else right(p, n),
     "no JSON": lambda p, n: (200, "k7") if n > LATE and p.endswith("k7") else right(p, n),
     "404 without a message": lambda p, n: (404, {}) if n > LATE and "no-such" in p else right(p, n),
-    "503": lambda p, n: (503, {"message": "loading"}) if n > LATE and n % 300 == 0 else right(p, n),
+    "404 with another code": lambda p, n: (404, {"code": "gone", "message": "no"}) if n > LATE and "no-such" in p else right(p, n),
+    "503": lambda p, n: (503, {"code": "unavailable", "message": "loading"}) if n > LATE and n % 300 == 0 else right(p, n),
     "always 200": lambda p, n: right(p, n) if "?" in p else (200, {"id": p[3:]}),
     "an empty list": lambda p, n: (200, []) if "?" in p else right(p, n),
 }

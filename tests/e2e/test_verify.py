@@ -183,11 +183,11 @@ def test_a_service_that_lies(small, config, service, tmp_path):
     def lie(path, status, headers, body):
         key = key_in(path)
         if key == "k01":
-            return 404, {}, b'{"message":"no record has this key"}'
+            return 404, {}, b'{"code":"not_found","message":"no record has this key"}'
         if key == "k02":
             return 200, {**headers, "Push-Cache-Position": "elsewhere/3@17"}, body.replace(b"High", b"Low")
         if key == "k03":
-            return 500, {}, b'{"message":"no"}'
+            return 500, {}, b'{"code":"internal","message":"no"}'
         if key == "k04":
             return None
         if key == "added":
@@ -409,12 +409,12 @@ def test_it_waits_for_a_service_that_loads(small, config, service, tmp_path):
 
     def lie(path, status, headers, body):
         asked.append(path)
-        return (503, {}, b'{"message":"still loading"}') if len(asked) <= 5 else (status, headers, body)
+        return (503, {}, b'{"code":"unavailable","message":"still loading"}') if len(asked) <= 5 else (status, headers, body)
     with Liar(running, lie) as liar:
         assert verify(tmp_path / "v", settings, liar.url)["equal"]
         said = verify(tmp_path / "v", settings, liar.url.replace("/cache", "/nowhere"), code=2)
     assert "webservice.prefix" in said
-    with Liar(running, lambda *_: (503, {}, b'{"message":"still loading"}')) as liar:
+    with Liar(running, lambda *_: (503, {}, b'{"code":"unavailable","message":"still loading"}')) as liar:
         said = verify(tmp_path / "v", settings, liar.url, "--timeout", "2", code=2)
     assert "still loading" in said and "--timeout" in said
 
