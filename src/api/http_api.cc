@@ -15,10 +15,11 @@ constexpr Header kLastModified = {"Last-Modified", "The timestamp of the record 
 constexpr Header kPosition = {"Push-Cache-Position", "`topic/partition@offset` of the record. Not of one that came by POST.", true};
 constexpr Header kLocalWrites = {"Push-Cache-Local-Writes", "Of a list: what POST and DELETE have changed in its store, as far as this process knows: `added=3, removed=1` since the start, and `in-snapshot` when the snapshot it was loaded from held such changes. Absent without any."};
 constexpr Header kLocation = {"Location", "Path of the record that was added."};
+constexpr Header kLink = {"Link", "Of the 404 of a path that no route serves: where openapi.json is (`rel=\"service-desc\"`, RFC 8631)."};
 constexpr Header kAllow = {"Allow", "The methods of this path."};
 constexpr Header kRetryAfter = {"Retry-After", "Seconds until it is worth another try."};
 
-constexpr const Header* kHeaders[] = {&kETag, &kCacheControl, &kLastModified, &kPosition, &kLocalWrites, &kLocation, &kAllow, &kRetryAfter};
+constexpr const Header* kHeaders[] = {&kETag, &kCacheControl, &kLastModified, &kPosition, &kLocalWrites, &kLocation, &kLink, &kAllow, &kRetryAfter};
 constexpr const Header* kOfRecord[] = {&kETag, &kCacheControl, &kLastModified, &kPosition};
 constexpr const Header* kOfAdded[] = {&kETag, &kLocation};
 constexpr const Header* kOfDocument[] = {&kETag, &kCacheControl};

@@ -304,6 +304,10 @@ std::string openapi_json(const OpenApiOptions& options, const std::vector<RouteS
   return DocumentMaker(options, schemas).make();
 }
 
+std::string service_description(std::string_view prefix) {
+  return fmt::format("<{}/openapi.json>; rel=\"service-desc\"", prefix);
+}
+
 OpenApi::OpenApi(OpenApiOptions options) : options_(std::move(options)) {}
 
 std::vector<RouteSchemas> OpenApi::present() const {
@@ -342,8 +346,8 @@ void OpenApi::handle(http::Exchange& exchange) {
   using http::Method;
   const http::Request& request = exchange.request();
   if (!request.rest.empty()) {
-    return http::send_error(exchange, ErrorCode::kNotFound, "nothing is served under this path",
-                            {.cache_control = "no-store"});
+    return http::send_error(exchange, ErrorCode::kNotFound, http::kUnserved,
+                            {.link = service_description(options_.prefix)});
   }
   if (request.method == Method::kOptions) {
     exchange.begin(204, {.content_type = "", .allow = kAllow});

@@ -47,6 +47,9 @@ struct RouteSchemas {
 // are known is shown without them.
 std::string openapi_json(const OpenApiOptions& options, const std::vector<RouteSchemas>& schemas);
 
+// The value of `Link` that leads to the document (RFC 8631).
+std::string service_description(std::string_view prefix);
+
 // Answers GET and HEAD, at any time: it needs no records. The document is made when it is asked for
 // and the schemas are no longer those of the one before, which takes about a millisecond.
 //

@@ -206,7 +206,10 @@ TEST_F(OpenApiTest, OtherMethodsAndPaths) {
   EXPECT_EQ(post.status, 405);
   EXPECT_EQ(post.header("Allow"), "GET, HEAD, OPTIONS");
   EXPECT_EQ(ask("OPTIONS").status, 204);
-  EXPECT_EQ(ask("GET", "", "/api/openapi.json/x").status, 404);
+  const Response below = ask("GET", "", "/api/openapi.json/x");
+  EXPECT_EQ(below.status, 404);
+  EXPECT_EQ(below.header("Cache-Control"), "no-store");
+  EXPECT_EQ(below.header("Link"), "</api/openapi.json>; rel=\"service-desc\"");
 }
 
 }  // namespace

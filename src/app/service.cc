@@ -124,7 +124,11 @@ void Service::make_openapi() {
                               .writable = [=] { return pipeline->schemas_of(store); }});
   }
   openapi_ = std::make_unique<api::OpenApi>(std::move(options));
-  router_.add(config_.webservice.prefix + "/openapi.json", *openapi_);  // a route's own goes first
+  const std::string& prefix = config_.webservice.prefix;
+  // A route's own goes first.
+  if (router_.add(prefix + "/openapi.json", *openapi_)) {
+    router_.link_unserved(api::service_description(prefix));
+  }
 }
 
 std::size_t Service::count_apart(std::string label) {

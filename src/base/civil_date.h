@@ -33,4 +33,16 @@ constexpr CivilDate civil_date(std::int64_t days) {
   return {year, month, day};
 }
 
+// The day of a date, since 1970-01-01; the same paper's days_from_civil.
+constexpr std::int64_t civil_day(const CivilDate& date) {
+  const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0) + 400;  // none is negative
+  const std::int64_t era = year / 400;
+  const std::int64_t year_of_era = year % 400;
+  const std::int64_t march_month = date.month > 2 ? date.month - 3 : date.month + 9;
+  const std::int64_t day_of_year = (153 * march_month + 2) / 5 + date.day - 1;
+  const std::int64_t day_of_era =
+      year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  return (era - 1) * 146'097 + day_of_era - 719'468;
+}
+
 }  // namespace push_cache

@@ -12,7 +12,7 @@ class FakeExchange final : public http::Exchange {
  public:
   http::Request asked;
   unsigned status = 0;
-  std::string allow, retry_after, content_type;
+  std::string allow, retry_after, content_type, cache_control;
   Buffer body;
   bool finished = false;
 
@@ -22,6 +22,7 @@ class FakeExchange final : public http::Exchange {
     allow = head.allow;
     retry_after = head.retry_after;
     content_type = head.content_type;
+    cache_control = head.cache_control;
     return body;
   }
   void abandon() override { body.clear(); }
@@ -107,7 +108,9 @@ TEST_F(HealthTest, ThePageIsWholeAndLoadsNothingFromElsewhere) {
 
 TEST_F(HealthTest, OtherPathsAndMethodsAreRefused) {
   for (const char* path : {"/live", "/hams", "/hams/readyx", "/statusx", "/status/", "/page"}) {
-    EXPECT_EQ(ask(path)->status, 404u) << path;
+    const auto answer = ask(path);
+    EXPECT_EQ(answer->status, 404u) << path;
+    EXPECT_EQ(answer->cache_control, "no-store") << path;
   }
   const auto posted = ask("/hams/ready", http::Method::kPost);
   EXPECT_EQ(posted->status, 405u);

@@ -364,8 +364,7 @@ void Connection::go_on() {
 
 void Connection::write_fault(const Fault& fault, std::string_view retry_after) {
   if (out_.capacity() == 0) out_ = loop_.take_output();
-  Head head;
-  head.retry_after = retry_after;
+  const Head head{.cache_control = "no-store", .retry_after = retry_after};
   const std::size_t place = append_head(out_, fault.status(), head, loop_.date_line(),
                                         BodyFraming::kLength, ConnectionLine::kClose);
   const std::size_t body_at = out_.size();

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace push_cache::http {
@@ -18,5 +19,10 @@ class HttpDate {
  private:
   std::array<char, 29> text_;
 };
+
+// The seconds since 1970 of a date in any of the three forms of RFC 9110, 5.6.7; nothing when it is
+// none. `now_s` decides on the century of a year of two digits. The name of the weekday need not be
+// the right one.
+std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t now_s);
 
 }  // namespace push_cache::http

@@ -106,6 +106,7 @@ std::size_t append_head(Buffer& out, unsigned status, const Head& head, std::str
   append_field(out, "Allow: ", head.allow);
   append_field(out, "Retry-After: ", head.retry_after);
   append_field(out, "Location: ", head.location);
+  append_field(out, "Link: ", head.link);
   append_field(out, "X-Request-Id: ", correlation.request_id);
   append_field(out, "traceparent: ", correlation.traceparent);
   if (connection == ConnectionLine::kClose) out.append("Connection: close\r\n");

@@ -23,6 +23,7 @@ void append_error(Buffer& to, ErrorCode code, std::string_view message) {
 void send_error(Exchange& exchange, ErrorCode code, std::string_view message, Head head) {
   const auto status = static_cast<unsigned>(http_status(code));
   head.content_type = "application/json";
+  if (head.cache_control.empty()) head.cache_control = "no-store";
   if (status == 503 && head.retry_after.empty()) head.retry_after = "1";
   append_error(exchange.begin(status, head), code, message);
   exchange.finish();

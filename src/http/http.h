@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/buffer.h"
@@ -30,10 +31,12 @@ struct Request {
   std::string_view path;    // up to '?', still percent-encoded
   std::string_view query;   // after '?', "" without one
   std::string_view rest;    // the part of `path` after the prefix that Router matched
-  std::string_view
-      if_none_match;  // header values as sent, "" when absent; repeated lines are joined by ", "
+  // Header values as sent, "" when absent; repeated lines are joined by ", ".
+  std::string_view if_none_match;
+  std::string_view if_unmodified_since;
   std::string_view content_type;
   std::string_view accept;
+  std::optional<std::string_view> if_match;  // one without a tag is not the same as none
   std::string_view body;
   Correlation correlation;
 };
@@ -50,6 +53,7 @@ struct Head {
   std::string_view allow;
   std::string_view retry_after;
   std::string_view location;
+  std::string_view link;
 };
 
 // A body made piece by piece, so that a long one neither fills memory nor keeps its loop busy.
@@ -126,9 +130,13 @@ class Handler {
 };
 
 // Sends {"code":name,"message":text} with the status of the error's code; Error::detail stays out
-// of it. With Retry-After when the status is 503.
+// of it. With Retry-After when the status is 503, and `Cache-Control: no-store` unless `head` has
+// another one: some errors may be kept by caches otherwise (RFC 9110, 15.1).
 void send_error(Exchange& exchange, const Error& error, Head head = {});
 void send_error(Exchange& exchange, ErrorCode code, std::string_view message, Head head = {});
+
+// The message of a 404 that is about the path, not about a key.
+inline constexpr std::string_view kUnserved = "no route serves this path";
 
 // The body of an error.
 void append_error(Buffer& to, ErrorCode code, std::string_view message);

@@ -216,6 +216,15 @@ class Parser final : public beast_http::basic_parser<true> {
         }
         out_.expect_continue = true;
         break;
+      case beast_http::field::if_match: {
+        std::string_view all = out_.request.if_match.value_or(std::string_view());
+        join(all, value, &JoinedValues::if_match);
+        out_.request.if_match = all;
+        break;
+      }
+      case beast_http::field::if_unmodified_since:
+        join(out_.request.if_unmodified_since, value, &JoinedValues::if_unmodified_since);
+        break;
       case beast_http::field::if_none_match:
         join(out_.request.if_none_match, value, &JoinedValues::if_none_match);
         break;

@@ -48,7 +48,9 @@ class HeaderScan {
 
 // The header values that came on more than one line, joined. Made only when there are some.
 struct JoinedValues {
+  std::string if_match;
   std::string if_none_match;
+  std::string if_unmodified_since;
   std::string content_type;
   std::string accept;
 };

@@ -72,7 +72,9 @@ void fuzz_parser(std::string_view bytes) {
       };
       inside(out.request.target);
       inside(out.request.query);
+      inside(out.request.if_match.value_or(std::string_view()));
       inside(out.request.if_none_match);
+      inside(out.request.if_unmodified_since);
       inside(out.request.content_type);
       inside(out.request.accept);
       inside(out.request.correlation.request_id);

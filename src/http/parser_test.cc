@@ -99,6 +99,22 @@ TEST(ParseHeader, JoinsRepeatedLines) {
   EXPECT_EQ(parsed.header.request.accept, "a/b");
 }
 
+TEST(ParseHeader, KeepsAnIfMatchWithoutATag) {
+  const auto if_match = [](const std::string& lines) {
+    const Parsed parsed = parse("DELETE / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n");
+    EXPECT_EQ(parsed.fault.status(), 0u) << lines;
+    const auto& found = parsed.header.request.if_match;
+    return found ? std::optional<std::string>(*found) : std::nullopt;
+  };
+  EXPECT_EQ(if_match(""), std::nullopt);
+  EXPECT_EQ(if_match("If-Match:\r\n"), "");
+  EXPECT_EQ(if_match("if-match: *\r\n"), "*");
+  EXPECT_EQ(if_match("If-Match:\r\nIf-Match: \"1\"\r\nIf-Match: \"2\"\r\n"), "\"1\", \"2\"");
+  const Parsed dated = parse(
+      "GET / HTTP/1.1\r\nHost: h\r\nIf-Unmodified-Since: a\r\nIf-Unmodified-Since: b\r\n\r\n");
+  EXPECT_EQ(dated.header.request.if_unmodified_since, "a, b");
+}
+
 TEST(ParseHeader, KnowsTheMethods) {
   const std::pair<const char*, Method> kRows[] = {
       {"GET", Method::kGet},         {"HEAD", Method::kHead},     {"POST", Method::kPost},

@@ -38,7 +38,7 @@ void Router::handle(Exchange& exchange) {
     return;
   }
   exchange.set_route(0);
-  send_error(exchange, ErrorCode::kNotFound, "nothing is served under this path");
+  send_error(exchange, ErrorCode::kNotFound, kUnserved, {.link = link_});
 }
 
 }  // namespace push_cache::http

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http/http.h"
@@ -19,6 +20,8 @@ class Router : public Handler {
   // keeps the first handler and returns false. `handler` must outlive the router. `route`: by which
   // the server counts its requests (Exchange::set_route).
   bool add(std::string prefix, Handler& handler, std::size_t route = 0);
+  // What the 404 of a path that has no handler is to say in `Link` (RFC 8288); "" = nothing.
+  void link_unserved(std::string link) { link_ = std::move(link); }
   void handle(Exchange& exchange) override;
 
  private:
@@ -28,6 +31,7 @@ class Router : public Handler {
     std::size_t route;
   };
   std::vector<Row> rows_;  // longest prefix first
+  std::string link_;
 };
 
 }  // namespace push_cache::http

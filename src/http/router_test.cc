@@ -12,8 +12,10 @@ class FakeExchange final : public Exchange {
   explicit FakeExchange(std::string_view path) { request_.path = path; }
   const Request& request() const override { return request_; }
   void set_rest(std::string_view rest) override { request_.rest = rest; }
-  Buffer& begin(unsigned status, const Head&) override {
+  Buffer& begin(unsigned status, const Head& head) override {
     status_ = status;
+    link_ = head.link;
+    cache_control_ = head.cache_control;
     return body_;
   }
   void abandon() override { body_.clear(); }
@@ -25,6 +27,7 @@ class FakeExchange final : public Exchange {
   Request request_;
   Buffer body_;
   unsigned status_ = 0;
+  std::string link_, cache_control_;
   bool finished_ = false;
 };
 
@@ -61,8 +64,21 @@ TEST(Router, TakesTheLongestPrefixAtASegmentBorder) {
   EXPECT_EQ(answer(router, "/api/users/ab"), "200 users:/ab");
   EXPECT_EQ(answer(router, "/api/usersx"), "200 api:/usersx");
   EXPECT_EQ(answer(router, "/ap"),
-            "404 {\"code\":\"not_found\",\"message\":\"nothing is served under this path\"}");
+            "404 {\"code\":\"not_found\",\"message\":\"no route serves this path\"}");
   EXPECT_EQ(answer(router, "").substr(0, 3), "404");
+}
+
+TEST(Router, WhatNobodyServesIsNeverKeptAndSaysWhereToLook) {
+  Router router;
+  FakeExchange before("/nowhere");
+  router.handle(before);
+  EXPECT_EQ(before.status_, 404u);
+  EXPECT_EQ(before.cache_control_, "no-store");
+  EXPECT_EQ(before.link_, "");
+  router.link_unserved("</api/openapi.json>; rel=\"service-desc\"");
+  FakeExchange exchange("/nowhere");
+  router.handle(exchange);
+  EXPECT_EQ(exchange.link_, "</api/openapi.json>; rel=\"service-desc\"");
 }
 
 TEST(Router, RootTakesEverything) {
