@@ -26,6 +26,12 @@ constexpr std::string_view kReaderCannot =
     "the log says why";
 constexpr std::string_view kReaderNotKnown =
     "the route's reader schema (cache.routes[].schema) is not known yet; try again";
+constexpr std::string_view kSetAside =
+    "the schema of this key's last record is not known here yet; try again";
+constexpr std::string_view kSetAsideAny =
+    "a record is here whose key's schema is not known yet, and it may be of this key; try again";
+constexpr std::string_view kBadKey =
+    "the key's last record is at fault, and no good one is known; the log and /status say why";
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
 constexpr std::string_view kNoListAllow = "POST, OPTIONS";
@@ -122,8 +128,13 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     reply->status_ = 0;
     reply->inside_call_ = true;
     reply->take_next_ = false;
+    reply->unread_ = {};
     return *reply;
   }
+
+  // Before the store's call: what it may not have of the key. Whoever applies a record that was set
+  // aside puts it into the store first.
+  void look_at_unread(std::string_view key) { unread_ = owner_->unread(key); }
 
   // Of kLook: what will be removed.
   void keep_key(std::string_view key) { key_.assign(key); }
@@ -155,8 +166,15 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   }
 
   void found(const store::RecordView& record) override {
+    if (unread_.set_aside && kind_ != Kind::kRemove &&
+        store::UnreadKeys::is_shown_over(*unread_.set_aside, record)) {
+      return fail(Error{ErrorCode::kSchemaUnknown, std::string(kSetAside)});
+    }
     if (kind_ == Kind::kLook) return looked(record);
     wrote(LocalWrites::Outcome::kRemoved);
+    if (kind_ == Kind::kRemove && owner_->options_.unread != nullptr) {
+      owner_->options_.unread->forget_bad(record.key);
+    }
     status_ = render(record);
     if (!inside_call_) send();
   }
@@ -171,6 +189,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     if (!health.ok() && health.error().code == ErrorCode::kFull) {
       return fail(Error{ErrorCode::kUnavailable, std::string(kStoreFull)});
     }
+    if (const Status exists = unread_error(); !exists.ok()) return fail(exists.error());
     if (kind_ == Kind::kInspect) {
       exchange_->begin(200, {.cache_control = "no-store"}).append(R"({"found":false})");
       status_ = 200;
@@ -225,6 +244,14 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     } else {
       remove(key_);
     }
+  }
+
+  // Of a key that the store does not have.
+  Status unread_error() const {
+    if (unread_.set_aside) return Error{ErrorCode::kSchemaUnknown, std::string(kSetAside)};
+    if (unread_.bad) return Error{ErrorCode::kBadRecord, std::string(kBadKey)};
+    if (unread_.any_key) return Error{ErrorCode::kSchemaUnknown, std::string(kSetAsideAny)};
+    return {};
   }
 
   // The outcome of `remove` or `insert`; of other calls it is none.
@@ -312,7 +339,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   Error missing(SchemaId id) const {
     const registry::State state = owner_->options_.schemas->request(id);
     if (state.kind == registry::StateKind::kFailed) {
-      return {ErrorCode::kInternal, "the record's schema cannot be used", state.error.describe()};
+      return {ErrorCode::kBadRecord, "the record's schema cannot be used", state.error.describe()};
     }
     return {ErrorCode::kSchemaUnknown,
             "the record's schema is being fetched from the registry; try again"};
@@ -373,6 +400,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   unsigned status_ = 0;     // of the response that is ready to go; 0 = none yet
   std::string key_;         // of kLook, and of the kRemove after it
   Error error_;
+  store::UnreadKeys::Found unread_;
   std::unique_ptr<Addition> addition_;  // of kAdd
 };
 
@@ -470,6 +498,7 @@ Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
 
 void Records::read(http::Exchange& exchange, std::string_view key) {
   Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRead);
+  reply.look_at_unread(key);
   options_.store->get(key, reply);
   reply.returned();
 }
@@ -479,13 +508,15 @@ void Records::inspect(http::Exchange& exchange, std::string_view key) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
   }
   Reply& reply = Reply::take(*this, exchange, Reply::Kind::kInspect);
+  reply.look_at_unread(key);
   options_.store->get(key, reply);
   reply.returned();
 }
 
 void Records::remove(http::Exchange& exchange, std::string_view key) {
-  const bool look = options_.shared;
+  const bool look = options_.shared || unread(key).set_aside.has_value();
   Reply& reply = Reply::take(*this, exchange, look ? Reply::Kind::kLook : Reply::Kind::kRemove);
+  reply.look_at_unread(key);
   if (look) {
     reply.keep_key(key);
     options_.store->get(key, reply);
@@ -508,6 +539,14 @@ void Records::list(http::Exchange& exchange) {
                   make_key_list(*options_.store, *std::move(query), repeats_));
 }
 
+// A branch of a union may be of a type that the store does not take.
+Status Records::check_branch(const registry::SchemaEntry& schema, Bytes datum) const {
+  const auto branch = avro::branch_of(datum, schema.branches.size());
+  if (!branch || !options_.takes || options_.takes(schema.branches[*branch])) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               "the route's store takes no records of type " + schema.branches[*branch]};
+}
+
 void Records::insert(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   if (!is_json(request.content_type)) {
@@ -527,6 +566,8 @@ void Records::insert(http::Exchange& exchange) {
     const registry::SchemaEntry* candidate = options_.schemas->find(id);
     if (candidate == nullptr) continue;
     Status encoded = avro::Encoder(candidate->schema).from_json(request.body, datum);
+    if (encoded.ok()) encoded = check_branch(*candidate, datum.bytes());
+    if (!encoded.ok()) datum.clear();
     if (encoded.ok()) {
       schema = candidate;
       break;
@@ -552,6 +593,13 @@ void Records::insert(http::Exchange& exchange) {
     return fail(
         exchange, ErrorCode::kInvalidArgument,
         "the field '" + *field + "' is too " + (key->empty() ? "short" : "long") + " for a key");
+  }
+  if (const store::UnreadKeys::Found there = unread(*key); there.set_aside || there.any_key) {
+    return fail(exchange, Error{ErrorCode::kSchemaUnknown,
+                                std::string(there.set_aside ? kSetAside : kSetAsideAny)});
+  } else if (there.bad) {
+    return fail(exchange,
+                Error{ErrorCode::kConflict, "a record with this key exists, and it is at fault"});
   }
   const store::RecordView record = {.key = *key,
                                     .datum = datum.bytes(),

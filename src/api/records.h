@@ -18,6 +18,7 @@
 #include "registry/schema_cache.h"
 #include "store/local_writes.h"
 #include "store/store.h"
+#include "store/unread_keys.h"
 
 namespace push_cache::api {
 
@@ -39,6 +40,10 @@ struct RecordsOptions {
   // Asked for those that it has not, which only a store that others fill can have records of.
   registry::SchemaCache* schemas = nullptr;
   const Gate* gate = nullptr;
+  // What the store does not have, though its key exists; null: there is nothing of the kind.
+  store::UnreadKeys* unread = nullptr;
+  std::uint32_t store_number = 0;                 // its number there
+  std::vector<bool> store_topics = {};            // that it takes; empty = all
   const registry::RouteReader* reader = nullptr;  // null = each record by its writer's schema
   std::uint32_t max_age_seconds = 300;
   // Names of the topics, to say which record an answer is.
@@ -56,6 +61,8 @@ struct RecordsOptions {
   std::string key_from_body;  // field that holds the key ("a.b" for a nested one); "" = none
   // The schemas a POST may be of: the latest of each record type of the store.
   std::function<std::vector<SchemaId>()> writable;
+  // Whether the store takes records of this type; asked of the branches of a union. Empty: of all.
+  std::function<bool(std::string_view full_name)> takes = {};
   // Which field of a record of this schema holds its key; asked when `key_from_body` is "".
   std::function<std::optional<std::string>(SchemaId)> key_field;
   unsigned loops = 1;  // event loops of the server
@@ -67,8 +74,9 @@ struct RecordsOptions {
 //   GET, HEAD P        the keys as a JSON array: limit, offset, filter
 //   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
 // A read that hits a store in memory allocates nothing. Until the gate is open everything answers
-// 503. A store that had to refuse keys (Store::health) answers those it has; others are 503, since
-// they may exist.
+// 503. A key whose last record is of a schema that is not known yet is 503 (kSchemaUnknown), and
+// one of which only bad records are known 500 (kBadRecord). A store that had to refuse keys
+// (Store::health) answers those it has; others are 503, since they may exist.
 class Records final : public http::Handler {
  public:
   explicit Records(RecordsOptions options);
@@ -105,10 +113,15 @@ class Records final : public http::Handler {
   bool may_serve_early() const { return options_.serve_while_loading && options_.gate->trusted(); }
   // For the header Allow, of an item or of the route itself.
   std::string_view allowed(bool item) const;
+  store::UnreadKeys::Found unread(std::string_view key) const {
+    if (options_.unread == nullptr || !options_.unread->any()) return {};
+    return options_.unread->find(key, options_.store_number, options_.store_topics);
+  }
   void read(http::Exchange& exchange, std::string_view key);
   void remove(http::Exchange& exchange, std::string_view key);
   void take(std::string_view key, store::GetSink& sink);
   void list(http::Exchange& exchange);
+  Status check_branch(const registry::SchemaEntry& schema, Bytes datum) const;
   void insert(http::Exchange& exchange);
   static void fail(http::Exchange& exchange, const Error& error);
   static void fail(http::Exchange& exchange, ErrorCode code, std::string_view message,

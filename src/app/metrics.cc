@@ -57,6 +57,25 @@ void add_partitions(metrics::Page& page, const ingest::FeedStatus& feed) {
   }
 }
 
+// What the stores do not have, though its key exists.
+void add_unread(metrics::Page& page, const std::vector<Intake>& intakes) {
+  std::size_t set_aside = 0;
+  std::size_t bytes = 0;
+  std::uint64_t total = 0;
+  std::size_t bad = 0;
+  for (const Intake& intake : intakes) {
+    const ingest::SetAside::Counts counts = intake.applier->set_aside().counts();
+    set_aside += counts.records;
+    bytes += counts.bytes;
+    total += counts.total;
+    bad += intake.applier->unread_keys().counts().bad;
+  }
+  page.add("push_cache_set_aside_records", {}, number(set_aside));
+  page.add("push_cache_set_aside_bytes", {}, number(bytes));
+  page.add("push_cache_set_aside_total", {}, number(total));
+  page.add("push_cache_bad_keys", {}, number(bad));
+}
+
 void add_totals(metrics::Page& page, const ingest::Totals& totals) {
   using ingest::BadCause;
   const auto bad = [&totals](BadCause cause) {
@@ -124,6 +143,7 @@ std::string Service::metrics_text() const {
   add_feed(page, all);
   for (const ingest::FeedStatus& feed : feeds) add_partitions(page, feed);
   add_totals(page, sum(pipeline_->intakes()));
+  add_unread(page, pipeline_->intakes());
 
   if (const Snapshots* snapshots = pipeline_->snapshots()) {
     add_snapshots(page, snapshots->status());

@@ -153,6 +153,7 @@ Status Pipeline::make_schemas() {
   client_ = *std::move(client);
   registry::SchemaCacheOptions options;
   options.plan.logical_types = logical_types();
+  options.not_found_wait = config_.kafka.unknown_schema_wait;
   schemas_ = std::make_unique<registry::SchemaCache>(*client_, options);
   auto readers = make_readers(config_, *client_, options.plan);
   if (!readers.ok()) return std::move(readers).error();
@@ -290,6 +291,10 @@ std::vector<SchemaId> Pipeline::schemas_of(std::size_t store) const {
 
 std::vector<SchemaId> Pipeline::writers_of(std::size_t store) const {
   return intake_of(store).applier->writers_of(target_of(store));
+}
+
+bool Pipeline::takes(std::size_t store, std::string_view full_name) const {
+  return intake_of(store).applier->targets()[target_of(store)].takes(full_name);
 }
 
 std::size_t Pipeline::target_of(std::size_t store) const {

@@ -55,6 +55,10 @@ class Pipeline {
   const std::vector<Intake>& intakes() const { return intakes_; }
   // The one that fills a store.
   const Intake& intake_of(std::size_t store) const;
+  // Whether the store takes records of this type.
+  bool takes(std::size_t store, std::string_view full_name) const;
+  // The store's place in its intake.
+  std::size_t target_of(std::size_t store) const;
   // Whether POST or DELETE have changed any of its stores that take the topic (LocalWrites::any).
   bool local_writes_of(const Intake& intake, const std::string& topic) const;
   // The schemas of records that a store holds, as Applier::schemas_of.
@@ -69,7 +73,6 @@ class Pipeline {
 
  private:
   explicit Pipeline(const config::Config& config) : config_(config) {}
-  std::size_t target_of(std::size_t store) const;  // the store's place in its intake
   Status make_stores();
   void say_what_is_shown() const;
   Status make_schemas();

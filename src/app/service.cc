@@ -69,6 +69,9 @@ void Service::make_routes(unsigned loops) {
         .local_writes = pipeline_->stores()[store].local_writes.get(),
         .schemas = &pipeline_->schemas(),
         .gate = row.gate.get(),
+        .unread = &pipeline_->intake_of(store).applier->unread_keys(),
+        .store_number = static_cast<std::uint32_t>(pipeline_->target_of(store)),
+        .store_topics = config::topics_of(config_, config_.cache.stores[store]),
         .reader = row.reader,
         .max_age_seconds = static_cast<std::uint32_t>(config_.kafka.cache_max_age.count()),
         .topics = config_.kafka.topics,
@@ -81,6 +84,8 @@ void Service::make_routes(unsigned loops) {
         .list = route.list,
         .key_from_body = route.key_from_body,
         .writable = [pipeline, store] { return pipeline->schemas_of(store); },
+        .takes = [pipeline,
+                  store](std::string_view full_name) { return pipeline->takes(store, full_name); },
         .key_field =
             [pipeline, store](SchemaId id) {
               return pipeline->intake_of(store).applier->key_fields().field(id);

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "app/version.h"
+#include "base/limits.h"
 #include "base/log.h"
 
 namespace push_cache::app {
@@ -21,6 +22,31 @@ double seconds_since(steady_clock::time_point start) {
 
 // Enough of what a store holds to learn from it which field holds the key.
 constexpr std::uint64_t kLearnedFrom = 10'000;
+
+snapshot::RawRecord raw(const kafka::RecordCopy& record) {
+  snapshot::RawRecord out{.topic = record.at.topic,
+                          .partition = record.at.partition,
+                          .offset = record.offset,
+                          .timestamp_ms = record.timestamp_ms,
+                          .key = record.key,
+                          .value = record.value,
+                          .headers = {}};
+  for (const kafka::Header& header : record.headers) {
+    out.headers.push_back({header.name, header.value});
+  }
+  return out;
+}
+
+kafka::RecordCopy copy_of(const snapshot::RawRecord& record) {
+  kafka::RecordCopy out{.at = {record.topic, record.partition},
+                        .offset = record.offset,
+                        .timestamp_ms = record.timestamp_ms,
+                        .key = record.key,
+                        .value = record.value,
+                        .headers = {}};
+  for (const auto& header : record.headers) out.headers.push_back({header.name, header.value});
+  return out;
+}
 
 }  // namespace
 
@@ -121,6 +147,12 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
         {.at = {one.topic, one.partition}, .log_start = one.log_start, .position = one.position});
   }
   for (const std::uint32_t store : said.local_writes) around_.local_writes[store]->restored();
+  for (const snapshot::RawRecord& record : said.set_aside) {
+    around_.applier.set_aside().add({.record = copy_of(record)});
+  }
+  for (const snapshot::BadKey& bad : said.bad_keys) {
+    (void)around_.applier.unread_keys().add(bad.key, bad.record);
+  }
   learn();
   const std::lock_guard lock(mutex_);
   status_.loaded_records = file.records();
@@ -189,6 +221,13 @@ void Snapshots::take(const std::function<bool()>& interrupted) {
                                      .log_start = one.log_start,
                                      .position = one.position});
   }
+  for (const auto& one : around_.applier.set_aside().list(limits::kSetAsideRecordsMax)) {
+    description.set_aside.push_back(raw(one->record));
+  }
+  around_.applier.unread_keys().for_each_bad(
+      [&description](std::string_view key, const store::UnreadKeys::Record& record) {
+        description.bad_keys.push_back({std::string(key), record});
+      });
   const snapshot::WriteOptions options{
       .dir = around_.config.snapshot.dir,
       // What is emptied meanwhile is missing from what we read.

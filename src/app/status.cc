@@ -6,6 +6,7 @@
 
 #include "app/redis_stats.h"
 #include "app/service.h"
+#include "base/limits.h"
 
 namespace push_cache::app {
 namespace {
@@ -18,6 +19,7 @@ json::value text_or_null(std::string_view text) {
 
 // As hexadecimal text: JSON's numbers are doubles to many.
 json::value digest_json(const ingest::Digest& digest) {
+  if (digest.position == ingest::kNoDigest) return nullptr;
   return {{"position", digest.position.value}, {"value", fmt::format("{:016x}", digest.value)}};
 }
 
@@ -161,6 +163,56 @@ json::array bad_records_json(const std::vector<Intake>& intakes,
   return out;
 }
 
+// Of all intakes: how many there are, and the first of them.
+json::object set_aside_json(const std::vector<Intake>& intakes,
+                            const std::vector<std::string>& topics) {
+  constexpr std::size_t kListed = 100;
+  std::size_t records = 0;
+  std::size_t bytes = 0;
+  std::uint64_t total = 0;
+  json::array first;
+  for (const Intake& intake : intakes) {
+    const ingest::SetAside& set_aside = intake.applier->set_aside();
+    const ingest::SetAside::Counts counts = set_aside.counts();
+    records += counts.records;
+    bytes += counts.bytes;
+    total += counts.total;
+    for (const auto& one : set_aside.list(kListed - first.size())) {
+      const kafka::RecordCopy& record = one->record;
+      first.push_back({{"topic", topics[record.at.topic]},
+                       {"partition", record.at.partition.value},
+                       {"offset", record.offset.value},
+                       {"timestamp_ms", record.timestamp_ms},
+                       {"key", one->key ? json::value(json::string(*one->key)) : nullptr},
+                       {"schema_of", one->schema_of_key ? "key" : "value"},
+                       {"schema_id", one->waits_for.value},
+                       {"since_ms", one->since_ms}});
+    }
+  }
+  return {{"records", records},
+          {"bytes", bytes},
+          {"records_max", limits::kSetAsideRecordsMax},
+          {"bytes_max", limits::kSetAsideBytesMax},
+          {"total", total},
+          {"first", std::move(first)}};
+}
+
+// Keys of which only bad records may be known.
+json::object bad_keys_json(const std::vector<Intake>& intakes) {
+  store::UnreadKeys::Counts sum;
+  bool full = false;
+  for (const Intake& intake : intakes) {
+    const store::UnreadKeys::Counts counts = intake.applier->unread_keys().counts();
+    sum.bad += counts.bad;
+    sum.bad_dropped += counts.bad_dropped;
+    full = full || counts.full;
+  }
+  return {{"keys", sum.bad},
+          {"keys_max", limits::kBadKeysMax},
+          {"full", full},
+          {"dropped", sum.bad_dropped}};
+}
+
 json::array checks_json(const std::vector<CheckStatus>& checks) {
   json::array out;
   for (const CheckStatus& one : checks) {
@@ -281,6 +333,8 @@ std::string Service::status_json() const {
         {"eta_seconds", feed.eta_seconds ? json::value(*feed.eta_seconds) : json::value(nullptr)}}},
       {"records", records_json(totals)},
       {"local_writes", local_writes_json(pipeline_->stores())},
+      {"set_aside", set_aside_json(pipeline_->intakes(), config_.kafka.topics)},
+      {"bad_keys", bad_keys_json(pipeline_->intakes())},
       {"bad_records", bad_records_json(pipeline_->intakes(), config_.kafka.topics)},
       {"registry", {{"waiting", std::move(waiting)}}},
       {"startup_checks", checks_json(checks_->status())},

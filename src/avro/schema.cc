@@ -5,6 +5,7 @@
 
 #include "avro/node.h"
 #include "avro/schema_parser.h"
+#include "avro/wire.h"
 #include "base/limits.h"
 
 namespace push_cache::avro {
@@ -37,5 +38,20 @@ Result<Schema> Schema::parse(std::string_view json, std::span<const std::string>
 }
 
 std::string_view Schema::full_name() const { return root_->label(); }
+
+std::vector<std::string> Schema::branch_names() const {
+  std::vector<std::string> out;
+  for (const Node* branch : root_->branches) out.emplace_back(branch->label());
+  return out;
+}
+
+std::optional<std::size_t> branch_of(Bytes datum, std::size_t branches) {
+  const Varint varint = read_varint(datum.data(), datum.data() + datum.size());
+  const std::int64_t branch = unzigzag(varint.raw);
+  if (varint.next == nullptr || branch < 0 || static_cast<std::uint64_t>(branch) >= branches) {
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(branch);
+}
 
 }  // namespace push_cache::avro

@@ -32,12 +32,19 @@ class Schema {
   // Lives as long as any copy of this schema.
   std::string_view full_name() const;
 
+  // Of a union, that of each of its branches; empty otherwise.
+  std::vector<std::string> branch_names() const;
+
  private:
   struct Storage;
   Schema(std::shared_ptr<const Storage> storage, const Node* root);
   std::shared_ptr<const Storage> storage_;
   const Node* root_;
 };
+
+// The number of the branch that a datum of a union begins with. Nothing when it begins with none of
+// them; `datum` need not be valid otherwise.
+std::optional<std::size_t> branch_of(Bytes datum, std::size_t branches);
 
 // The text of a record key that was itself written with Avro: `schema` must be string, bytes, int
 // or long (or a union of one of them with null); kInvalidArgument otherwise. kMalformed when

@@ -30,6 +30,13 @@ inline constexpr std::chrono::seconds kLeaveTimeout{15};
 inline constexpr std::size_t kKeyBytesMax = 64 * 1024;
 inline constexpr std::size_t kValueBytesMax = 64 * 1024 * 1024;
 
+// Records whose schema is not known yet and that their partitions do not wait for.
+inline constexpr std::size_t kSetAsideRecordsMax = 10'000;
+inline constexpr std::size_t kSetAsideBytesMax = 64 * 1024 * 1024;
+// Keys of records that are bad and of which no good value may be known.
+inline constexpr std::size_t kBadKeysMax = 100'000;
+inline constexpr std::size_t kBadKeysBytesMax = 64 * 1024 * 1024;
+
 // Snapshots. A block ends soon after its 256 KiB, or with a large record that came before that. The
 // footer has 24 bytes for each block and the schemas' texts.
 inline constexpr std::size_t kSnapshotBlockBytesMax =

@@ -59,7 +59,8 @@ struct Kafka {
   std::vector<std::int32_t> preload_schemas = {};
   std::chrono::milliseconds fetch_metadata_timeout{5'000};
   OnBadRecord on_bad_record = OnBadRecord::kSkip;
-  std::string dead_letter_topic = {};                  // with kDeadLetter
+  std::chrono::milliseconds unknown_schema_wait{15 * 60'000};  // 0 = for ever
+  std::string dead_letter_topic = {};                          // with kDeadLetter
   std::map<std::string, std::string> properties = {};  // for librdkafka; see `is_secret_property`
   bool operator==(const Kafka&) const = default;
 };

@@ -7,8 +7,8 @@ namespace push_cache::ingest {
 namespace {
 
 constexpr std::array<std::string_view, kBadCauses> kCauseNames = {
-    "null_key",      "bad_key",   "bad_magic",  "truncated",   "undecodable",
-    "schema_failed", "too_large", "store_full", "unresolvable"};
+    "null_key",      "bad_key",          "bad_magic", "truncated",  "undecodable",
+    "schema_failed", "schema_not_found", "too_large", "store_full", "unresolvable"};
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) {
   return counter.load(std::memory_order_relaxed);
@@ -62,18 +62,22 @@ LaneTotals& Applier::add_lane() {
   return lanes_.emplace_back();
 }
 
-const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t topic) {
+const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t topic,
+                            std::size_t branch) {
   const std::lock_guard lock(mutex_);
-  auto [place, added] = routes_.try_emplace({topic, schema.id});
+  auto [place, added] = routes_.try_emplace({topic, schema.id, branch});
   Route& way = place->second;
   if (!added) return way;
   way.schema = &schema;
   way.topic = topic;
+  way.branch = branch;
+  const std::string& name =
+      branch < schema.branches.size() ? schema.branches[branch] : schema.full_name;
   way.compacted = &compacted_[topic];
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const Target& target = targets_[i];
     if (!target.takes_topic(topic)) continue;
-    if (!target.takes(schema.full_name)) {
+    if (!target.takes(name)) {
       way.others.push_back(target.store);
       continue;
     }
@@ -87,7 +91,7 @@ const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t t
     log("ingest").warn(
         "schema {} ({}) of topic '{}' goes to no store: none takes both "
         "(cache.stores[].schemas and topics)",
-        schema.id.value, schema.full_name, topics_[topic]);
+        schema.id.value, name, topics_[topic]);
   }
   return way;
 }
@@ -95,7 +99,7 @@ const Route& Applier::route(const registry::SchemaEntry& schema, std::uint32_t t
 void Applier::announce(const registry::SchemaEntry& schema) {
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < targets_.size(); ++i) {
-    if (targets_[i].takes(schema.full_name)) hold(i, schema);
+    if (targets_[i].takes_some(schema)) hold(i, schema);
   }
 }
 
@@ -133,6 +137,12 @@ bool Applier::types_matter(std::uint32_t topic) const {
   });
 }
 
+bool Applier::takes_any_schema(std::uint32_t topic) const {
+  return std::all_of(targets_.begin(), targets_.end(), [topic](const Target& target) {
+    return !target.takes_topic(topic) || (target.takes_all_schemas && target.readers.empty());
+  });
+}
+
 void Applier::note_type_change(const store::RecordView& record, const store::Store* store) {
   {
     const std::lock_guard lock(mutex_);
@@ -157,6 +167,18 @@ void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
       "docs/guides/bad-records.md)",
       topics_[record.topic], record.partition.value, record.offset.value, record.timestamp_ms,
       (record.timestamp_ms - now_ms) / 1000);
+}
+
+void Applier::note_set_aside(const SetAsideRecord& one) {
+  const kafka::RecordCopy& record = one.record;
+  const char* const part = one.schema_of_key ? "key" : "value";
+  const std::string id = std::to_string(one.waits_for.value);
+  set_aside_lines_.log(
+      part, spdlog::level::warn,
+      "{}/{}@{} is set aside, since schema {} of its {} is not known yet: its key answers 503 "
+      "until "
+      "that comes (see 'A record whose schema is not known' in docs/guides/bad-records.md)",
+      topics_[record.at.topic], record.at.partition.value, record.offset.value, id, part);
 }
 
 void Applier::note_bad(BadRecord record) {

@@ -2,6 +2,7 @@
 // ApplyLane (ingest/apply_lane.h) that does it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -24,26 +25,29 @@
 #include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
 #include "ingest/recent_bad.h"
+#include "ingest/set_aside.h"
 #include "metrics/durations.h"
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/store.h"
+#include "store/unread_keys.h"
 
 namespace push_cache::ingest {
 
 // Why a record was not applied, each counted on its own.
 enum class BadCause : std::uint8_t {
-  kNullKey,       // no key: nothing to keep it under
-  kBadKey,        // the key is neither UTF-8 text nor an Avro string, int or long, or is too long
-  kBadMagic,      // the value does not start with the wire format's byte 0
-  kTruncated,     // the value is shorter than the wire header (an empty one is not a tombstone)
-  kUndecodable,   // the datum is not what its schema says
-  kSchemaFailed,  // the registry's schema is not Avro or not well-formed
-  kTooLarge,      // beyond limits::kValueBytesMax
-  kStoreFull,     // a store has reached its cap of memory, and the key is new to it
-  kUnresolvable,  // the reader schema of a route cannot show it
+  kNullKey,         // no key: nothing to keep it under
+  kBadKey,          // the key is neither UTF-8 text nor an Avro string, int or long, or is too long
+  kBadMagic,        // the value does not start with the wire format's byte 0
+  kTruncated,       // the value is shorter than the wire header (an empty one is not a tombstone)
+  kUndecodable,     // the datum is not what its schema says
+  kSchemaFailed,    // the registry's schema is not Avro or not well-formed
+  kSchemaNotFound,  // the registry has not known the schema for kafka.unknown_schema_wait
+  kTooLarge,        // beyond limits::kValueBytesMax
+  kStoreFull,       // a store has reached its cap of memory, and the key is new to it
+  kUnresolvable,    // the reader schema of a route cannot show it
 };
-inline constexpr std::size_t kBadCauses = 9;
+inline constexpr std::size_t kBadCauses = 10;
 std::string_view to_string(BadCause cause);
 
 // One record as it came. Borrowed; `key` and `value` are nothing when null.
@@ -65,6 +69,11 @@ struct Target {
   std::vector<registry::RouteReader> readers = {};
   std::vector<bool> topics = {};   // by their numbers; empty = all
   bool takes_all_schemas = false;  // whatever `takes` would be asked
+  // Of a union: whether it takes one of the branches.
+  bool takes_some(const registry::SchemaEntry& schema) const {
+    if (schema.branches.empty()) return takes(schema.full_name);
+    return std::any_of(schema.branches.begin(), schema.branches.end(), takes);
+  }
   bool takes_topic(std::uint32_t topic) const { return topics.empty() || topics[topic]; }
 };
 
@@ -105,11 +114,13 @@ struct StoreReader {
   const registry::RouteReader* reader;
 };
 
-// What is decided once per topic and schema id. Immutable but for `learning` and what `compacted`
-// points to.
+// What is decided once per topic, schema id and, of a union, branch. Immutable but for `learning`
+// and what `compacted` points to.
 struct Route {
   const registry::SchemaEntry* schema = nullptr;
   std::uint32_t topic = 0;
+  std::size_t branch = kNoBranch;  // of a schema that is a union
+  static constexpr std::size_t kNoBranch = static_cast<std::size_t>(-1);
   std::vector<store::Store*> stores;
   // That take the topic, but not the schema. In a compacted topic they lose the keys of its
   // records.
@@ -149,17 +160,30 @@ class Applier {
   bool compacted(std::uint32_t topic) const { return compacted_[topic]; }
   // Whether that changes anything: some store takes the topic, but not all schemas.
   bool types_matter(std::uint32_t topic) const;
+  // Whether no store that takes the topic need know a record's schema to know that it takes it.
+  bool takes_any_schema(std::uint32_t topic) const;
+  // Whether a later record of a key takes the place of an earlier one in every store, whatever the
+  // types of the two.
+  bool sole(std::uint32_t topic) const { return compacted(topic) || !types_matter(topic); }
 
   // For lanes, which hold on to what they are given: routes and totals live as long as this.
   registry::SchemaCache& schemas() const { return schemas_; }
   const std::vector<Target>& targets() const { return targets_; }
-  const Route& route(const registry::SchemaEntry& schema, std::uint32_t topic);
+  const Route& route(const registry::SchemaEntry& schema, std::uint32_t topic,
+                     std::size_t branch = Route::kNoBranch);
   // Those that take the topic, whatever the schema.
   const std::vector<store::Store*>& stores_of(std::uint32_t topic) const {
     return stores_of_[topic];
   }
   KeyFields& learned_keys() { return key_fields_; }
   DeletedKeys& deleted_keys() { return deleted_keys_; }
+  // What the stores do not have, and why.
+  store::UnreadKeys& unread_keys() { return unread_keys_; }
+  const store::UnreadKeys& unread_keys() const { return unread_keys_; }
+  SetAside& set_aside() { return set_aside_; }
+  const SetAside& set_aside() const { return set_aside_; }
+  // `record` was set aside; writes a line now and then.
+  void note_set_aside(const SetAsideRecord& record);
   LaneTotals& add_lane();
   // Keeps it among the last ones, and writes a line about it, but only now and then for each cause:
   // garbage may come by the million.
@@ -180,12 +204,15 @@ class Applier {
   std::vector<std::atomic<bool>> compacted_;           // likewise
   KeyFields key_fields_;
   DeletedKeys deleted_keys_;
+  store::UnreadKeys unread_keys_;
+  SetAside set_aside_{unread_keys_, deleted_keys_};
   RecentBad recent_bad_;
   LogLimiter bad_lines_{"ingest"};
   LogLimiter future_lines_{"ingest"};
+  LogLimiter set_aside_lines_{"ingest"};
   mutable std::mutex mutex_;  // guards what follows
-  // By topic and schema; nodes stay where they are.
-  std::map<std::pair<std::uint32_t, SchemaId>, Route> routes_;
+  // By topic, schema and branch; nodes stay where they are.
+  std::map<std::tuple<std::uint32_t, SchemaId, std::size_t>, Route> routes_;
   std::deque<LaneTotals> lanes_;
   // That a line was written about.
   std::set<std::tuple<std::uint32_t, const store::Store*, SchemaId>> type_changes_;

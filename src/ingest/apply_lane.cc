@@ -11,6 +11,10 @@ Outcome ApplyLane::apply(const Incoming& record) {
   return record.value ? put(readable, record) : tombstone(readable, record);
 }
 
+Outcome ApplyLane::apply(const SetAsideRecord& record) {
+  return apply(incoming(record.record.message()));
+}
+
 Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
   const store::RecordView kept = view(record, readable);
   const std::vector<store::Store*>& stores = readable.route->stores;
@@ -32,7 +36,7 @@ Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
     // A value that can never fit is the record's fault; a store that is full refuses this key for
     // good (and is unhealthy from now on); anything else is the store's and passes.
     if (done.error().code == ErrorCode::kTooLarge) {
-      return bad(BadCause::kTooLarge, done.error().public_text);
+      return bad(BadCause::kTooLarge, done.error().public_text, readable.route->schema);
     }
     if (done.error().code != ErrorCode::kFull) return store_failed(std::move(done).error());
     full = std::move(done).error();
@@ -50,11 +54,18 @@ Outcome ApplyLane::put(const Readable& readable, const Incoming& record) {
     count_bad(record);
     return Outcome::kDone;
   }
+  took_the_place(kept, false);
   if (any_refused()) return bad_by_refusal();
   learn(readable);
   count(stores.empty() ? totals_.unrouted : outdated ? totals_.outdated : totals_.updates);
   count_end(record);
   return Outcome::kDone;
+}
+
+// What was set aside or bad before it; behind the stores' calls, so that readers miss neither.
+void ApplyLane::took_the_place(const store::RecordView& record, bool tombstone) {
+  if (!shared_.unread_keys().any()) return;
+  shared_.set_aside().replace(record, tombstone, shared_.sole(record.topic));
 }
 
 Status ApplyLane::take_from_others(const store::RecordView& record, const Route& route) {
@@ -78,6 +89,7 @@ Outcome ApplyLane::tombstone(const Readable& readable, const Incoming& record) {
     auto erased = store->erase(gone);
     if (!erased.ok()) return store_failed(std::move(erased).error());
   }
+  took_the_place(gone, true);
   count(totals_.tombstones);
   count_end(record);
   return Outcome::kDone;

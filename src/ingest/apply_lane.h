@@ -18,6 +18,8 @@ class ApplyLane final : public RecordReader {
   explicit ApplyLane(Applier& shared) : RecordReader(shared) {}
 
   Outcome apply(const Incoming& record);
+  // Applies one that was set aside.
+  Outcome apply(const SetAsideRecord& record);
   // After kWaitsForStore: why.
   const Error& store_error() const { return store_error_; }
 
@@ -29,6 +31,7 @@ class ApplyLane final : public RecordReader {
   Outcome tombstone(const Readable& readable, const Incoming& record);
   // Takes its key out of the stores that do not take its type.
   Status take_from_others(const store::RecordView& record, const Route& route);
+  void took_the_place(const store::RecordView& record, bool tombstone);
   Outcome store_failed(Error error);
 
   Error store_error_;

@@ -30,6 +30,7 @@ std::optional<PartitionStage> BadRecords::settle(RecordReader& reader,
     return PartitionStage::kWaitingForDeadLetters;  // and is looked at again
   }
   reader.count_bad(incoming(message));
+  if (policy_ != OnBadRecord::kStop) reader.tell_bad_key(incoming(message));
   switch (policy_) {
     case OnBadRecord::kSkip:
       break;

@@ -52,6 +52,11 @@ class BadRecords {
     const auto found = waiting_.find(at);
     return found == waiting_.end() ? std::nullopt : std::optional(*found->second.begin());
   }
+  // Whether the letter of this record is not acknowledged.
+  bool waits(kafka::TopicPartition at, Offset offset) const {
+    const auto found = waiting_.find(at);
+    return found != waiting_.end() && found->second.contains(offset);
+  }
   // Partitions of which letters were acknowledged since the last call; sends those again that have
   // failed.
   std::vector<kafka::TopicPartition> look();

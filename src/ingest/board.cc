@@ -29,10 +29,11 @@ std::optional<double> Board::first_ready_seconds() const {
   return first_ready_seconds_;
 }
 
-PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from) {
+PartitionState& Board::add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from,
+                           std::size_t unanswered) {
   const std::lock_guard lock(mutex_);
   PartitionState& partition = states_.try_emplace(at, at).first->second;
-  begin(partition, marks, from);
+  begin(partition, marks, from, unanswered);
   return partition;
 }
 
@@ -80,7 +81,21 @@ void Board::restart(PartitionState& partition, bool log_replaced) {
 
 void Board::begin_anew(PartitionState& partition, const kafka::Watermarks& marks, Offset from) {
   const std::lock_guard lock(mutex_);
-  begin(partition, marks, from);
+  begin(partition, marks, from, 0);
+}
+
+void Board::set_unanswered(PartitionState& partition, std::size_t records) {
+  if (partition.unanswered.exchange(records) == records) return;
+  const std::lock_guard lock(mutex_);
+  catch_up_.hold(partition.at, records > 0);
+  const std::int64_t position = partition.position.load();
+  if (records > 0 || partition.stage != PartitionStage::kLoading ||
+      position < partition.target.load()) {
+    return judge();
+  }
+  catch_up_.advance(partition.at, Offset(position));
+  partition.stage = PartitionStage::kCaughtUp;
+  judge();
 }
 
 void Board::wait(PartitionState& partition, PartitionStage why) {
@@ -90,7 +105,8 @@ void Board::wait(PartitionState& partition, PartitionStage why) {
 }
 
 void Board::go_on(PartitionState& partition) {
-  const bool behind = partition.position.load() < partition.target.load();
+  const bool behind =
+      partition.position.load() < partition.target.load() || partition.unanswered.load() > 0;
   wait(partition, PartitionStage::kLoading);
   if (!behind) reached(partition, Offset(partition.position.load()));
 }
@@ -102,14 +118,17 @@ void Board::reached(PartitionState& partition, Offset position) {
   judge();
 }
 
-void Board::begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from) {
+void Board::begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from,
+                  std::size_t unanswered) {
   partition.position = from.value;
   partition.target = marks.high.value;
-  partition.stage = from < marks.high ? PartitionStage::kLoading : PartitionStage::kCaughtUp;
+  partition.unanswered = unanswered;
+  partition.stage =
+      from < marks.high || unanswered > 0 ? PartitionStage::kLoading : PartitionStage::kCaughtUp;
   partition.log_start = marks.low.value;
   partition.end = marks.high.value;
   partition.fresh_ns = now_ns();
-  catch_up_.add(partition.at, from, marks.high);
+  catch_up_.add(partition.at, from, marks.high, unanswered > 0);
   judge();
 }
 

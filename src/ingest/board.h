@@ -35,6 +35,8 @@ struct Digest {
   Offset position{0};
   std::uint64_t value = 0;
 };
+// Its position while records of the partition are set aside: other replicas may have applied them.
+inline constexpr Offset kNoDigest{-1};
 
 // One that a thread writes and any may read: never a position with another one's value.
 class PublishedDigest {
@@ -78,6 +80,9 @@ struct PartitionState {
   std::atomic<std::int64_t> position = 0;  // of the next record to apply; all before it are
   std::atomic<std::int64_t> target = 0;    // to be reached before this partition is caught up
   std::atomic<PartitionStage> stage = PartitionStage::kLoading;
+  // Records before `target` that are set aside and of whose schema the registry has not said yet
+  // whether there is one: it is not caught up before that.
+  std::atomic<std::size_t> unanswered = 0;
   PublishedDigest digest;
   // The one at the last multiple of kMarkOffsets: replicas that are never at the same position have
   // this one in common.
@@ -106,7 +111,9 @@ class Board {
 
   // A partition that was found, to be read from `from` (not below `marks.low`); one that has
   // nothing behind it is caught up at once.
-  PartitionState& add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from);
+  // `unanswered`: see PartitionState.
+  PartitionState& add(kafka::TopicPartition at, const kafka::Watermarks& marks, Offset from,
+                      std::size_t unanswered = 0);
   // Every partition that `topic` has now was added, by what was asked since `restarts` was
   // `restarts_before`. False when there was one since, after which it must be asked again.
   bool topic_complete(std::uint32_t topic, std::uint64_t restarts_before);
@@ -131,10 +138,13 @@ class Board {
     if (position.value <= partition.position.load(std::memory_order_relaxed)) return;
     partition.position.store(position.value, std::memory_order_release);
     if (partition.stage.load(std::memory_order_relaxed) == PartitionStage::kLoading &&
-        position.value >= partition.target.load(std::memory_order_relaxed)) {
+        position.value >= partition.target.load(std::memory_order_relaxed) &&
+        partition.unanswered.load(std::memory_order_relaxed) == 0) {
       reached(partition, position);
     }
   }
+  // Before the position moves past one of them.
+  void set_unanswered(PartitionState& partition, std::size_t records);
   // Its offsets have gone. By the time this returns `ready` is false. `log_replaced`: so may the
   // topic be, with other partitions, so that it is not ready before the next `topic_complete`.
   void restart(PartitionState& partition, bool log_replaced);
@@ -146,7 +156,8 @@ class Board {
 
  private:
   void reached(PartitionState& partition, Offset position);
-  void begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from);
+  void begin(PartitionState& partition, const kafka::Watermarks& marks, Offset from,
+             std::size_t unanswered);
   void set_stage(PartitionState& partition, PartitionStage stage);  // with mutex_
   void judge();                                                     // with mutex_
 

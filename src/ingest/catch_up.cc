@@ -4,14 +4,18 @@
 
 namespace push_cache::ingest {
 
-void CatchUp::add(kafka::TopicPartition partition, Offset start, Offset target) {
+void CatchUp::add(kafka::TopicPartition partition, Offset start, Offset target, bool held) {
   auto [place, added] = partitions_.try_emplace(partition);
   Progress& progress = place->second;
   const bool counted_behind = !added && progress.counts && progress.behind;
   // One that is new in a topic that was complete begins with records that nobody has missed.
   const bool counts = !added || !ever_caught_up_ || !complete_[partition.topic];
-  progress = {
-      .start = start, .position = start, .target = target, .behind = true, .counts = counts};
+  progress = {.start = start,
+              .position = start,
+              .target = target,
+              .behind = true,
+              .counts = counts,
+              .held = held};
   if (counts && !counted_behind) ++behind_;
   settle(progress);
 }
@@ -35,6 +39,13 @@ void CatchUp::advance(kafka::TopicPartition partition, Offset position) {
   settle(found->second);
 }
 
+void CatchUp::hold(kafka::TopicPartition partition, bool held) {
+  const auto found = partitions_.find(partition);
+  if (found == partitions_.end()) return;
+  found->second.held = held;
+  settle(found->second);
+}
+
 void CatchUp::restart(kafka::TopicPartition partition) {
   add(partition, Offset(0), Offset(std::numeric_limits<std::int64_t>::max()));
 }
@@ -53,7 +64,7 @@ bool CatchUp::caught_up(kafka::TopicPartition partition) const {
 }
 
 void CatchUp::settle(Progress& progress) {
-  if (!progress.behind || progress.position < progress.target) return;
+  if (!progress.behind || progress.held || progress.position < progress.target) return;
   progress.behind = false;
   if (progress.counts) --behind_;
   note_caught_up();

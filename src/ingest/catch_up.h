@@ -21,8 +21,12 @@ class CatchUp {
 
   // A partition found in `topic`, to be read from `start`; it is caught up once its position
   // reaches `target`. Again for one that starts anew: it is then behind until the new target is
-  // reached.
-  void add(kafka::TopicPartition partition, Offset start, Offset target);
+  // reached. `held`: see `hold`.
+  void add(kafka::TopicPartition partition, Offset start, Offset target, bool held = false);
+  // While it is held it is not caught up, wherever its position is: a record before its target was
+  // set aside, and nobody knows yet whether its schema is to be had. Of one that is caught up
+  // nothing changes.
+  void hold(kafka::TopicPartition partition, bool held);
   // Every partition that `topic` has now was added.
   void topic_complete(std::uint32_t topic);
   // The topic is another one of its name now: its partitions, which may be more than before, all
@@ -46,6 +50,7 @@ class CatchUp {
     Offset target{0};
     bool behind = true;
     bool counts = true;
+    bool held = false;
   };
   const std::map<kafka::TopicPartition, Progress>& partitions() const { return partitions_; }
 

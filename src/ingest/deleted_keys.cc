@@ -14,6 +14,20 @@ DeletedKeys::DeletedKeys() {
 }
 
 void DeletedKeys::watch(bool on) {
+  const std::lock_guard lock(mutex_);
+  wanted_ = on;
+  set_watching();
+}
+
+void DeletedKeys::hold(int delta) {
+  const std::lock_guard lock(mutex_);
+  holds_ += delta;
+  held_ = holds_ > 0;
+  set_watching();
+}
+
+void DeletedKeys::set_watching() {
+  const bool on = wanted_ || holds_ > 0;
   if (watching_.exchange(on) == on || on) return;
   for (Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
@@ -34,8 +48,9 @@ void DeletedKeys::remember(const store::RecordView& tombstone, const Stores* sto
   Shard& shard = shards_[hash.high % shards_.size()];
   const std::lock_guard lock(shard.mutex);
   if (!watching_) return;  // `watch` may have forgotten all in between
-  const Deletion now = {tombstone.timestamp_ms, tombstone.partition, tombstone.topic, stores,
-                        generation_.load(std::memory_order_relaxed)};
+  const Deletion now = {
+      tombstone.timestamp_ms, tombstone.offset, tombstone.partition,
+      tombstone.topic,        stores,           generation_.load(std::memory_order_relaxed)};
   const auto [begin, end] = shard.deletions.equal_range(hash);
   for (auto one = begin; one != end; ++one) {
     Deletion& kept = one->second;
@@ -72,6 +87,7 @@ void DeletedKeys::outdates(const store::RecordView& record, const Stores& stores
 }
 
 void DeletedKeys::forget_older() {
+  if (held_) return;
   const std::uint64_t generation = generation_.fetch_add(1, std::memory_order_relaxed);
   for (Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);

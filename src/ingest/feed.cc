@@ -270,8 +270,8 @@ void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
     Lane::Beginning beginning{.marks = *one.marks, .anew = !added};
     if (added) {
       beginning.from = resumed_position(one.at);
-      beginning.partition =
-          &board_.add(one.at, *one.marks, beginning.from.value_or(one.marks->low));
+      beginning.partition = &board_.add(one.at, *one.marks, beginning.from.value_or(one.marks->low),
+                                        applier_.set_aside().count_of(one.at));
     } else {
       beginning.partition = watch_->known(one.at);
     }

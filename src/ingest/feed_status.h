@@ -24,7 +24,8 @@ struct PartitionStatus {
   double lag_seconds = 0;  // the age of the latest moment of which all that was in the log then is
                            // applied; grows while Kafka is not heard
   PartitionStage stage = PartitionStage::kLoading;
-  Digest digest;
+  std::size_t unanswered = 0;  // see PartitionState
+  Digest digest;               // position kNoDigest: none now
   Digest mark;                 // position 0 before there is one
   bool owned = true;           // read by this process; in a group another one may
   std::optional<Offset> kept;  // of a group: the position that the stores keep

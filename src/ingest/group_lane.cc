@@ -101,6 +101,7 @@ void GroupLane::take(const Order& order) {
   }
   writes_.drop(one.at);
   bad_.forget(one.at);
+  around_.applier.unread_keys().erase(one.at.topic, one.at.partition, store::Store::kAllOffsets);
   if (known != nullptr && known->load != Load::kNone) around_.stores.cancel_load(one.at);
   if (order.kind == Order::Kind::kDrop) {
     partitions_.erase(one.at);
@@ -233,11 +234,21 @@ bool GroupLane::begin_load(kafka::TopicPartition at, Own& own) {
   return true;
 }
 
+// Gives the stores a record whose schema is not known yet. Not at the start, before the registry
+// has said whether it has it: ready would be too early then.
+bool GroupLane::add_unread(const Own& own, const kafka::Message& message, std::size_t tag) {
+  const registry::State state = around_.applier.schemas().state(writes_.missing_schema());
+  return (state.not_found || own.at_end) && writes_.add_unread(incoming(message), tag);
+}
+
 void GroupLane::add(Own& own, std::size_t index) {
   const kafka::Message& message = batch_.messages()[index];
   Outcome outcome = writes_.add(incoming(message), index);
   if (outcome == Outcome::kWaitsForSchema && writes_.comes_soon(stopping_)) {
     outcome = writes_.add(incoming(message), index);
+  }
+  if (outcome == Outcome::kWaitsForSchema && add_unread(own, message, index)) {
+    outcome = Outcome::kDone;
   }
   if (outcome != Outcome::kDone) {
     const std::optional<PartitionStage> wait =

@@ -117,6 +117,7 @@ class GroupLane {
   void handle(kafka::TopicPartition at, std::size_t index);
   bool comes_in_place(kafka::TopicPartition at, const kafka::Message& message);
   void add(Own& own, std::size_t index);
+  bool add_unread(const Own& own, const kafka::Message& message, std::size_t tag);
   void write();
   bool try_to_write();
   void settle_too_large();

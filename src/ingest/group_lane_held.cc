@@ -63,7 +63,10 @@ bool GroupLane::apply_held(kafka::TopicPartition at) {
   Own* own = find(at);
   Held& held = *own->held;
   const kafka::Message message = held.record->message;
-  const Outcome outcome = writes_.add(incoming(message), kHeldTag);
+  Outcome outcome = writes_.add(incoming(message), kHeldTag);
+  if (outcome == Outcome::kWaitsForSchema && add_unread(*own, message, kHeldTag)) {
+    outcome = Outcome::kDone;
+  }
   std::optional<PartitionStage> wait;
   if (outcome == Outcome::kBad) {
     if (held.counted) return false;  // stopped, and still bad

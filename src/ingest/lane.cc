@@ -20,6 +20,7 @@ constexpr std::size_t kAnnounced = 16;
 constexpr milliseconds kPollTimeout{1'000};
 // While a record waits, its schema may come at any moment.
 constexpr milliseconds kPollTimeoutWaiting{10};
+constexpr milliseconds kPollTimeoutSetAside{50};
 constexpr milliseconds kStoreRetry{200};
 // A registry may be repaired, a schema become good: then a stopped partition goes on.
 constexpr milliseconds kBadRetry{1'000};
@@ -30,6 +31,8 @@ constexpr Offset kBeginning{-2};
 }  // namespace
 
 void LaneSurroundings::erase(kafka::TopicPartition at, Offset below) const {
+  applier.set_aside().erase(at, below);
+  applier.unread_keys().erase(at.topic, at.partition, below);
   for (store::Store* store : stores) {
     if (const auto erased = store->erase_partition(at.topic, at.partition, below); !erased.ok()) {
       log("ingest").error("{} could not be emptied: {}", consumer.name_of(at),
@@ -74,10 +77,15 @@ void Lane::run() {
     take_orders();
     if (!waiting_.empty()) retry_waiting();
     look_at_letters();
-    around_.consumer.poll(queue_, waiting_.empty() ? kPollTimeout : kPollTimeoutWaiting, kBatchMax,
-                          batch_);
+    look_at_set_aside();
+    around_.consumer.poll(queue_, poll_timeout(), kBatchMax, batch_);
     apply_batch();
   }
+}
+
+milliseconds Lane::poll_timeout() const {
+  if (!waiting_.empty()) return kPollTimeoutWaiting;
+  return look_at_set_aside_ == steady_clock::time_point{} ? kPollTimeout : kPollTimeoutSetAside;
 }
 
 void Lane::take_orders() {
@@ -159,7 +167,9 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
     if (outcome == Outcome::kWaitsForSchema && apply_.comes_soon(stopping_)) {
       outcome = apply(message);
     }
-    if (outcome != Outcome::kDone) {
+    const bool aside = outcome == Outcome::kWaitsForSchema &&
+                       set_aside(partition, message, [this, i] { return batch_.copy(i); });
+    if (outcome != Outcome::kDone && !aside) {
       const std::optional<PartitionStage> wait =
           outcome == Outcome::kBad
               ? bad_.settle(apply_, message, [this, i] { return batch_.copy(i); })
@@ -167,7 +177,10 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
       if (wait) {
         advance(partition, position);
         note_served();
-        hold(partition, *wait, i);
+        hold(partition, *wait,
+             {.partition = &partition,
+              .record = batch_.keep(i),
+              .counted = *wait == PartitionStage::kStopped});
         return;
       }
     }
@@ -195,7 +208,14 @@ void Lane::advance(Own& partition, Offset position) {
   // Not past a record that is neither applied nor kept elsewhere.
   const Offset settled = bad_.first_waiting(partition.state->at).value_or(partition.applied);
   around_.board.advance(*partition.state, settled);
-  partition.state->digest.set({partition.applied, digest_of(partition)});
+  publish_digest(partition);
+}
+
+// Not of a partition with records that were set aside: a replica that knows their schemas has them.
+void Lane::publish_digest(const Own& partition) {
+  const bool whole = around_.applier.set_aside().count_of(partition.state->at) == 0;
+  partition.state->digest.set(whole ? Digest{partition.applied, digest_of(partition)}
+                                    : Digest{kNoDigest, 0});
 }
 
 std::uint64_t Lane::digest_of(const Own& partition) const {
@@ -212,7 +232,8 @@ void Lane::mark(Own& partition, Offset next) {
   const std::int64_t passed = next.value / kStep * kStep;
   // What is before the first record that was read here was never applied by us, unless a snapshot
   // brought it; a whole step behind it is.
-  if (partition.next_mark != 0 && passed > 0) {
+  if (partition.next_mark != 0 && passed > 0 &&
+      around_.applier.set_aside().count_of(partition.state->at) == 0) {
     partition.state->mark.set({Offset(passed), digest_of(partition)});
   }
   partition.next_mark = passed + kStep;
@@ -249,17 +270,15 @@ void Lane::event(Own& partition, std::size_t index) {
   }
 }
 
-void Lane::hold(Own& partition, PartitionStage why, std::size_t index) {
+void Lane::hold(Own& partition, PartitionStage why, Waiting waiting) {
   const kafka::TopicPartition at = partition.state->at;
   if (why == PartitionStage::kWaitingForStore) {
     repeats_.log("store", spdlog::level::warn, "{} waits, a store does not take a record: {}",
                  around_.consumer.name_of(at), apply_.store_error().describe());
   }
   around_.board.wait(*partition.state, why);
-  waiting_.push_back({.partition = &partition,
-                      .record = batch_.keep(index),
-                      .counted = why == PartitionStage::kStopped,
-                      .retry_at = steady_clock::now() + kStoreRetry});
+  waiting.retry_at = steady_clock::now() + kStoreRetry;
+  waiting_.push_back(std::move(waiting));
   if (const Status stopped = around_.consumer.unassign(at); !stopped.ok()) {
     log("ingest").warn("{} goes on being fetched while it waits: {}", around_.consumer.name_of(at),
                        stopped.error().public_text);
@@ -277,10 +296,11 @@ void Lane::retry_waiting() {
       continue;
     }
     Own& partition = *one->partition;
+    if (one->set_aside) around_.applier.set_aside().remove(at, one->set_aside->record.offset);
     one = waiting_.erase(one);
     advance(partition, next);
     around_.board.go_on(*partition.state);
-    again.push_back({at, next});
+    again.push_back({at, partition.applied});
   }
   if (!again.empty()) assign(again);
 }
@@ -293,6 +313,10 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
   one.retry_at = now + (one.counted ? kBadRetry : kStoreRetry);
   const kafka::Message message = one.record.message;
   const Outcome outcome = apply(message);
+  if (outcome == Outcome::kWaitsForSchema && !one.counted && !one.set_aside &&
+      set_aside(partition, message, [&one] { return kafka::copy_of(one.record); })) {
+    return true;
+  }
   if (outcome == Outcome::kDone) {
     if (partition.state->position >= partition.state->target) {
       served_ms_.push_back(message.timestamp_ms);
@@ -301,6 +325,7 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
     return true;
   }
   if (outcome != Outcome::kBad) {
+    if (one.counted) return false;
     around_.board.wait(*partition.state, stage_of(outcome));
     return false;
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -40,9 +41,11 @@ struct LaneSurroundings {
   void erase(kafka::TopicPartition at, Offset below = store::Store::kAllOffsets) const;
 };
 
-// Reads one queue of the consumer and applies what comes, in order. A record that has to wait (for
-// a schema, for a store) holds up its partition only. Before a dead letter is acknowledged the
-// partition's position on the board stays at it, while the records behind it are applied.
+// Reads one queue of the consumer and applies what comes, in order. A record whose schema is not
+// known yet is set aside, and applied when that comes; one that has to wait all the same (there is
+// no room, or a store does not take it) holds up its partition only. Before a dead letter is
+// acknowledged the partition's position on the board stays at it, while the records behind it are
+// applied.
 class Lane {
  public:
   // `queue`: the consumer's, and nobody else polls it.
@@ -74,7 +77,8 @@ class Lane {
   struct Waiting {
     Own* partition;
     kafka::KeptMessage record;
-    bool counted = false;  // as bad
+    std::shared_ptr<const SetAsideRecord> set_aside = {};  // whose the record is; null: came now
+    bool counted = false;                                  // as bad
     std::chrono::steady_clock::time_point retry_at{};
   };
   void run();
@@ -85,10 +89,17 @@ class Lane {
   Outcome apply(const kafka::Message& message);
   void note_served();
   void advance(Own& partition, Offset position);
+  std::chrono::milliseconds poll_timeout() const;
+  void publish_digest(const Own& partition);
   std::uint64_t digest_of(const Own& partition) const;
   void mark(Own& partition, Offset next);
   void event(Own& partition, std::size_t index);
-  void hold(Own& partition, PartitionStage why, std::size_t index);
+  void hold(Own& partition, PartitionStage why, Waiting waiting);
+  bool set_aside(Own& partition, const kafka::Message& message,
+                 const std::function<kafka::RecordCopy()>& copy);
+  void look_at_set_aside();
+  void look_at_set_aside(Own& partition);
+  bool settle(Own& partition, const std::shared_ptr<const SetAsideRecord>& one);
   void retry_waiting();
   bool try_again(Waiting& one, std::chrono::steady_clock::time_point now);
   void look_at_letters();
@@ -105,6 +116,7 @@ class Lane {
   std::list<Waiting> waiting_;
   BadRecords bad_;
   LogLimiter repeats_{"ingest"};
+  std::chrono::steady_clock::time_point look_at_set_aside_{};  // when to do so next
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;  // guards what follows
   std::vector<Beginning> beginnings_;

@@ -12,6 +12,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSchemaPatience{100};
+constexpr std::chrono::seconds kImpatience{1};
 
 std::int64_t system_ms() {
   return std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
@@ -79,7 +80,8 @@ const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& out
   if (const registry::SchemaEntry* known = schemas.find(id)) return known;
   const registry::State state = schemas.request(id);
   if (state.kind == registry::StateKind::kFailed) {
-    outcome = bad(BadCause::kSchemaFailed,
+    const bool not_found = state.error.code == ErrorCode::kNotFound;
+    outcome = bad(not_found ? BadCause::kSchemaNotFound : BadCause::kSchemaFailed,
                   "schema " + std::to_string(id.value) + ": " + state.error.public_text);
     return nullptr;
   }
@@ -89,16 +91,28 @@ const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& out
   return nullptr;
 }
 
-void RecordReader::take_route(const registry::SchemaEntry& schema, std::uint32_t topic) {
-  const Route*& known = routes_[{topic, schema.id}];
-  if (known == nullptr) known = &shared_.route(schema, topic);
+void RecordReader::take_route(const registry::SchemaEntry& schema, std::uint32_t topic,
+                              std::size_t branch) {
+  const Route*& known = routes_[{topic, schema.id, branch}];
+  if (known == nullptr) known = &shared_.route(schema, topic, branch);
   route_ = known;
   refused_.clear();
 }
 
-Outcome RecordReader::bad(BadCause cause, std::string_view detail) {
+void RecordReader::bad_before(BadCause cause, std::string_view detail,
+                              const store::RecordView& record) {
+  refused_.clear();
+  read_key_ = record.key;
+  (void)bad(cause, detail, shared_.schemas().find(record.schema));
+}
+
+Outcome RecordReader::bad(BadCause cause, std::string_view detail,
+                          const registry::SchemaEntry* schema) {
   bad_.cause = cause;
   bad_.detail.assign(detail);
+  bad_.schema = schema;
+  bad_.key.reset();
+  if (read_key_) bad_.key.emplace(*read_key_);
   return Outcome::kBad;
 }
 
@@ -116,16 +130,86 @@ void RecordReader::count_bad(const Incoming& record) {
                     .detail = bad_.detail});
 }
 
+void RecordReader::tell_bad_key(const Incoming& record) {
+  if (!bad_.key) return;
+  store::UnreadKeys::Record told{.kind = store::UnreadKeys::Kind::kBad,
+                                 .topic = record.topic,
+                                 .partition = record.partition,
+                                 .offset = record.offset,
+                                 .timestamp_ms = record.timestamp_ms};
+  if (bad_.schema != nullptr) {
+    told.stores = bad_stores(record.topic);
+    if (told.stores.empty()) return;
+  }
+  (void)shared_.unread_keys().add(*bad_.key, std::move(told));
+}
+
+// The numbers of the stores that have to do without the record that was found bad last.
+std::vector<std::uint32_t> RecordReader::bad_stores(std::uint32_t topic) const {
+  std::vector<std::uint32_t> out;
+  const std::vector<Target>& targets = shared_.targets();
+  for (std::uint32_t i = 0; i < targets.size(); ++i) {
+    if (!targets[i].takes_topic(topic) || !targets[i].takes_some(*bad_.schema)) continue;
+    bool refuses = !any_refused();
+    for (std::size_t k = 0; k < refused_.size(); ++k) {
+      refuses = refuses || (refused_[k] && route_->stores[k] == targets[i].store);
+    }
+    if (refuses) out.push_back(i);
+  }
+  return out;
+}
+
+bool RecordReader::set_aside(const Incoming& record, const std::function<kafka::RecordCopy()>& copy,
+                             bool again) {
+  if (shared_.schemas().find(missing_) != nullptr) return false;
+  SetAside& all = shared_.set_aside();
+  const auto size = [](const std::optional<Bytes>& bytes) { return bytes ? bytes->size() : 0; };
+  if (!again && !all.has_room(size(record.key) + size(record.value))) return false;
+  SetAsideRecord one{.record = copy(),
+                     .waits_for = missing_,
+                     .schema_of_key = missing_is_of_key_,
+                     .since_ms = system_ms()};
+  if (read_key_) {
+    one.key.emplace(*read_key_);
+  } else if (record.key) {
+    one.possible_keys = possible_keys(record.key->subspan(kWireHeaderBytes));
+  }
+  all.add(one);
+  shared_.note_set_aside(one);
+  if (one.key) drop_if_deleted(one);
+  return true;
+}
+
+// Another partition may have deleted the key later than this record was written.
+void RecordReader::drop_if_deleted(const SetAsideRecord& one) {
+  const kafka::RecordCopy& from = one.record;
+  const auto& stores = shared_.stores_of(from.at.topic);
+  std::vector<store::Store*> deleted_in;
+  shared_.deleted_keys().outdates({.key = *one.key,
+                                   .datum = {},
+                                   .partition = from.at.partition,
+                                   .offset = from.offset,
+                                   .timestamp_ms = from.timestamp_ms,
+                                   .topic = from.at.topic},
+                                  stores, deleted_in);
+  if (deleted_in.size() < stores.size()) return;
+  shared_.set_aside().remove(from.at, from.offset);
+  count(totals_.outdated);
+}
+
 bool RecordReader::comes_soon(const std::atomic<bool>& stopping) {
   if (!waited_for_.insert(missing_).second) return false;
+  // While waiting is in vain it would only hold up what can be read.
+  if (steady_clock::now() < patient_from_) return false;
   const registry::SchemaCache& schemas = shared_.schemas();
   const auto deadline = steady_clock::now() + kSchemaPatience;
   while (!stopping && steady_clock::now() < deadline) {
     const registry::State state = schemas.state(missing_);
     if (state.kind != registry::StateKind::kWaiting) return true;
-    if (state.attempts > 0) return false;  // the registry is away, or does not know it
+    if (state.attempts > 0) break;  // the registry is away, or does not know it
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
+  patient_from_ = steady_clock::now() + kImpatience;
   return false;
 }
 

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -55,6 +57,8 @@ class RecordReader {
   struct Bad {
     BadCause cause = BadCause::kNullKey;
     std::string detail;
+    std::optional<std::string> key;                 // nothing: it has none that can be read
+    const registry::SchemaEntry* schema = nullptr;  // of its value; null: it is not known
   };
   const Bad& bad() const { return bad_; }
   // The time now, by which timestamps from the future are known; before, none are. One look at the
@@ -62,6 +66,9 @@ class RecordReader {
   void set_now(std::int64_t now_ms) { now_ms_ = now_ms; }
   // Counts, keeps (RecentBad) and logs the record that was found bad last. Call it once a record.
   void count_bad(const Incoming& record);
+  // The stores do without the record that was found bad last: where they have nothing else of its
+  // key, readers are told so.
+  void tell_bad_key(const Incoming& record);
   // A record with this timestamp has come to be served, at `now_ms` (both since 1970). One without
   // a timestamp (-1) is not counted; a clock that is ahead of ours counts as no time at all.
   void note_served(std::int64_t timestamp_ms, std::int64_t now_ms) {
@@ -71,6 +78,11 @@ class RecordReader {
   }
   // After kWaitsForSchema: the id it waits for; a known one when it waits for a reader schema.
   SchemaId missing_schema() const { return missing_; }
+  // After kWaitsForSchema: it need not be waited for if `set_aside` finds room for the record, of
+  // which `copy` gives a copy. Not so while a reader schema is missing, which all records need.
+  // `again`: of one that is set aside already, and now waits for another schema.
+  bool set_aside(const Incoming& record, const std::function<kafka::RecordCopy()>& copy,
+                 bool again = false);
   // Whether that has come, after a moment of waiting the first time that it is asked for: a
   // registry that is there answers soon, and then what was fetched behind the first record of a
   // schema need not be thrown away. Returns at once when `stopping` turns true.
@@ -105,8 +117,12 @@ class RecordReader {
   Outcome read(const Incoming& record, Readable& out);
   bool any_refused() const { return !refused_.empty(); }
   bool refused(std::size_t store) const { return !refused_.empty() && refused_[store]; }
-  Outcome bad_by_refusal() { return bad(BadCause::kUnresolvable, refusal_); }
-  Outcome bad(BadCause cause, std::string_view detail);
+  Outcome bad_by_refusal() { return bad(BadCause::kUnresolvable, refusal_, route_->schema); }
+  // `schema`: null when it is not known.
+  Outcome bad(BadCause cause, std::string_view detail,
+              const registry::SchemaEntry* schema = nullptr);
+  // The same of a record that was read before others.
+  void bad_before(BadCause cause, std::string_view detail, const store::RecordView& record);
   // What a store is given of it. Borrows from both.
   static store::RecordView view(const Incoming& record, const Readable& from) {
     return {.key = from.key,
@@ -125,6 +141,17 @@ class RecordReader {
     }
   }
   const Route* latest_route() const { return route_; }
+  // After kWaitsForSchema: what a store can be given that takes records of any schema. Nothing: the
+  // record's key or its schema's id is not known, or it is a reader schema that is missing.
+  std::optional<store::RecordView> unread(const Incoming& record) const {
+    if (missing_is_of_key_ || !read_key_ || missing_.value < 0 ||
+        shared_.schemas().find(missing_) != nullptr) {
+      return std::nullopt;
+    }
+    store::RecordView out = view(record, {.key = *read_key_, .datum = missing_datum_});
+    out.schema = missing_;
+    return out;
+  }
 
   Applier& shared_;
   LaneTotals& totals_;
@@ -151,16 +178,22 @@ class RecordReader {
   // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
   // names the stores that cannot take the record.
   bool ask_readers(Bytes datum, const Incoming& record);
-  // Makes the route of this schema and topic the current one.
-  void take_route(const registry::SchemaEntry& schema, std::uint32_t topic);
+  std::vector<std::uint32_t> bad_stores(std::uint32_t topic) const;
+  void drop_if_deleted(const SetAsideRecord& one);
+  // Makes the route of this schema, topic and branch the current one.
+  void take_route(const registry::SchemaEntry& schema, std::uint32_t topic, std::size_t branch);
 
   std::int64_t now_ms_ = store::kTimestampMsEnd;
   const Route* route_ = nullptr;  // of the latest record; runs of one schema are the rule
-  std::map<std::pair<std::uint32_t, SchemaId>, const Route*> routes_;
+  std::map<std::tuple<std::uint32_t, SchemaId, std::size_t>, const Route*> routes_;
   std::vector<bool> refused_;  // of the route's stores, by their reader schemas; empty = none
   std::string refusal_;        // why
   SchemaId missing_{0};
-  std::unordered_set<SchemaId> waited_for_;  // ids that `comes_soon` has spent its time on
+  bool missing_is_of_key_ = false;
+  Bytes missing_datum_ = {};                  // of a value whose schema is missing
+  std::optional<std::string_view> read_key_;  // of the latest record; as long as Readable::key
+  std::unordered_set<SchemaId> waited_for_;   // ids that `comes_soon` has spent its time on
+  std::chrono::steady_clock::time_point patient_from_{};
   Bad bad_;
   std::string key_;  // scratch for a decoded key
 };
@@ -168,8 +201,10 @@ class RecordReader {
 // Here, so that it becomes a part of what is done for each record.
 inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
   Outcome outcome = Outcome::kDone;
-  const std::optional<std::string_view> key = key_text(record, outcome);
+  missing_is_of_key_ = true;
+  const std::optional<std::string_view> key = read_key_ = key_text(record, outcome);
   if (!key) return outcome;
+  missing_is_of_key_ = false;
   out.key = *key;
   if (!record.value) {
     refused_.clear();
@@ -188,13 +223,22 @@ inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
   const SchemaId id = wire_schema_id(value);
   const registry::SchemaEntry* schema =
       route_ != nullptr && route_->schema->id == id ? route_->schema : find_schema(id, outcome);
-  if (schema == nullptr) return outcome;
   const Bytes datum = value.subspan(kWireHeaderBytes);
-  if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
-    return bad(BadCause::kUndecodable, valid.error().public_text);
+  if (schema == nullptr) {
+    missing_datum_ = datum;
+    return outcome;
   }
-  if (route_ == nullptr || route_->schema != schema || route_->topic != record.topic) {
-    take_route(*schema, record.topic);
+  if (const Status valid = schema->plan->validate(datum); !valid.ok()) {
+    refused_.clear();
+    return bad(BadCause::kUndecodable, valid.error().public_text, schema);
+  }
+  const std::size_t branch =
+      schema->branches.empty()
+          ? Route::kNoBranch
+          : avro::branch_of(datum, schema->branches.size()).value_or(Route::kNoBranch);
+  if (route_ == nullptr || route_->schema != schema || route_->topic != record.topic ||
+      route_->branch != branch) {
+    take_route(*schema, record.topic, branch);
   }
   refused_.clear();
   if (!route_->readers.empty() && !ask_readers(datum, record)) {

@@ -303,6 +303,7 @@ PartitionStatus TopicWatch::status_of(const PartitionState& partition) const {
   const Offset end =
       reloading ? Offset(0) : std::max(heard, client_.cached_end(partition.at).value_or(heard));
   status.end = std::max(end, status.position);
+  status.unanswered = partition.unanswered;
   status.digest = partition.digest.get();
   status.mark = partition.mark.get();
   status.log_start = Offset(partition.log_start.load());
@@ -372,7 +373,8 @@ std::optional<std::string> TopicWatch::reason(const PartitionStatus& one) const 
           "it is read anew: its offsets have gone from the log, or its cleanup.policy has changed";
       break;
     case PartitionStage::kWaitingForSchema:
-      text += "waits for a schema at offset " + std::to_string(one.position.value);
+      text += "waits for a schema at offset " + std::to_string(one.position.value) +
+              ", since no more records can be set aside";
       break;
     case PartitionStage::kStopped:
       text += "stopped at a bad record, offset " + std::to_string(one.position.value) +
@@ -385,6 +387,13 @@ std::optional<std::string> TopicWatch::reason(const PartitionStatus& one) const 
     case PartitionStage::kWaitingForStore:
       text += "waits for a store at offset " + std::to_string(one.position.value);
       break;
+    case PartitionStage::kLoading:
+      if (one.unanswered > 0 && one.position >= one.target) {
+        text += std::to_string(one.unanswered) +
+                " records are set aside until the registry tells whether it has their schemas";
+        break;
+      }
+      [[fallthrough]];
     default:
       text += "loading, offset " + std::to_string(one.position.value) + " of " +
               std::to_string(one.target.value);

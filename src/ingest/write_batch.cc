@@ -1,6 +1,7 @@
 #include "ingest/write_batch.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace push_cache::ingest {
@@ -16,7 +17,7 @@ Outcome WriteBatch::add(const Incoming& record, std::size_t tag) {
       reinterpret_cast<const std::uint8_t*>(readable.key.data()) == record.key->data();
   if (!is_in_record) readable.key = keys_.emplace_back(readable.key);
   const store::Write write = {.record = view(record, readable), .tombstone = !record.value};
-  items_.push_back({.record = record, .tag = tag});
+  items_.push_back({.record = record, .tag = tag, .key = readable.key});
   bytes_ += readable.key.size() + readable.datum.size();
   if (write.tombstone) {
     for (store::Store* store : shared_.stores_of(record.topic)) add_write(store, write);
@@ -40,6 +41,21 @@ Outcome WriteBatch::add(const Incoming& record, std::size_t tag) {
   return Outcome::kDone;
 }
 
+bool WriteBatch::add_unread(const Incoming& record, std::size_t tag) {
+  if (!shared_.takes_any_schema(record.topic)) return false;
+  std::optional<store::RecordView> kept = unread(record);
+  if (!kept) return false;
+  const bool is_in_record =
+      reinterpret_cast<const std::uint8_t*>(kept->key.data()) == record.key->data();
+  if (!is_in_record) kept->key = keys_.emplace_back(kept->key);
+  items_.push_back({.record = record, .tag = tag, .key = kept->key});
+  bytes_ += kept->key.size() + kept->datum.size();
+  for (store::Store* store : shared_.stores_of(record.topic)) {
+    add_write(store, {.record = *kept, .tombstone = false});
+  }
+  return true;
+}
+
 void WriteBatch::add_write(store::Store* store, const store::Write& write) {
   const auto lot = std::find_if(lots_.begin(), lots_.end(),
                                 [store](const Lot& one) { return one.store == store; });
@@ -59,7 +75,7 @@ WriteBatch::Step WriteBatch::write() {
       // The error is the one of the first that failed.
       const std::uint32_t item = lot.items.front();
       too_large_ = {items_[item].record, items_[item].tag, !items_[item].counts};
-      (void)bad(BadCause::kTooLarge, done.error().public_text);
+      bad_before(BadCause::kTooLarge, done.error().public_text, lot.writes.front().record);
       take_out(item, lot);
       return Step::kTooLarge;
     }
@@ -111,6 +127,7 @@ void WriteBatch::finish() {
   for (const Item& item : items_) {
     if (item.changed_type) count(totals_.type_changes);
     if (!item.counts) continue;
+    if (shared_.unread_keys().any()) took_the_place(item);
     count(!item.record.value ? totals_.tombstones
           : item.unrouted    ? totals_.unrouted
           : item.outdated    ? totals_.outdated
@@ -118,6 +135,17 @@ void WriteBatch::finish() {
     count_end(item.record);
   }
   drop_all();
+}
+
+void WriteBatch::took_the_place(const Item& item) {
+  const Incoming& from = item.record;
+  shared_.set_aside().replace({.key = item.key,
+                               .datum = {},
+                               .partition = from.partition,
+                               .offset = from.offset,
+                               .timestamp_ms = from.timestamp_ms,
+                               .topic = from.topic},
+                              !from.value, shared_.sole(from.topic));
 }
 
 bool WriteBatch::waits(kafka::TopicPartition at) const {

@@ -23,6 +23,9 @@ class WriteBatch final : public RecordReader {
   // Adds what the record does, whose key and value must live until the batch is empty again. `tag`
   // is the caller's name for it. kBad: as ApplyLane's, stores that can take it get it all the same.
   Outcome add(const Incoming& record, std::size_t tag);
+  // After kWaitsForSchema: adds the record as it is, where all stores of its topic take any schema.
+  // Whoever reads it there needs the schema. False when that can't be.
+  bool add_unread(const Incoming& record, std::size_t tag);
   bool empty() const { return items_.empty(); }
   std::size_t records() const { return items_.size(); }
   std::size_t bytes() const { return bytes_; }
@@ -52,7 +55,8 @@ class WriteBatch final : public RecordReader {
   struct Item {
     Incoming record;
     std::size_t tag = 0;
-    bool counts = true;  // false: it is bad, or dropped
+    std::string_view key = {};  // as text
+    bool counts = true;         // false: it is bad, or dropped
     bool unrouted = false;
     bool outdated = false;
     bool changed_type = false;  // took its key out of a store that does not take its type
@@ -71,6 +75,7 @@ class WriteBatch final : public RecordReader {
     return write.tombstone && items_[item].record.value.has_value();
   }
   void take_out(std::uint32_t item, const Lot& refused_by);
+  void took_the_place(const Item& item);
   void finish();
   static bool of(const Incoming& record, kafka::TopicPartition at) {
     return record.topic == at.topic && record.partition == at.partition;

@@ -60,6 +60,7 @@ struct KeptMessage {
 struct Header {
   std::string name;
   std::optional<std::string> value;  // nothing = null
+  friend bool operator==(const Header&, const Header&) = default;
 };
 
 // One record with memory of its own.
@@ -75,6 +76,7 @@ struct RecordCopy {
   Message message() const;
   // Of its texts.
   std::size_t bytes() const;
+  friend bool operator==(const RecordCopy&, const RecordCopy&) = default;
 };
 RecordCopy copy_of(const KeptMessage& record);
 

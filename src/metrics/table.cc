@@ -53,6 +53,10 @@ constexpr Metric kTable[] = {
     {"push_cache_future_timestamps_total", kCounter, "Records from Kafka with a timestamp more than an hour ahead of this machine's clock, or after 2099."},
     {"push_cache_consumed_total", kCounter, "Records from Kafka that came to an end, whatever it was."},
     {"bad_records_total", kCounter, "Records from Kafka that could not be applied, by cause.", kCause},
+    {"push_cache_set_aside_records", kGauge, "Records from Kafka that are set aside, since their schema is not known yet: their keys answer 503. At most 10,000; then their partitions wait."},
+    {"push_cache_set_aside_bytes", kGauge, "What they take. At most 64 MiB."},
+    {"push_cache_set_aside_total", kCounter, "Records from Kafka that were set aside."},
+    {"push_cache_bad_keys", kGauge, "Keys whose last record is bad: they answer 500 where no good record of the key is known. At most 100,000 are kept."},
     {"push_cache_store_errors_total", kCounter, "Writes that a store refused; they are tried again."},
 
     // Schema registry.
@@ -163,7 +167,7 @@ std::string reference_page() {
 
 [Alert rules and a dashboard](../guides/monitoring.md) are made of these, and [what to do](../guides/alerts.md) is said for each
 alert. The causes of `bad_records_total` are `null_key`, `bad_key`, `bad_magic`, `truncated`, `undecodable`, `schema_failed`,
-`too_large`, `store_full` (a new key, and the store has reached its cap of memory), and `unresolvable` (a route's reader schema
+`schema_not_found` (the registry has not known the schema for `kafka.unknown_schema_wait`), `too_large`, `store_full` (a new key, and the store has reached its cap of memory), and `unresolvable` (a route's reader schema
 cannot show it).
 )";
   return page;

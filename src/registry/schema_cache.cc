@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <random>
@@ -16,6 +17,8 @@ namespace push_cache::registry {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t kManyIds = 100;
+
 // Everything behind one mutex, which is held over no call to the source, compiler or listener.
 struct SchemaCache::Worker {
   struct Pending {
@@ -23,7 +26,9 @@ struct SchemaCache::Worker {
     Error error;
     std::uint64_t attempts = 0;
     Retry retry;
+    std::optional<Clock::time_point> not_found_since;
     std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
+    State state() const { return {kind, error, attempts, not_found_since.has_value()}; }
     Clock::time_point due;  // next attempt; meaningless while one is under way
   };
 
@@ -35,15 +40,21 @@ struct SchemaCache::Worker {
 
   void start() {
     for (unsigned i = 0; i < std::max(1u, options.threads); ++i) {
-      threads.emplace_back([this](std::stop_token stop) { run(stop); });
+      // Garbage may name thousands of ids before or after one that is good.
+      const Order order = i % 2 == 0 ? Order::kOldestFirst : Order::kNewestFirst;
+      threads.emplace_back([this, order](std::stop_token stop) { run(order, stop); });
     }
   }
 
-  void run(std::stop_token stop);
+  enum class Order { kOldestFirst, kNewestFirst };
+  void run(Order order, std::stop_token stop);
   Result<std::unique_ptr<const SchemaEntry>> make(SchemaId id, SchemaText text) const;
   Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
   // Notes a failure; true when it turned the id to failed.
   bool postpone(SchemaId id, Pending& entry, const Error& error);
+  Error not_found_too_long() const;
+  // Whether there is room for one more that is not known.
+  bool make_room();
   void schedule(SchemaId id, Pending& entry, Clock::time_point due) {
     entry.due = due;
     queue.emplace(due, id);
@@ -85,13 +96,11 @@ State SchemaCache::request(SchemaId id) {
   // A worker may have published it since: pending and known change together under the lock.
   if (find(id) != nullptr) return {.kind = StateKind::kKnown};
   if (const auto found = w.pending.find(id); found != w.pending.end()) {
-    return {found->second.kind, found->second.error, found->second.attempts};
+    return found->second.state();
   }
-  if (w.pending.size() >= w.options.waiting_max) {
-    return {StateKind::kFailed,
-            Error{ErrorCode::kTooLarge, "schema " + std::to_string(id.value) + ": " +
-                                            std::to_string(w.pending.size()) +
-                                            " unknown schema ids are waiting already"}};
+  if (!w.make_room()) {
+    return {.error = Error{ErrorCode::kTooLarge, std::to_string(w.pending.size()) +
+                                                     " unknown schema ids are waiting already"}};
   }
   w.schedule(id, w.pending[id], Clock::now());
   return {};
@@ -106,8 +115,7 @@ State SchemaCache::state(SchemaId id) const {
   std::lock_guard lock(w.mutex);
   if (find(id) != nullptr) return {.kind = StateKind::kKnown};
   const auto found = w.pending.find(id);
-  if (found == w.pending.end()) return {};
-  return {found->second.kind, found->second.error, found->second.attempts};
+  return found == w.pending.end() ? State{} : found->second.state();
 }
 
 Status SchemaCache::insert(SchemaId id, SchemaText text) {
@@ -156,21 +164,27 @@ SchemaCacheCounts SchemaCache::counts() const {
           .failed = w.failed};
 }
 
-void SchemaCache::Worker::run(std::stop_token stop) {
+void SchemaCache::Worker::run(Order order, std::stop_token stop) {
   std::unique_lock lock(mutex);
   while (!stop.stop_requested()) {
     if (queue.empty()) {
       wake.wait(lock, stop, [this] { return !queue.empty(); });
       continue;
     }
-    const auto [due, id] = *queue.begin();
-    if (due > Clock::now()) {
+    const auto now = Clock::now();
+    const auto due = queue.begin()->first;
+    if (due > now) {
       // Woken early by an id that is due before this one.
       wake.wait_until(lock, stop, due,
-                      [this, due = due] { return !queue.empty() && queue.begin()->first < due; });
+                      [this, due] { return !queue.empty() && queue.begin()->first < due; });
       continue;
     }
-    queue.erase(queue.begin());
+    const auto next =
+        order == Order::kOldestFirst
+            ? queue.begin()
+            : std::prev(queue.lower_bound({now + std::chrono::nanoseconds(1), SchemaId(0)}));
+    const SchemaId id = next->second;
+    queue.erase(next);
     if (!queue.empty()) wake.notify_one();
 
     Result<std::unique_ptr<const SchemaEntry>> entry = Error{};
@@ -232,23 +246,55 @@ Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id
   Result<std::shared_ptr<const avro::Plan>> plan = avro::Plan::compile(*schema, options.plan);
   if (!plan.ok()) return at_fault(std::move(plan).error());
   std::string full_name(schema->full_name());
-  return std::unique_ptr<const SchemaEntry>(new SchemaEntry{
-      id, *std::move(schema), std::move(full_name), *std::move(plan), std::move(text)});
+  std::vector<std::string> branches = schema->branch_names();
+  return std::unique_ptr<const SchemaEntry>(new SchemaEntry{id, *std::move(schema),
+                                                            std::move(full_name), *std::move(plan),
+                                                            std::move(text), std::move(branches)});
+}
+
+bool SchemaCache::Worker::make_room() {
+  if (pending.size() < options.waiting_max) return true;
+  if (failed == 0) return false;
+  for (auto one = pending.begin(); one != pending.end(); ++one) {
+    const bool idle =
+        one->second.kind == StateKind::kFailed && queue.erase({one->second.due, one->first}) > 0;
+    if (!idle) continue;
+    pending.erase(one);
+    --failed;
+    return true;
+  }
+  return false;
+}
+
+Error SchemaCache::Worker::not_found_too_long() const {
+  return {ErrorCode::kNotFound,
+          fmt::format("the registry has not known it for {:g} s (kafka.unknown_schema_wait)",
+                      std::chrono::duration<double>(options.not_found_wait).count())};
 }
 
 bool SchemaCache::Worker::postpone(SchemaId id, Pending& entry, const Error& error) {
   ++entry.attempts;
+  const auto now = Clock::now();
   const bool was_failed = entry.kind == StateKind::kFailed;
+  const bool not_found = error.code == ErrorCode::kNotFound;
+  if (not_found && !entry.not_found_since) entry.not_found_since = now;
+  const bool has_end = options.not_found_wait.count() > 0 && entry.not_found_since;
+  const auto end = has_end ? *entry.not_found_since + options.not_found_wait : now;
   // A registry that is down takes nothing back that it said about a schema before.
   if (!was_failed || !nobody_knows(error.code)) {
-    const bool may_come = nobody_knows(error.code) || error.code == ErrorCode::kNotFound;
+    const bool too_long = not_found && has_end && now >= end;
+    const bool may_come = nobody_knows(error.code) || (not_found && !too_long);
     entry.kind = may_come ? StateKind::kWaiting : StateKind::kFailed;
-    entry.error = error;
+    entry.error = too_long ? not_found_too_long() : error;
   }
   const bool is_failed = entry.kind == StateKind::kFailed;
   if (is_failed && !was_failed) ++failed;
   if (!is_failed && was_failed) --failed;
-  schedule(id, entry, Clock::now() + entry.retry.next_wait(options.retry, error.code, random));
+  Clock::duration wait = entry.retry.next_wait(options.retry, error.code, random);
+  // Ids that garbage names by the thousand do not become as many requests a second.
+  if (not_found) wait *= 1 + static_cast<int>(pending.size() / kManyIds);
+  if (!is_failed && has_end && end > now) wait = std::min(wait, end - now);
+  schedule(id, entry, now + wait);
   return is_failed && !was_failed;
 }
 

@@ -27,20 +27,26 @@ struct SchemaEntry {
       full_name;  // of the writer's schema: "com.polecatworks.billing.Customer", or "string"
   std::shared_ptr<const avro::Plan> plan;
   SchemaText text;  // as the source gave it, so that a snapshot can carry it
+  // Of a union, the names of its branches; else empty. Each may go to stores of its own.
+  std::vector<std::string> branches = {};
 };
 
 struct SchemaCacheOptions {
   RetryTimes retry = {};
   unsigned threads = 2;  // requests under way at once
-  // Ids neither known nor failed for good: garbage in a topic could name any number of them.
+  // Ids that are not known: garbage in a topic could name any number of them.
   std::size_t waiting_max = 10'000;
+  // When the registry has answered "not found" for so long, the id turns to failed; 0 = never.
+  std::chrono::milliseconds not_found_wait{0};
   avro::PlanOptions plan = {};
 };
 
 enum class StateKind {
   kKnown,    // `find` has it
   kWaiting,  // asked for, or never requested
-  kFailed,   // the registry's answer is of no use; asked again now and then all the same
+  // The registry's answer is of no use, or was "not found" for too long (kNotFound); asked again
+  // now and then all the same.
+  kFailed,
 };
 
 struct State {
@@ -49,6 +55,8 @@ struct State {
   // that the registry does not know from a registry that cannot be asked.
   Error error = {};
   std::uint64_t attempts = 0;  // finished ones that failed
+  // The registry has answered, at least once, that it does not know the id.
+  bool not_found = false;
 };
 
 // One id that is not known yet; for people.
@@ -83,7 +91,8 @@ class SchemaCache {
 
   // Sees to it that `id` becomes known: asks the source, for ever, until it has a usable answer.
   // Returns at once with the state; asking twice costs nothing. kFailed without any request for a
-  // negative id, and when `waiting_max` ids are waiting (then request it again later).
+  // negative id. When `waiting_max` ids are not known, one that has failed is forgotten; when none
+  // has, nothing is asked and the state is kWaiting with kTooLarge: request it again later.
   State request(SchemaId id);
 
   State state(SchemaId id) const;

@@ -21,11 +21,14 @@ std::string small_snapshot() {
   for (int i = 0; i < 40; ++i) put(*first, "key-" + std::to_string(i), "datum", i, i % 3 - 1);
   put(*second, "ü", "", 5);
   store::Store* const stores[] = {first.get(), second.get()};
-  const Description description{.configuration = "configuration",
-                                .taken_ms = 77,
-                                .topics = {{"topic", "id"}},
-                                .positions = {{0, Partition(0), Offset(1), Offset(40)}},
-                                .stores = {"first", "second"}};
+  const Description description{
+      .configuration = "configuration",
+      .taken_ms = 77,
+      .topics = {{"topic", "id"}},
+      .positions = {{0, Partition(0), Offset(1), Offset(40)}},
+      .stores = {"first", "second"},
+      .set_aside = {{.key = "k", .value = "v", .headers = {{"h", "v"}}}},
+      .bad_keys = {{"k", {.kind = store::UnreadKeys::Kind::kBad, .stores = {1}}}}};
   const auto written =
       write(description, stores, {.dir = folder.path(), .schema_text = [](SchemaId) {
                                     return registry::SchemaText{"\"int\"", {"x"}};
@@ -222,6 +225,12 @@ TEST(SnapshotDamage, FootersWithImpossibleNumbers) {
   expect_refused([](Footer& f) { f.description.positions = {{1, Partition(0), {}, {}}}; });
   expect_refused([](Footer& f) { f.description.positions = {{0, Partition(-1), {}, {}}}; });
   expect_refused([](Footer& f) { f.description.positions = {{0, Partition(0), {}, Offset(-1)}}; });
+  expect_refused([](Footer& f) { f.description.set_aside = {{.topic = 9}}; });
+  expect_refused([](Footer& f) { f.description.set_aside = {{.partition = Partition(-1)}}; });
+  expect_refused([](Footer& f) { f.description.set_aside = {{.offset = Offset(-1)}}; });
+  expect_refused([](Footer& f) { f.description.bad_keys = {{"k", {.topic = 9}}}; });
+  expect_refused([](Footer& f) { f.description.bad_keys = {{"\xFF", {}}}; });
+  expect_refused([](Footer& f) { f.description.bad_keys = {{"k", {.stores = {9}}}}; });
   expect_refused([](Footer& f) { f.description.local_writes = {1}; });
   expect_refused([](Footer& f) { f.description.local_writes = {0, 0}; });
 }

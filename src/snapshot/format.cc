@@ -1,6 +1,7 @@
 #include "snapshot/format.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/limits.h"
@@ -17,6 +18,10 @@ constexpr std::size_t kTextBytesMin = 4;
 constexpr std::size_t kTopicBytesMin = 2 * kTextBytesMin;
 constexpr std::size_t kPositionBytes = 24;
 constexpr std::size_t kIndexBytes = 4;
+constexpr std::size_t kHeaderBytesMin = kTextBytesMin + 4;
+constexpr std::size_t kPlaceBytes = 24;  // of a record: topic, partition, offset, timestamp
+constexpr std::size_t kSetAsideBytesMin = kPlaceBytes + 4 + 4 + 4;
+constexpr std::size_t kBadKeyBytesMin = kTextBytesMin + kPlaceBytes + 4;
 constexpr std::size_t kSchemaBytesMin = 4 + kTextBytesMin + 4;
 
 // Reads from the front; after the first fault everything reads as nothing.
@@ -26,6 +31,9 @@ class Cursor {
 
   std::uint32_t u32() { return has(4) ? read_u32(next(4)) : 0; }
   std::uint64_t u64() { return has(8) ? read_u64(next(8)) : 0; }
+  std::optional<std::string> nullable_text() {
+    return u32() == 0 ? std::nullopt : std::optional(text());
+  }
   std::string text() {
     const std::uint32_t size = u32();
     if (!has(size)) return {};
@@ -59,6 +67,60 @@ void append_text(Buffer& out, std::string_view text) {
   out.append(text);
 }
 
+void append_nullable(Buffer& out, const std::optional<std::string>& text) {
+  append_u32(out, text ? 1 : 0);
+  if (text) append_text(out, *text);
+}
+
+void read_set_aside(Cursor& in, RawRecord& out) {
+  out.topic = in.u32();
+  out.partition = Partition(static_cast<std::int32_t>(in.u32()));
+  out.offset = Offset(static_cast<std::int64_t>(in.u64()));
+  out.timestamp_ms = static_cast<std::int64_t>(in.u64());
+  out.key = in.nullable_text();
+  out.value = in.nullable_text();
+  out.headers.resize(in.count(kHeaderBytesMin));
+  for (RawRecord::Header& header : out.headers) {
+    header.name = in.text();
+    header.value = in.nullable_text();
+  }
+}
+
+void append_set_aside(Buffer& out, const RawRecord& record) {
+  append_u32(out, record.topic);
+  append_u32(out, static_cast<std::uint32_t>(record.partition.value));
+  append_u64(out, static_cast<std::uint64_t>(record.offset.value));
+  append_u64(out, static_cast<std::uint64_t>(record.timestamp_ms));
+  append_nullable(out, record.key);
+  append_nullable(out, record.value);
+  append_u32(out, static_cast<std::uint32_t>(record.headers.size()));
+  for (const RawRecord::Header& header : record.headers) {
+    append_text(out, header.name);
+    append_nullable(out, header.value);
+  }
+}
+
+void read_bad_key(Cursor& in, BadKey& out) {
+  out.record.kind = store::UnreadKeys::Kind::kBad;
+  out.key = in.text();
+  out.record.topic = in.u32();
+  out.record.partition = Partition(static_cast<std::int32_t>(in.u32()));
+  out.record.offset = Offset(static_cast<std::int64_t>(in.u64()));
+  out.record.timestamp_ms = static_cast<std::int64_t>(in.u64());
+  out.record.stores.resize(in.count(kIndexBytes));
+  for (std::uint32_t& store : out.record.stores) store = in.u32();
+}
+
+void append_bad_key(Buffer& out, const BadKey& bad) {
+  append_text(out, bad.key);
+  append_u32(out, bad.record.topic);
+  append_u32(out, static_cast<std::uint32_t>(bad.record.partition.value));
+  append_u64(out, static_cast<std::uint64_t>(bad.record.offset.value));
+  append_u64(out, static_cast<std::uint64_t>(bad.record.timestamp_ms));
+  append_u32(out, static_cast<std::uint32_t>(bad.record.stores.size()));
+  for (const std::uint32_t store : bad.record.stores) append_u32(out, store);
+}
+
 void read_description(Cursor& in, Description& out) {
   out.taken_ms = static_cast<std::int64_t>(in.u64());
   out.configuration = in.text();
@@ -78,6 +140,10 @@ void read_description(Cursor& in, Description& out) {
   }
   out.local_writes.resize(in.count(kIndexBytes));
   for (std::uint32_t& store : out.local_writes) store = in.u32();
+  out.set_aside.resize(in.count(kSetAsideBytesMin));
+  for (RawRecord& record : out.set_aside) read_set_aside(in, record);
+  out.bad_keys.resize(in.count(kBadKeyBytesMin));
+  for (BadKey& bad : out.bad_keys) read_bad_key(in, bad);
 }
 
 void append_description(Buffer& out, const Description& description) {
@@ -99,6 +165,36 @@ void append_description(Buffer& out, const Description& description) {
   }
   append_u32(out, static_cast<std::uint32_t>(description.local_writes.size()));
   for (const std::uint32_t store : description.local_writes) append_u32(out, store);
+  append_u32(out, static_cast<std::uint32_t>(description.set_aside.size()));
+  for (const RawRecord& record : description.set_aside) append_set_aside(out, record);
+  append_u32(out, static_cast<std::uint32_t>(description.bad_keys.size()));
+  for (const BadKey& bad : description.bad_keys) append_bad_key(out, bad);
+}
+
+Status check_unread(const Description& description) {
+  if (description.set_aside.size() > limits::kSetAsideRecordsMax ||
+      description.bad_keys.size() > limits::kBadKeysMax) {
+    return damaged("it has more records that were set aside, or bad keys, than there can be");
+  }
+  const auto is_place = [&](std::uint32_t topic, Partition partition, Offset offset) {
+    return topic < description.topics.size() && partition.value >= 0 && offset.value >= 0;
+  };
+  for (const RawRecord& one : description.set_aside) {
+    if (!is_place(one.topic, one.partition, one.offset)) {
+      return damaged("a record that was set aside is of no partition");
+    }
+  }
+  for (const BadKey& one : description.bad_keys) {
+    const auto& stores = one.record.stores;
+    const bool known = std::all_of(stores.begin(), stores.end(), [&](std::uint32_t store) {
+      return store < description.stores.size();
+    });
+    if (!known || !is_utf8(one.key) || one.key.size() > limits::kKeyBytesMax ||
+        !is_place(one.record.topic, one.record.partition, one.record.offset)) {
+      return damaged("a bad key is of no partition or store");
+    }
+  }
+  return {};
 }
 
 Status check_description(const Description& description) {
@@ -120,7 +216,7 @@ Status check_description(const Description& description) {
       return damaged("its local writes are of no store");
     }
   }
-  return {};
+  return check_unread(description);
 }
 
 // Blocks fill what is between header and footer.

@@ -21,7 +21,7 @@ namespace push_cache::snapshot {
 
 inline constexpr std::string_view kHeadMagic = "PUSHSNAP";
 inline constexpr std::string_view kTailMagic = "PANSHSUP";
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 inline constexpr std::size_t kHeaderBytes = 16;
 inline constexpr std::size_t kTrailerBytes = 32;
 inline constexpr std::size_t kBlockEntryBytes = 24;

@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "registry/schema_source.h"
 #include "store/store.h"
+#include "store/unread_keys.h"
 
 namespace push_cache::snapshot {
 
@@ -38,6 +39,30 @@ struct PartitionPosition {
   friend bool operator==(const PartitionPosition&, const PartitionPosition&) = default;
 };
 
+// A record as it came from its topic, which is in no store: its schema was not known yet.
+struct RawRecord {
+  struct Header {
+    std::string name;
+    std::optional<std::string> value;  // nothing = null
+    friend bool operator==(const Header&, const Header&) = default;
+  };
+  std::uint32_t topic = 0;
+  Partition partition{0};
+  Offset offset{0};
+  std::int64_t timestamp_ms = -1;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+  std::vector<Header> headers;
+  friend bool operator==(const RawRecord&, const RawRecord&) = default;
+};
+
+// See store::UnreadKeys.
+struct BadKey {
+  std::string key;
+  store::UnreadKeys::Record record;  // its stores by their places in Description::stores
+  friend bool operator==(const BadKey&, const BadKey&) = default;
+};
+
 struct Description {
   std::string configuration;  // opaque: whoever opens the snapshot compares it
   std::int64_t taken_ms = 0;  // wall clock when the positions were captured, ms since 1970
@@ -47,6 +72,11 @@ struct Description {
   // Which of the stores (indices, ascending) are not what their topics make them, since records
   // were added or removed through HTTP: some are in the snapshot, or are missing from it.
   std::vector<std::uint32_t> local_writes;
+  // Records before the positions that were set aside. Captured
+  // behind the positions and before the stores' records are read, as the bad keys are: what is
+  // applied meanwhile is then in the snapshot twice, and never not at all.
+  std::vector<RawRecord> set_aside;
+  std::vector<BadKey> bad_keys;
   friend bool operator==(const Description&, const Description&) = default;
 };
 

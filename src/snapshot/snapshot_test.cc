@@ -24,6 +24,22 @@ Description describe(std::size_t stores = 1) {
                                 {0, Partition(1), Offset(0), Offset(0)},
                                 {1, Partition(7), Offset(1), Offset(std::int64_t{1} << 40)}}};
   for (std::size_t i = 0; i < stores; ++i) out.stores.push_back("store " + std::to_string(i));
+  out.set_aside = {{.topic = 1,
+                    .partition = Partition(7),
+                    .offset = Offset(3),
+                    .timestamp_ms = -1,
+                    .key = "any bytes \xFF",
+                    .value = std::nullopt,
+                    .headers = {{"name", "value"}, {"", std::nullopt}}},
+                   {.key = std::nullopt, .value = "", .headers = {}}};
+  out.bad_keys = {{"ü",
+                   {.kind = store::UnreadKeys::Kind::kBad,
+                    .topic = 1,
+                    .partition = Partition(7),
+                    .offset = Offset(9),
+                    .timestamp_ms = 5,
+                    .stores = {0}}},
+                  {"", {.kind = store::UnreadKeys::Kind::kBad}}};
   return out;
 }
 

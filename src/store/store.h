@@ -82,14 +82,16 @@ constexpr std::int64_t order_time(std::int64_t timestamp_ms) {
 }
 
 // Whether `came` must not take the place of `kept`, a record of the same topic and key. Kafka
-// orders the records of a key only within a partition. When a topic gets more partitions its keys
+// orders the records of a key within a partition, by their offsets; one that was set aside comes
+// late. When a topic gets more partitions its keys
 // move to other ones, and a replay meets the older record of a key and its newer one (or its
 // tombstone) in any order. Of records from two partitions of a topic the one with the later
 // timestamp is the last one (of equal ones the one of the higher partition, so that replicas
 // agree).
 constexpr bool is_outdated(const RecordView& came, const RecordView& kept) {
-  if (came.partition == kept.partition || came.topic != kept.topic) return false;
+  if (came.topic != kept.topic) return false;
   if (came.partition.value < 0 || kept.partition.value < 0) return false;
+  if (came.partition == kept.partition) return came.offset < kept.offset;
   const std::int64_t came_at = order_time(came.timestamp_ms);
   const std::int64_t kept_at = order_time(kept.timestamp_ms);
   if (came_at != kept_at) return came_at < kept_at;

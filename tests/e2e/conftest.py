@@ -10,6 +10,7 @@ from e2e.checking import Watcher
 from e2e.history import History, Writer
 from e2e.producing import Kafka
 from e2e.pushcache import PushCache, make_config, shared_store
+from e2e.registry_stub import RegistryStub
 from services import KafkaCluster, RedisCluster, RedisSentinel, RedisServer, Registry, RegistryGate
 
 
@@ -98,6 +99,14 @@ def gate(registry):
     gate = RegistryGate(registry).open()
     yield gate
     gate.shut()
+
+
+@pytest.fixture
+def registry_stub():
+    """A registry whose answers the test writes by hand."""
+    stub = RegistryStub()
+    yield stub
+    stub.stop()
 
 
 def plain_name(request):

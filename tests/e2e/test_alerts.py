@@ -40,7 +40,7 @@ def test_registry_away_while_loading(topic, config, service, gate, alerts):
     gate.shut()
     running = service(settings)
     running.wait_waiting("schema")
-    alerts(running, {"PushCacheLoadStuck", "PushCacheLoadSlow", "PushCachePartitionsWaiting", "PushCacheRegistryUnavailable"})
+    alerts(running, {"PushCacheLoadStuck", "PushCacheLoadSlow", "PushCacheRegistryUnavailable"})
 
 
 def test_schema_unknown(topic, config, service, alerts):
@@ -50,7 +50,7 @@ def test_schema_unknown(topic, config, service, alerts):
     made.put_raw("C2", b"\0\x7f\xff\xff\x00rest")
     made.flush()
     running.wait(lambda: running.metrics()["push_cache_registry_schemas_waiting"] == 1, "the schema to be missed")
-    alerts(running, {"PushCacheSchemaUnknown", "PushCachePartitionsWaiting"})
+    alerts(running, {"PushCacheSchemaUnknown"})
 
 
 def test_redis_goes_away(topic, config, service, redis_server, alerts):

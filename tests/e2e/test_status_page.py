@@ -203,18 +203,20 @@ def test_a_record_as_it_is_and_nothing_but_text(topic, config, service, browser)
     browser.wait("No record of /bills", "#lookup-result")
 
 
-def test_why_it_is_not_ready(topic, config, service, browser):
+def test_why_it_is_not_ready(topic, config, service, browser, gate):
     made = topic(partitions=2)
     made.put("good", customer(1), partition=0)
     made.put_raw("x", struct.pack(">bI", 0, 2_000_000_000) + b"x", partition=0)
     made.put("good", customer(1), partition=1)
     made.flush()
     settings = config(made.name, kafka={"on_bad_record": "stop"})
+    settings["kafka"]["schema_registry_url"] = gate.url
+    gate.shut()
     browser.open(address(service(settings)))
-    text = browser.wait("Not ready yet, because.*waits for a schema at offset 1.*Schema 2000000000: .*asked [2-9] times")
+    text = browser.wait("Not ready yet, because.*set aside until the registry tells.*"
+                        "Schema 2000000000: .*asked [2-9] times")
     assert "Loading" in text
-    assert browser.row("#partitions", f"{made.name}/0")[:2] == ["waiting for schema", "50 %"]
-    assert browser.row("#partitions", f"{made.name}/1")[:2] == ["caught up", "100 %"]
+    assert browser.row("#partitions", f"{made.name}/0")[:2] == ["loading", "100 %"]
 
     other = topic()
     other.put("good", customer(1))

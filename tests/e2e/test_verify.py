@@ -425,7 +425,7 @@ def test_the_registry_comes_later(small, config, service, gate, tmp_path):
     settings["kafka"]["schema_registry_url"] = gate.url
     gate.shut()
     said = verify(tmp_path / "v", settings, url_of(running), "--timeout", "3", code=2)
-    assert "waits for a schema" in said and "--timeout" in said, said
+    assert "set aside until the registry tells" in said and "--timeout" in said, said
     outcome = []
     thread = threading.Thread(target=lambda: outcome.append(verify(tmp_path / "v", settings, url_of(running))))
     gate.open()

@@ -1,0 +1,156 @@
+#include "ingest/set_aside.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace push_cache::ingest {
+namespace {
+
+Bytes bytes(const std::string& text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+using Keys = std::vector<std::string>;
+
+TEST(PossibleKeys, AreTheTextsOfCommonSchemas) {
+  EXPECT_EQ(possible_keys(bytes("\x0Ahello")), Keys{"hello"});
+  EXPECT_EQ(possible_keys(bytes("\x54")), Keys{"42"});
+  EXPECT_EQ(possible_keys(bytes(std::string("\x02\x54", 2))), (Keys{"42", "T"})) << "or a union";
+  EXPECT_EQ(possible_keys(bytes(std::string("\x00\x04hi", 4))), Keys{"hi"}) << "of a union";
+  // One byte of text, or a union's second branch with a number.
+  EXPECT_EQ(possible_keys(bytes(std::string("\x02\x61", 2))), (Keys{"-49", "a"}));
+  EXPECT_EQ(possible_keys(bytes(std::string("\x00", 1))), (Keys{"", "0"}));
+  EXPECT_TRUE(possible_keys({}).empty());
+  EXPECT_TRUE(possible_keys(bytes("\x0Ahell")).empty());
+  EXPECT_TRUE(possible_keys(bytes("\x04\xFF\xFE")).empty()) << "not UTF-8";
+}
+
+class SetAsideTest : public testing::Test {
+ protected:
+  static SetAsideRecord record(std::int64_t offset, std::optional<std::string> key,
+                               std::size_t value_bytes = 10, std::int32_t schema = 7) {
+    return {.record = {.at = at_,
+                       .offset = Offset(offset),
+                       .timestamp_ms = 1000,
+                       .key = "raw",
+                       .value = std::string(value_bytes, 'v')},
+            .key = std::move(key),
+            .waits_for = SchemaId(schema)};
+  }
+  static store::RecordView came(std::string_view key, std::int64_t offset) {
+    return {.key = key,
+            .datum = {},
+            .schema = SchemaId(1),
+            .partition = at_.partition,
+            .offset = Offset(offset),
+            .timestamp_ms = 1000,
+            .topic = at_.topic};
+  }
+  bool told(std::string_view key) const { return keys_.find(key, 0, {}).set_aside.has_value(); }
+
+  static constexpr kafka::TopicPartition at_{0, Partition(3)};
+  store::UnreadKeys keys_;
+  DeletedKeys deletions_;
+  SetAside all_{keys_, deletions_};
+};
+
+TEST_F(SetAsideTest, KeepsARecordUntilALaterOneTakesItsPlace) {
+  all_.add(record(5, "a"));
+  EXPECT_TRUE(all_.any());
+  EXPECT_TRUE(told("a"));
+  ASSERT_NE(all_.find(at_, Offset(5)), nullptr);
+  all_.replace(came("a", 4), true, true);
+  EXPECT_EQ(all_.count_of(at_), 1u);
+  all_.replace(came("a", 6), false, true);
+  EXPECT_FALSE(all_.any());
+  EXPECT_FALSE(told("a"));
+  EXPECT_EQ(all_.find(at_, Offset(5)), nullptr);
+  EXPECT_EQ(all_.counts().bytes, 0u);
+  EXPECT_EQ(all_.counts().total, 1u);
+}
+
+TEST_F(SetAsideTest, ALaterOneOfTheSameKeyAndSchemaTakesItsPlace) {
+  all_.add(record(5, "a"));
+  all_.add(record(6, "a"));
+  all_.add(record(7, "a", 10, 8));
+  EXPECT_EQ(all_.find(at_, Offset(5)), nullptr);
+  EXPECT_EQ(all_.count_of(at_), 2u);
+  all_.remove(at_, Offset(6));
+  all_.remove(at_, Offset(7));
+  EXPECT_FALSE(all_.any() || keys_.any());
+}
+
+TEST_F(SetAsideTest, AKeyOfUnknownSchemaIsTheOnesThatItMayBe) {
+  SetAsideRecord one = record(5, std::nullopt);
+  one.possible_keys = {"x", "y"};
+  all_.add(one);
+  EXPECT_TRUE(told("x") && told("y"));
+  // A later record of one of them says nothing of the other.
+  all_.replace(came("x", 6), false, true);
+  EXPECT_FALSE(told("x"));
+  EXPECT_TRUE(told("y"));
+  EXPECT_EQ(all_.count_of(at_), 1u);
+  // Its key has become known.
+  one.key = "y";
+  one.possible_keys.clear();
+  all_.add(one);
+  EXPECT_EQ(all_.count_of(at_), 1u);
+  EXPECT_EQ(all_.counts().total, 1u);
+  all_.replace(came("y", 6), false, true);
+  EXPECT_FALSE(all_.any() || keys_.any());
+}
+
+TEST_F(SetAsideTest, AKeyThatMayBeAnyIsToldOfEachAbsentOne) {
+  all_.add(record(5, std::nullopt));
+  EXPECT_TRUE(keys_.find("whatever", 0, {}).any_key);
+  all_.erase(at_, Offset(6));
+  EXPECT_FALSE(keys_.find("whatever", 0, {}).any_key);
+  EXPECT_FALSE(all_.any() || keys_.any());
+}
+
+TEST_F(SetAsideTest, WhileAKeyIsUnknownDeletionsAreRemembered) {
+  const store::Store* const none = nullptr;
+  const DeletedKeys::Stores stores = {const_cast<store::Store*>(none)};
+  DeletedKeys::Stores out;
+  all_.add(record(5, std::nullopt));
+  deletions_.remember(came("a", 6));
+  deletions_.forget_older();
+  deletions_.forget_older();
+  deletions_.watch(false);
+  deletions_.outdates(came("a", 5), stores, out);
+  EXPECT_EQ(out.size(), 1u) << "of the same partition, by its offset";
+  deletions_.outdates(came("a", 7), stores, out);
+  EXPECT_TRUE(out.empty());
+  all_.remove(at_, Offset(5));
+  deletions_.outdates(came("a", 5), stores, out);
+  EXPECT_TRUE(out.empty()) << "nothing is held any more";
+}
+
+TEST_F(SetAsideTest, ASettledOneIsToldToNoReader) {
+  SetAsideRecord one = record(5, "a");
+  all_.add(one);
+  one.settled = true;
+  all_.add(one);
+  EXPECT_FALSE(told("a"));
+  EXPECT_EQ(all_.of(at_).size(), 1u);
+  EXPECT_TRUE(all_.of(at_)[0].settled);
+  all_.remove(at_, Offset(5));
+  EXPECT_FALSE(all_.any());
+}
+
+TEST_F(SetAsideTest, RecordsAndBytesAreBounded) {
+  for (std::size_t i = 0; i < limits::kSetAsideRecordsMax; ++i) {
+    ASSERT_TRUE(all_.has_room(10));
+    all_.add(record(static_cast<std::int64_t>(i), std::to_string(i)));
+  }
+  EXPECT_FALSE(all_.has_room(0));
+  all_.erase(at_, Offset(1));
+  EXPECT_TRUE(all_.has_room(10));
+  EXPECT_FALSE(all_.has_room(limits::kSetAsideBytesMax));
+  EXPECT_EQ(all_.list(3).size(), 3u);
+}
+
+}  // namespace
+}  // namespace push_cache::ingest
