@@ -81,7 +81,8 @@ function noticesOf(status) {
     if (feed?.group?.store_error) more.push(`Store: ${feed.group.store_error.error}`);
   }
   for (const one of status.registry.waiting) {
-    more.push(`Schema ${one.schema_id}: ${one.error || 'being fetched from the registry'} ` +
+    const name = one.schema_guid ? `with GUID ${one.schema_guid}` : one.schema_id;
+    more.push(`Schema ${name}: ${one.error || 'being fetched from the registry'} ` +
       `(asked ${count(one.attempts + 1)} times)`);
   }
   if (status.snapshot?.error) more.push(`Snapshot: ${status.snapshot.error}`);

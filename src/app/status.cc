@@ -294,10 +294,15 @@ std::string Service::status_json() const {
   const ingest::Totals totals = sum(pipeline_->intakes());
   json::array waiting;
   for (const registry::Waiting& one : pipeline_->schemas().waiting()) {
-    waiting.push_back({{"schema_id", one.id.value},
-                       {"state", one.kind == registry::StateKind::kFailed ? "failed" : "waiting"},
-                       {"attempts", one.attempts},
-                       {"error", one.last_error}});
+    json::object row = {{"schema_id", one.id.value},
+                        {"state", one.kind == registry::StateKind::kFailed ? "failed" : "waiting"},
+                        {"attempts", one.attempts},
+                        {"error", one.last_error}};
+    if (!one.guid.empty()) {  // the id is known when the schema is
+      row["schema_id"] = nullptr;
+      row["schema_guid"] = one.guid;
+    }
+    waiting.push_back(std::move(row));
   }
   json::array routes;
   const std::vector<http::RouteCounts> requests = api_server_->routes();

@@ -82,7 +82,7 @@ std::string why_not_ready(const Pipeline& pipeline, const ingest::FeedStatus& st
   std::string reason = status.reasons.empty() ? "the replay" : status.reasons.front();
   for (const registry::Waiting& schema : pipeline.schemas().waiting()) {
     if (schema.last_error.empty()) continue;
-    return reason + fmt::format("; schema {}: {}", schema.id.value, schema.last_error);
+    return reason + fmt::format("; {}: {}", pipeline.schemas().name(schema.id), schema.last_error);
   }
   return reason;
 }

@@ -131,6 +131,21 @@ Result<VersionAnswer> parse_version_answer(std::string_view body) {
   return VersionAnswer{SchemaId(*id), *version};
 }
 
+Result<std::optional<SchemaId>> parse_guid_answer(std::string_view body, std::string_view context) {
+  boost::system::error_code fault;
+  const json::value value = json::parse(body, fault);
+  if (fault || !value.is_array()) return nonsense("it is no JSON array: " + excerpt(body));
+  for (const json::value& row : value.get_array()) {
+    const json::object* one = row.if_object();
+    if (one == nullptr) return nonsense("an id is no object: " + excerpt(body));
+    const std::optional<std::string> name = text_of(*one, "context");
+    const std::optional<std::int32_t> id = small_number_of(*one, "id");
+    if (!name || !id || *id == 0) return nonsense("an id without context or number");
+    if (*name == context) return std::optional(SchemaId(*id));
+  }
+  return std::optional<SchemaId>();
+}
+
 Result<std::vector<std::string>> parse_types_answer(std::string_view body) {
   boost::system::error_code fault;
   const json::value value = json::parse(body, fault);

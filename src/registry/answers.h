@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,9 @@ Result<SchemaAnswer> parse_schema_answer(std::string_view body);
 Result<SchemaId> parse_id_answer(std::string_view body);
 // {"id": N, "version": N}; with them comes what `parse_schema_answer` reads.
 Result<VersionAnswer> parse_version_answer(std::string_view body);
+// [{"context": ".", "id": N}]: the ids of a schema. Gives that of `context`; nothing when it is not
+// there.
+Result<std::optional<SchemaId>> parse_guid_answer(std::string_view body, std::string_view context);
 // ["AVRO", "JSON"]
 Result<std::vector<std::string>> parse_types_answer(std::string_view body);
 

@@ -50,14 +50,36 @@ std::vector<std::string> secrets_of(const ClientOptions& options,
   return out;
 }
 
+// The schema context that a URL is of: ".staging" for ".../contexts/:.staging:/", else ".".
+std::string context_of(std::string_view url) {
+  constexpr std::string_view kContexts = "/contexts/";
+  const std::size_t found = url.find(kContexts);
+  if (found == std::string_view::npos) return ".";
+  std::string_view segment = url.substr(found + kContexts.size());
+  segment = segment.substr(0, segment.find('/'));
+  std::string name = percent_decode(segment).value_or(std::string(segment));
+  std::erase(name, ':');
+  return name.starts_with('.') ? name : "." + name;
+}
+
+// What a path of Apicurio's APIs begins with.
+constexpr std::string_view kApicurioApis = "/apis/";
+
 class CurlClient final : public Client {
  public:
   CurlClient(const ClientOptions& options, std::vector<Endpoint> endpoints)
       : transport_(options),
         endpoints_(std::move(endpoints)),
-        secrets_(secrets_of(options, endpoints_)) {}
+        secrets_(secrets_of(options, endpoints_)),
+        global_ids_(options.apicurio_global_ids) {
+    for (Endpoint own : endpoints_) {
+      own.url = own.url.substr(0, own.url.find(kApicurioApis)) + "/apis/registry/v2";
+      own_endpoints_.push_back(std::move(own));
+    }
+  }
 
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop) override;
+  Result<SchemaId> find_id(const Guid& guid, std::stop_token stop) override;
   Result<SchemaId> register_schema(std::string_view subject, std::string_view schema) override;
   Result<SubjectVersion> fetch_version(std::string_view subject, int version,
                                        std::stop_token stop) override;
@@ -75,9 +97,13 @@ class CurlClient final : public Client {
 
   Result<Reply> perform(const Endpoint& endpoint, std::string_view path, const std::string* body,
                         const std::stop_token& stop);
-  Result<Reply> call(std::string_view path, const std::string* body, std::stop_token stop);
+  // Which of the registry's APIs has a path.
+  enum class Api { kConfluent, kApicurio };
+  Result<Reply> call(std::string_view path, const std::string* body, std::stop_token stop,
+                     Api api = Api::kConfluent);
   // The body of a 200, or the error that the status stands for; `what` is its subject.
-  Result<std::string> get(std::string_view path, std::string_view what, std::stop_token stop);
+  Result<std::string> get(std::string_view path, std::string_view what, std::stop_token stop,
+                          Api api = Api::kConfluent);
   Error error_of(const Reply& reply, std::string_view what) const;
   Status resolve(const std::vector<Reference>& references, Seen& seen, SchemaText& text,
                  const std::stop_token& stop);
@@ -88,6 +114,8 @@ class CurlClient final : public Client {
   Transport transport_;
   const std::vector<Endpoint> endpoints_;
   const std::vector<std::string> secrets_;
+  const bool global_ids_;
+  std::vector<Endpoint> own_endpoints_;  // of Apicurio's own API, at the places of `endpoints_`
   std::atomic<std::size_t> preferred_{0};
   mutable std::mutex counts_mutex_;  // guards what follows
   std::array<std::uint64_t, kCallOutcomes> calls_ = {};
@@ -107,13 +135,14 @@ Result<Reply> CurlClient::perform(const Endpoint& endpoint, std::string_view pat
   return reply;
 }
 
-Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
-                               std::stop_token stop) {
+Result<Reply> CurlClient::call(std::string_view path, const std::string* body, std::stop_token stop,
+                               Api api) {
+  const std::vector<Endpoint>& endpoints = api == Api::kApicurio ? own_endpoints_ : endpoints_;
   const std::size_t first = preferred_.load(std::memory_order_relaxed);
   Error last;
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const std::size_t index = (first + i) % endpoints_.size();
-    Result<Reply> reply = perform(endpoints_[index], path, body, stop);
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    const std::size_t index = (first + i) % endpoints.size();
+    Result<Reply> reply = perform(endpoints[index], path, body, stop);
     if (reply.ok()) {
       const long status = reply->status;
       if (is_success(status) || (status >= 400 && status < 500 && status != 408 && status != 429)) {
@@ -122,7 +151,7 @@ Result<Reply> CurlClient::call(std::string_view path, const std::string* body,
       }
       last = Error{ErrorCode::kUnavailable,
                    "the schema registry answers with status " + std::to_string(status),
-                   endpoints_[index].url + std::string(path) + ": " +
+                   endpoints[index].url + std::string(path) + ": " +
                        describe_refusal(reply->status, reply->body, secrets_)};
     } else {
       if (reply.error().code != ErrorCode::kUnavailable || stop.stop_requested()) return reply;
@@ -155,8 +184,8 @@ Error CurlClient::error_of(const Reply& reply, std::string_view what) const {
 }
 
 Result<std::string> CurlClient::get(std::string_view path, std::string_view what,
-                                    std::stop_token stop) {
-  Result<Reply> reply = call(path, nullptr, std::move(stop));
+                                    std::stop_token stop, Api api) {
+  Result<Reply> reply = call(path, nullptr, std::move(stop), api);
   if (!reply.ok()) return std::move(reply).error();
   if (is_success(reply->status)) return std::move(reply->body);
   Error error = error_of(*reply, what);
@@ -167,9 +196,30 @@ Result<std::string> CurlClient::get(std::string_view path, std::string_view what
 
 Result<SchemaText> CurlClient::fetch(SchemaId id, std::stop_token stop) {
   const std::string number = std::to_string(id.value);
+  if (global_ids_) {
+    Result<std::string> text = get("/ids/globalIds/" + number + "?dereference=true",
+                                   "the schema with globalId " + number, stop, Api::kApicurio);
+    if (!text.ok()) return std::move(text).error();
+    return SchemaText{.schema = *std::move(text)};
+  }
   Result<std::string> body = get("/schemas/ids/" + number, "schema " + number, stop);
   if (!body.ok()) return std::move(body).error();
   return text_of_schema(*body, "schema " + number, stop);
+}
+
+Result<SchemaId> CurlClient::find_id(const Guid& guid, std::stop_token stop) {
+  const std::string text = to_string(guid);
+  const std::string what = "the schema with GUID " + text;
+  Result<std::string> body = get("/schemas/guids/" + text + "/ids", what, std::move(stop));
+  if (!body.ok()) return std::move(body).error();
+  // All URLs are of one registry.
+  const std::string context = context_of(endpoints_.front().url);
+  const Result<std::optional<SchemaId>> id = parse_guid_answer(*body, context);
+  if (!id.ok()) return id.error();
+  if (*id) return **id;
+  return Error{ErrorCode::kNotFound,
+               what + " is not in the context '" + context + "' of the schema registry",
+               excerpt(*body)};
 }
 
 Result<SchemaText> CurlClient::text_of_schema(std::string_view body, std::string_view what,
@@ -277,6 +327,13 @@ std::string_view to_string(CallOutcome outcome) {
 Result<std::unique_ptr<Client>> Client::create(const ClientOptions& options) {
   Result<std::vector<Endpoint>> endpoints = parse_endpoints(options);
   if (!endpoints.ok()) return std::move(endpoints).error();
+  for (const Endpoint& endpoint : *endpoints) {
+    if (!options.apicurio_global_ids || endpoint.url.find(kApicurioApis) != std::string::npos) {
+      continue;
+    }
+    return Error{ErrorCode::kInvalidArgument,
+                 "the URL of the schema registry is none of Apicurio: it has no /apis/ in it"};
+  }
   return std::unique_ptr<Client>(std::make_unique<CurlClient>(options, *std::move(endpoints)));
 }
 

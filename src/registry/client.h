@@ -29,6 +29,9 @@ struct ClientOptions {
   std::string ca_file = {};           // PEM; empty: the system's
   std::string certificate_file = {};  // PEM, for mutual TLS
   std::string key_file = {};
+  // Ids are Apicurio's globalIds, which its Confluent-compatible API does not know: each URL then
+  // has "/apis/" in it, and they are asked for in the registry's own API beside it.
+  bool apicurio_global_ids = false;
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds total_timeout{10'000};  // of one request to one URL
 };
@@ -65,7 +68,13 @@ class Client : public SchemaSource, public SubjectSource {
   // GET /schemas/ids/{id}, and its references through GET /subjects/{subject}/versions/{version}.
   // kInvalidArgument: a schema that is not Avro, references in a circle or more of them than
   // limits::kSchemaReferencesMax. Any 4xx but 404 says nothing about the schema: kUnavailable.
+  // With `apicurio_global_ids`: GET /apis/registry/v2/ids/globalIds/{id}, the references within it.
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop = {}) override = 0;
+
+  // GET /schemas/guids/{guid}/ids, and of these the id in the context that the URL names
+  // (".../contexts/.staging"), else in the default one. kNotFound when it is in none or in others
+  // only, of which `fetch` would give other schemas.
+  Result<SchemaId> find_id(const Guid& guid, std::stop_token stop = {}) override = 0;
 
   // POST /subjects/{subject}/versions: the id the registry gives, the same one when it knows the
   // schema. kConflict (409): not compatible with the subject's other versions. kInvalidArgument

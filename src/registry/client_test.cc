@@ -59,6 +59,64 @@ TEST(Client, KeepsThePathOfTheUrl) {
   }
 }
 
+const Guid kGuid{.bytes = {0x7a, 0xc2, 0xf1, 0xb0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
+constexpr const char* kGuidIds = "/schemas/guids/7ac2f1b0-0102-0304-0506-0708090a0b0c/ids";
+
+TEST(Client, FindsTheIdOfAGuidInTheDefaultContext) {
+  TestServer server(table({{kGuidIds, R"([{"context":":.a:","id":9},{"context":".","id":7}])"}}));
+  const Result<SchemaId> id = client_of({.url = server.url()})->find_id(kGuid);
+  ASSERT_TRUE(id.ok()) << id.error().describe();
+  EXPECT_EQ(*id, SchemaId(7));
+}
+
+TEST(Client, FindsTheIdOfAGuidInTheContextOfTheUrl) {
+  for (const char* path : {"/contexts/.a", "/contexts/:.a:", "/contexts/%3A.a%3A/"}) {
+    TestServer server([](const TestRequest&) -> TestReply {
+      return {.body = R"([{"context":".","id":7},{"context":".a","id":9}])"};
+    });
+    const Result<SchemaId> id = client_of({.url = server.url() + path})->find_id(kGuid);
+    ASSERT_TRUE(id.ok()) << path << ": " << id.error().describe();
+    EXPECT_EQ(*id, SchemaId(9)) << path;
+  }
+}
+
+TEST(Client, AGuidThatIsNotInTheContextIsNotFound) {
+  for (const char* body : {"[]", R"([{"context":".a","id":9}])"}) {
+    TestServer server(table({{kGuidIds, body}}));
+    const Result<SchemaId> id = client_of({.url = server.url()})->find_id(kGuid);
+    ASSERT_FALSE(id.ok()) << body;
+    EXPECT_EQ(id.error().code, ErrorCode::kNotFound);
+    EXPECT_THAT(id.error().public_text, HasSubstr("7ac2f1b0-"));
+  }
+  TestServer server(table({}));
+  EXPECT_EQ(client_of({.url = server.url()})->find_id(kGuid).error().code, ErrorCode::kNotFound);
+}
+
+TEST(Client, AnswersToAGuidThatMakeNoSense) {
+  for (const char* body : {"", "{}", "7", "[7]", R"([{"id":7}])", R"([{"context":"."}])",
+                           R"([{"context":".","id":0}])", R"([{"context":".","id":-7}])",
+                           R"([{"context":".","id":4294967297}])"}) {
+    TestServer server(table({{kGuidIds, body}}));
+    const Result<SchemaId> id = client_of({.url = server.url()})->find_id(kGuid);
+    ASSERT_FALSE(id.ok()) << body;
+    EXPECT_EQ(id.error().code, ErrorCode::kUnavailable) << body;
+  }
+}
+
+TEST(Client, AsksApicurioForGlobalIdsInItsOwnApi) {
+  TestServer server(table({{"/apis/registry/v2/ids/globalIds/7?dereference=true", R"("string")"},
+                           {"/apis/ccompat/v7/schemas/types", R"(["AVRO"])"}}));
+  auto client = client_of({.url = server.url() + "/apis/ccompat/v7/", .apicurio_global_ids = true});
+  Result<SchemaText> text = client->fetch(SchemaId(7));
+  ASSERT_TRUE(text.ok()) << text.error().describe();
+  EXPECT_EQ(text->schema, R"("string")");
+  EXPECT_EQ(client->fetch(SchemaId(8)).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(client->check().ok());  // all else stays where it was
+  const auto other = Client::create({.url = server.url(), .apicurio_global_ids = true});
+  ASSERT_FALSE(other.ok());
+  EXPECT_THAT(other.error().public_text, HasSubstr("/apis/"));
+}
+
 TEST(Client, ResolvesReferencesEachBeforeThoseThatUseIt) {
   TestServer server(table({
       {"/schemas/ids/9",

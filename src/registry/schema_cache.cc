@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <condition_variable>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <stop_token>
@@ -17,7 +19,20 @@ namespace push_cache::registry {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
 constexpr std::size_t kManyIds = 100;
+constexpr SchemaId kFirstId(std::numeric_limits<std::int32_t>::min());
+// What `id_of` gives when no more may wait.
+constexpr SchemaId kNoRoom(-1);
+
+State no_such_id(SchemaId id) {
+  return {StateKind::kFailed,
+          Error{ErrorCode::kInvalidArgument,
+                "schema id " + std::to_string(id.value) + " is none that a registry gives"}};
+}
+
+}  // namespace
 
 // Everything behind one mutex, which is held over no call to the source, compiler or listener.
 struct SchemaCache::Worker {
@@ -50,6 +65,17 @@ struct SchemaCache::Worker {
   void run(Order order, std::stop_token stop);
   Result<std::unique_ptr<const SchemaEntry>> make(SchemaId id, SchemaText text) const;
   Result<std::unique_ptr<const SchemaEntry>> ask(SchemaId id, std::stop_token stop) const;
+  // Asks for what `id` stands for. Gives the registry's id of a provisional one, and the entry
+  // unless that is there already.
+  struct Answer {
+    SchemaId id;
+    std::unique_ptr<const SchemaEntry> entry;
+  };
+  Result<Answer> answer(SchemaId id, const std::optional<Guid>& guid, std::stop_token stop) const;
+  // With `mutex`, as the two that follow.
+  void publish(SchemaId asked, Answer answer);
+  std::string name(SchemaId id) const;
+  bool may_wait_for(SchemaId id) const { return id.value > 0 || guids.contains(id); }
   // Notes a failure; true when it turned the id to failed.
   bool postpone(SchemaId id, Pending& entry, const Error& error);
   Error not_found_too_long() const;
@@ -68,6 +94,9 @@ struct SchemaCache::Worker {
   mutable std::mutex mutex;
   std::condition_variable_any wake;
   std::map<SchemaId, Pending> pending;
+  std::map<Guid, SchemaId> ids;    // the registry's, or else a provisional one
+  std::map<SchemaId, Guid> guids;  // of every provisional id
+  std::int32_t last_provisional = kNoRoom.value;
   std::set<std::pair<Clock::time_point, SchemaId>> queue;  // those not under way, by due time
   std::size_t failed = 0;                                  // of `pending`
   std::uint64_t requests = 0;
@@ -90,7 +119,6 @@ SchemaCache::~SchemaCache() {
 
 State SchemaCache::request(SchemaId id) {
   if (find(id) != nullptr) return {.kind = StateKind::kKnown};
-  if (id.value < 0) return state(id);
   Worker& w = *worker_;
   std::lock_guard lock(w.mutex);
   // A worker may have published it since: pending and known change together under the lock.
@@ -98,7 +126,8 @@ State SchemaCache::request(SchemaId id) {
   if (const auto found = w.pending.find(id); found != w.pending.end()) {
     return found->second.state();
   }
-  if (!w.make_room()) {
+  if (id != kNoRoom && !w.may_wait_for(id)) return no_such_id(id);
+  if (id == kNoRoom || !w.make_room()) {
     return {.error = Error{ErrorCode::kTooLarge, std::to_string(w.pending.size()) +
                                                      " unknown schema ids are waiting already"}};
   }
@@ -107,19 +136,34 @@ State SchemaCache::request(SchemaId id) {
 }
 
 State SchemaCache::state(SchemaId id) const {
-  if (id.value < 0) {
-    return {StateKind::kFailed, Error{ErrorCode::kInvalidArgument,
-                                      "schema id " + std::to_string(id.value) + " is negative"}};
-  }
   const Worker& w = *worker_;
   std::lock_guard lock(w.mutex);
   if (find(id) != nullptr) return {.kind = StateKind::kKnown};
+  if (!w.may_wait_for(id)) return no_such_id(id);
   const auto found = w.pending.find(id);
   return found == w.pending.end() ? State{} : found->second.state();
 }
 
+SchemaId SchemaCache::id_of(const Guid& guid) {
+  Worker& w = *worker_;
+  std::lock_guard lock(w.mutex);
+  if (const auto known = w.ids.find(guid); known != w.ids.end()) return known->second;
+  // Each waits from now on, so that there are never more of them than may wait.
+  if (!w.make_room()) return kNoRoom;
+  const SchemaId id(--w.last_provisional);
+  w.ids.emplace(guid, id);
+  w.guids.emplace(id, guid);
+  w.schedule(id, w.pending[id], Clock::now());
+  return id;
+}
+
+std::string SchemaCache::name(SchemaId id) const {
+  std::lock_guard lock(worker_->mutex);
+  return worker_->name(id);
+}
+
 Status SchemaCache::insert(SchemaId id, SchemaText text) {
-  if (id.value < 0) return state(id).error;
+  if (id.value <= 0) return no_such_id(id).error;
   if (find(id) != nullptr) return {};
   Worker& w = *worker_;
   Result<std::unique_ptr<const SchemaEntry>> entry = w.make(id, std::move(text));
@@ -145,7 +189,9 @@ std::vector<Waiting> SchemaCache::waiting() const {
   std::vector<Waiting> all;
   all.reserve(worker_->pending.size());
   for (const auto& [id, pending] : worker_->pending) {
+    const auto guid = worker_->guids.find(id);
     all.push_back({.id = id,
+                   .guid = guid == worker_->guids.end() ? "" : to_string(guid->second),
                    .kind = pending.kind,
                    .attempts = pending.attempts,
                    .first_asked = pending.first_asked,
@@ -182,44 +228,83 @@ void SchemaCache::Worker::run(Order order, std::stop_token stop) {
     const auto next =
         order == Order::kOldestFirst
             ? queue.begin()
-            : std::prev(queue.lower_bound({now + std::chrono::nanoseconds(1), SchemaId(0)}));
+            : std::prev(queue.lower_bound({now + std::chrono::nanoseconds(1), kFirstId}));
     const SchemaId id = next->second;
     queue.erase(next);
     if (!queue.empty()) wake.notify_one();
 
-    Result<std::unique_ptr<const SchemaEntry>> entry = Error{};
+    Result<Answer> made = Error{};
     if (owner.find(id) == nullptr) {
       ++requests;
+      const auto named = guids.find(id);
+      const std::optional<Guid> guid =
+          named == guids.end() ? std::nullopt : std::optional(named->second);
       lock.unlock();
-      entry = ask(id, stop);
+      made = answer(id, guid, stop);
       lock.lock();
       if (stop.stop_requested()) return;
     }
     const auto found = pending.find(id);
     bool tell = true;
     std::uint64_t attempts = 0;
-    if (owner.find(id) != nullptr || entry.ok()) {  // the first: `insert` was faster
+    if (owner.find(id) != nullptr || made.ok()) {  // the first: `insert` was faster
       if (found->second.kind == StateKind::kFailed) --failed;
       pending.erase(found);
-      if (owner.find(id) == nullptr) owner.table_.publish(std::move(*entry));
+      if (owner.find(id) == nullptr) publish(id, *std::move(made));
     } else {
       ++errors;
-      tell = postpone(id, found->second, entry.error());
+      tell = postpone(id, found->second, made.error());
       attempts = found->second.attempts;
     }
+    const std::string about = name(id);
     std::vector<std::function<void(SchemaId)>> to_tell;
     if (tell) to_tell = listeners;
     lock.unlock();
     if (attempts > 0) {
       // A registry that is away fails every id alike.
-      const bool away = nobody_knows(entry.error().code);
-      repeats.log(away ? "" : fmt::format("{} {}", id.value, to_string(entry.error().code)),
+      const bool away = nobody_knows(made.error().code);
+      repeats.log(away ? "" : fmt::format("{} {}", id.value, to_string(made.error().code)),
                   tell ? spdlog::level::err : spdlog::level::warn,
-                  "no usable schema {} after attempt {}: {}", id.value, attempts,
-                  entry.error().describe());
+                  "{} is not usable after attempt {}: {}", about, attempts,
+                  made.error().describe());
     }
     for (const auto& listener : to_tell) listener(id);
     lock.lock();
+  }
+}
+
+std::string SchemaCache::Worker::name(SchemaId id) const {
+  const auto guid = guids.find(id);
+  return guid == guids.end() ? "schema " + std::to_string(id.value)
+                             : "the schema with GUID " + to_string(guid->second);
+}
+
+Result<SchemaCache::Worker::Answer> SchemaCache::Worker::answer(SchemaId id,
+                                                                const std::optional<Guid>& guid,
+                                                                std::stop_token stop) const {
+  Answer out{.id = id, .entry = nullptr};
+  if (guid) {
+    const Result<SchemaId> found = source.find_id(*guid, stop);
+    if (!found.ok()) return found.error();
+    out.id = *found;
+  }
+  if (out.id != id && owner.find(out.id) != nullptr) return out;
+  Result<std::unique_ptr<const SchemaEntry>> entry = ask(out.id, stop);
+  if (!entry.ok()) return std::move(entry).error();
+  out.entry = *std::move(entry);
+  return out;
+}
+
+void SchemaCache::Worker::publish(SchemaId asked, Answer answer) {
+  const SchemaEntry* entry = owner.find(answer.id);  // another may have been faster
+  if (entry == nullptr) entry = owner.table_.publish(std::move(answer.entry));
+  if (asked == answer.id) return;
+  owner.resolved_.publish(std::make_unique<const Resolved>(Resolved{asked, entry}));
+  ids[guids.at(asked)] = answer.id;
+  // Who waits for the registry's id need not wait for its own request.
+  const auto waits = pending.find(answer.id);
+  if (waits != pending.end() && queue.erase({waits->second.due, answer.id}) > 0) {
+    schedule(answer.id, waits->second, Clock::now());
   }
 }
 
@@ -259,6 +344,10 @@ bool SchemaCache::Worker::make_room() {
     const bool idle =
         one->second.kind == StateKind::kFailed && queue.erase({one->second.due, one->first}) > 0;
     if (!idle) continue;
+    if (const auto guid = guids.find(one->first); guid != guids.end()) {
+      ids.erase(guid->second);
+      guids.erase(guid);
+    }
     pending.erase(one);
     --failed;
     return true;

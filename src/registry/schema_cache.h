@@ -13,6 +13,7 @@
 #include "avro/schema.h"
 #include "base/error.h"
 #include "base/types.h"
+#include "registry/guid.h"
 #include "registry/id_table.h"
 #include "registry/retry.h"
 #include "registry/schema_source.h"
@@ -61,7 +62,8 @@ struct State {
 
 // One id that is not known yet; for people.
 struct Waiting {
-  SchemaId id;
+  SchemaId id;       // below 0: provisional
+  std::string guid;  // of a provisional id
   StateKind kind = StateKind::kWaiting;
   std::uint64_t attempts = 0;
   std::chrono::system_clock::time_point first_asked;
@@ -86,13 +88,27 @@ class SchemaCache {
   SchemaCache(const SchemaCache&) = delete;
   SchemaCache& operator=(const SchemaCache&) = delete;
 
-  // The entry, or null when it is not known (yet). Takes no lock, some nanoseconds.
-  const SchemaEntry* find(SchemaId id) const { return table_.find(id); }
+  // The entry, or null when it is not known (yet). Takes no lock, some nanoseconds. The entry of a
+  // provisional id has the registry's id.
+  const SchemaEntry* find(SchemaId id) const {
+    if (id.value > 0) return table_.find(id);
+    const Resolved* resolved = resolved_.find(id);
+    return resolved == nullptr ? nullptr : resolved->entry;
+  }
+
+  // The id of the schema with this GUID: the registry's when it is known. Until then a provisional
+  // one below -1, which `find`, `request` and `state` take as they take others and listeners are
+  // called with. It must not leave the process. -1 when there is no room for one more: ask again
+  // later.
+  SchemaId id_of(const Guid& guid);
+  // What people know it by: "schema 17", "the schema with GUID 7ac2f1b0-...".
+  std::string name(SchemaId id) const;
 
   // Sees to it that `id` becomes known: asks the source, for ever, until it has a usable answer.
-  // Returns at once with the state; asking twice costs nothing. kFailed without any request for a
-  // negative id. When `waiting_max` ids are not known, one that has failed is forgotten; when none
-  // has, nothing is asked and the state is kWaiting with kTooLarge: request it again later.
+  // Returns at once with the state; asking twice costs nothing. kFailed without any request for an
+  // id that no registry gives (0 and below, unless provisional). When `waiting_max` ids are not
+  // known, one that has failed is forgotten; when none has, nothing is asked and the state is
+  // kWaiting with kTooLarge: request it again later.
   State request(SchemaId id);
 
   State state(SchemaId id) const;
@@ -112,8 +128,14 @@ class SchemaCache {
 
  private:
   struct Worker;
+  // What a provisional id has turned out to be.
+  struct Resolved {
+    SchemaId id;  // the provisional one
+    const SchemaEntry* entry;
+  };
 
-  IdTable<SchemaEntry> table_;
+  IdTable<SchemaEntry> table_;  // by the registry's ids
+  IdTable<Resolved> resolved_;
   std::unique_ptr<Worker> worker_;
 };
 

@@ -47,6 +47,19 @@ class FakeSource : public SchemaSource {
     return found == calls_.end() ? 0 : found->second;
   }
 
+  // What GUIDs that begin with this byte are answered.
+  void answer_guid(std::uint8_t first, Result<SchemaId> answer) {
+    std::lock_guard lock(mutex_);
+    guids_.insert_or_assign(first, std::move(answer));
+  }
+
+  Result<SchemaId> find_id(const Guid& guid, std::stop_token) override {
+    std::lock_guard lock(mutex_);
+    const auto found = guids_.find(guid.bytes[0]);
+    if (found == guids_.end()) return Error{ErrorCode::kUnavailable, "down"};
+    return found->second;
+  }
+
   Result<SchemaText> fetch(SchemaId id, std::stop_token stop) override {
     std::unique_lock lock(mutex_);
     ++calls_[id.value];
@@ -70,7 +83,10 @@ class FakeSource : public SchemaSource {
   bool closed_ = false;
   std::map<int, std::deque<Answer>> answers_;
   std::map<int, int> calls_;
+  std::map<std::uint8_t, Result<SchemaId>> guids_;
 };
+
+Guid guid_of(std::uint8_t first) { return {.bytes = {first, 2, 3}}; }
 
 // Notes what the cache tells, and waits for it.
 class Listener {
@@ -279,6 +295,106 @@ TEST(SchemaCache, GarbageIdsAreBounded) {
   EXPECT_EQ(cache.waiting().size(), 3u);
 }  // and ends though its fetches hang
 
+TEST(SchemaCache, AnIdOfZeroOrBelowIsAskedOfNobody) {
+  FakeSource source;
+  SchemaCache cache(source, quick());
+  for (const int id : {0, -1, -2, -5}) {
+    EXPECT_EQ(cache.find(SchemaId(id)), nullptr);
+    EXPECT_EQ(cache.state(SchemaId(id)).kind, StateKind::kFailed) << id;
+    EXPECT_EQ(cache.insert(SchemaId(id), {"\"int\""}).ok(), false) << id;
+  }
+  EXPECT_EQ(cache.request(SchemaId(0)).kind, StateKind::kFailed);
+  EXPECT_EQ(cache.request(SchemaId(-2)).kind, StateKind::kFailed);
+  EXPECT_EQ(cache.counts().requests_total, 0u);
+}
+
+TEST(SchemaCache, AGuidBecomesTheRegistrysId) {
+  FakeSource source;
+  SchemaCache cache(source, quick());
+  Listener listener(cache);
+  const SchemaId provisional = cache.id_of(guid_of(1));
+  EXPECT_LT(provisional.value, -1);
+  EXPECT_EQ(cache.id_of(guid_of(1)), provisional);
+  EXPECT_NE(cache.id_of(guid_of(2)), provisional);
+  EXPECT_EQ(cache.find(provisional), nullptr);
+  EXPECT_EQ(cache.request(provisional).kind, StateKind::kWaiting);
+  EXPECT_EQ(cache.name(provisional), "the schema with GUID 01020300-0000-0000-0000-000000000000");
+  ASSERT_EQ(cache.waiting().size(), 2u);
+  EXPECT_EQ(cache.waiting()[1].guid, "01020300-0000-0000-0000-000000000000");
+  source.answer(40, {SchemaText{kRecord}});
+  source.answer_guid(1, SchemaId(40));
+  EXPECT_TRUE(listener.wait_for(provisional.value));
+  const SchemaEntry* entry = cache.find(provisional);
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->id, SchemaId(40));
+  EXPECT_EQ(entry, cache.find(SchemaId(40)));
+  EXPECT_EQ(cache.id_of(guid_of(1)), SchemaId(40));
+  EXPECT_EQ(cache.request(provisional).kind, StateKind::kKnown);
+  EXPECT_EQ(cache.state(provisional).kind, StateKind::kKnown);
+  EXPECT_EQ(cache.counts().known, 1u);
+}
+
+TEST(SchemaCache, AGuidWhoseIdIsKnownNeedsNoSecondSchema) {
+  FakeSource source;
+  SchemaCache cache(source, quick());
+  Listener listener(cache);
+  cache.request(SchemaId(40));
+  ASSERT_TRUE(listener.wait_for(40));
+  source.answer_guid(1, SchemaId(40));
+  const SchemaId provisional = cache.id_of(guid_of(1));
+  EXPECT_TRUE(wait_until([&] { return cache.find(provisional) != nullptr; }));
+  EXPECT_EQ(cache.find(provisional), cache.find(SchemaId(40)));
+  EXPECT_EQ(source.calls(40), 1);
+}
+
+// A second request for the id would come in an hour.
+TEST(SchemaCache, AGuidBringsAnIdThatWaits) {
+  FakeSource source;
+  SchemaCache cache(source, patient());
+  Listener listener(cache);
+  source.answer(40, {kMissing, SchemaText{kRecord}});
+  cache.request(SchemaId(40));
+  ASSERT_TRUE(wait_until([&] { return cache.state(SchemaId(40)).attempts == 1; }));
+  source.answer_guid(1, SchemaId(40));
+  const SchemaId provisional = cache.id_of(guid_of(1));
+  EXPECT_TRUE(listener.wait_for(provisional.value));
+  EXPECT_TRUE(listener.wait_for(40));
+  EXPECT_TRUE(cache.waiting().empty());
+}
+
+TEST(SchemaCache, GuidsThatFailAreAskedForAgain) {
+  FakeSource source;
+  source.answer_guid(1, kUseless);
+  source.answer_guid(2, kMissing);
+  SchemaCache cache(source, quick());
+  const SchemaId useless = cache.id_of(guid_of(1));
+  const SchemaId missing = cache.id_of(guid_of(2));
+  EXPECT_TRUE(wait_until([&] { return cache.state(useless).kind == StateKind::kFailed; }));
+  EXPECT_TRUE(wait_until([&] { return cache.state(missing).attempts > 1; }));
+  EXPECT_EQ(cache.state(missing).kind, StateKind::kWaiting);
+  source.answer_guid(1, SchemaId(41));
+  source.answer_guid(2, SchemaId(42));
+  EXPECT_TRUE(wait_until([&] { return cache.find(useless) != nullptr; }));
+  EXPECT_TRUE(wait_until([&] { return cache.find(missing) != nullptr; }));
+  EXPECT_EQ(cache.counts().failed, 0u);
+}
+
+TEST(SchemaCache, NoMoreGuidsWaitThanIdsMay) {
+  FakeSource source;
+  SchemaCacheOptions options = patient();
+  options.waiting_max = 3;
+  SchemaCache cache(source, options);
+  cache.request(SchemaId(5));  // answered soon, or not: at most one of the three places
+  const SchemaId first = cache.id_of(guid_of(1));
+  for (std::uint8_t i = 2; i < 10; ++i) cache.id_of(guid_of(i));
+  const SchemaId refused = cache.id_of(guid_of(10));
+  EXPECT_EQ(refused, SchemaId(-1));
+  EXPECT_EQ(cache.request(refused).kind, StateKind::kFailed);
+  EXPECT_EQ(cache.request(refused).error.code, ErrorCode::kTooLarge);
+  EXPECT_EQ(cache.id_of(guid_of(1)), first) << "those that wait keep their places";
+  EXPECT_LE(cache.waiting().size(), 3u);
+}
+
 TEST(SchemaCache, FindsWhileItGrows) {
   FakeSource source;
   SchemaCacheOptions options = quick();
@@ -293,23 +409,23 @@ TEST(SchemaCache, FindsWhileItGrows) {
       std::vector<const SchemaEntry*> seen(kIds, nullptr);
       for (int i = t; !done.load(std::memory_order_relaxed); i = (i + 7) % kIds) {
         const auto at = static_cast<std::size_t>(i);
-        const SchemaEntry* entry = cache.find(SchemaId(i * 31));
+        const SchemaEntry* entry = cache.find(SchemaId(i * 31 + 1));
         // Once there it stays, and is the right one.
         if (seen[at] != nullptr && entry != seen[at]) ++wrong;
-        if (entry != nullptr && (entry->id.value != i * 31 || entry->full_name != "string"))
+        if (entry != nullptr && (entry->id.value != i * 31 + 1 || entry->full_name != "string"))
           ++wrong;
         if (entry != nullptr) seen[at] = entry;
       }
     });
   }
-  for (int i = 0; i < kIds; ++i) cache.request(SchemaId(i * 31));
+  for (int i = 0; i < kIds; ++i) cache.request(SchemaId(i * 31 + 1));
   EXPECT_TRUE(wait_until([&] { return cache.counts().known == kIds; }));
   done = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong.load(), 0u);
   for (int i = 0; i < kIds; ++i) {
-    ASSERT_NE(cache.find(SchemaId(i * 31)), nullptr) << i;
-    ASSERT_EQ(cache.find(SchemaId(i * 31 + 1)), nullptr) << i;
+    ASSERT_NE(cache.find(SchemaId(i * 31 + 1)), nullptr) << i;
+    ASSERT_EQ(cache.find(SchemaId(i * 31 + 2)), nullptr) << i;
   }
 }
 

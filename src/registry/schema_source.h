@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "registry/guid.h"
 
 namespace push_cache::registry {
 
@@ -28,6 +29,12 @@ class SchemaSource {
   //   answered) kNotFound: there is no such schema now; it may come any other: there is one, and it
   //   is of no use (not Avro, too large)
   virtual Result<SchemaText> fetch(SchemaId id, std::stop_token stop) = 0;
+
+  // The id under which `fetch` gives the schema with this GUID; all else as `fetch`.
+  virtual Result<SchemaId> find_id(const Guid& guid, std::stop_token stop) {
+    static_cast<void>(stop);
+    return Error{ErrorCode::kNotFound, "the schema with GUID " + to_string(guid) + " is not known"};
+  }
 };
 
 inline constexpr int kLatestVersion = 0;  // versions count from 1
