@@ -58,6 +58,8 @@ struct ConsumerOptions {
   // How many threads poll, each its own queue with partitions of its own. What librdkafka may hold
   // in advance is shared out among them.
   std::size_t queues = 1;
+  std::string key_header = {};    // name of the header that Message::key_header holds; "" = none
+  std::string value_header = {};  // likewise
 };
 
 // Thread safety: `poll` of one queue from one thread; the rest from any thread.
@@ -118,7 +120,10 @@ class Client {
   void clear_last_error();
 
  protected:
-  explicit Client(const ConsumerOptions& options) : topics_(options.topics) {}
+  explicit Client(const ConsumerOptions& options)
+      : topics_(options.topics),
+        key_header_(options.key_header),
+        value_header_(options.value_header) {}
   ~Client();
 
   // The settings of every consumer, with `more` defaults and `fixed` ones (see make_conf) of one
@@ -139,7 +144,12 @@ class Client {
   std::uint32_t topic_index(std::string_view name) const;
   static Status from_kafka(rd_kafka_error_s* error);
 
+  // Sets the message's headers that were asked for.
+  void read_headers(const rd_kafka_message_s& from, Message& to) const;
+
   const std::vector<std::string> topics_;
+  const std::string key_header_;
+  const std::string value_header_;
   rd_kafka_s* handle_ = nullptr;
 
  private:

@@ -4,7 +4,12 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <array>
 #include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kafka/producer.h"
 
@@ -99,6 +104,80 @@ TEST_F(ConsumerTest, GivesNothingOfAnUnassignedPartition) {
   EXPECT_TRUE(batch.messages().empty());
   ASSERT_TRUE(read_on(Offset(0)).ok());
   EXPECT_EQ(next(MessageKind::kRecord), 0);
+}
+
+// The headers that a message gives: "KEY VALUE", "-" for none.
+std::string headers_of(const Message& message) {
+  const auto text = [](Bytes bytes) {
+    if (bytes.data() == nullptr) return std::string("-");
+    return "'" + std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()) + "'";
+  };
+  return text(message.key_header) + " " + text(message.value_header);
+}
+
+// Whatever a record's value ends with, and whether it has one.
+TEST_F(ConsumerTest, GivesTheLastHeadersOfTheNamesThatItWasAskedFor) {
+  const std::string brokers = rd_kafka_mock_cluster_bootstraps(cluster_);
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  ASSERT_EQ(rd_kafka_conf_set(conf, "bootstrap.servers", brokers.c_str(), nullptr, 0),
+            RD_KAFKA_CONF_OK);
+  rd_kafka_t* const raw = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+  ASSERT_NE(raw, nullptr);
+  using Headers = std::vector<std::pair<const char*, std::optional<std::string>>>;
+  const auto put = [raw](std::optional<std::string> value, const Headers& headers) {
+    rd_kafka_headers_t* list = rd_kafka_headers_new(headers.size());
+    for (const auto& [name, content] : headers) {
+      rd_kafka_header_add(list, name, -1, content ? content->data() : nullptr,
+                          content ? static_cast<ssize_t>(content->size()) : 0);
+    }
+    std::string key = "k";
+    std::array<rd_kafka_vu_t, 5> args{};
+    args[0].vtype = RD_KAFKA_VTYPE_TOPIC;
+    args[0].u.cstr = "t";
+    args[1].vtype = RD_KAFKA_VTYPE_KEY;
+    args[1].u.mem = {key.data(), key.size()};
+    args[2].vtype = RD_KAFKA_VTYPE_VALUE;
+    if (value) args[2].u.mem = {value->data(), value->size()};
+    args[3].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    args[3].u.i = RD_KAFKA_MSG_F_COPY;
+    args[4].vtype = RD_KAFKA_VTYPE_HEADERS;
+    args[4].u.headers = list;
+    ASSERT_EQ(rd_kafka_produceva(raw, args.data(), args.size()), nullptr);
+  };
+  const std::vector<std::string> want = {"- -",   "'a' 'b'", "- 'b'", "'a' -", "- 'b'",
+                                         "- 'c'", "- -",     "'' -",  "- -",   "- 'b'"};
+  put("value", {});
+  put("value", {{"other", "x"}, {"of-key", "a"}, {"of-value", "b"}});
+  put("", {{"of-value", "b"}});
+  put("", {{"of-key", "a"}, {"of-values", "x"}});
+  put(std::nullopt, {{"of-value", "b"}});
+  put(std::string("\0", 1), {{"of-value", "b"}, {"of-value", "c"}});
+  put("value", {{"of-value", std::nullopt}});
+  put("value", {{"of-key", ""}});
+  put("value", {{"other", "x"}});
+  put(std::string(4, '\0'), {{"of-value", "b"}});
+  ASSERT_EQ(rd_kafka_flush(raw, 30'000), RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_destroy(raw);
+
+  auto made = Consumer::create({.brokers = brokers,
+                                .group_id = "test",
+                                .topics = {"t"},
+                                .properties = {},
+                                .key_header = "of-key",
+                                .value_header = "of-value"});
+  ASSERT_TRUE(made.ok());
+  const TopicPartitionOffset from{kAt, Offset(0)};
+  ASSERT_TRUE((*made)->assign(0, {&from, 1}).ok());
+  std::vector<std::string> got;
+  const auto end = std::chrono::steady_clock::now() + 30s;
+  Batch batch;
+  while (got.size() < want.size() && std::chrono::steady_clock::now() < end) {
+    (*made)->poll(0, 50ms, 100, batch);
+    for (const Message& message : batch.messages()) {
+      if (message.kind == MessageKind::kRecord) got.push_back(headers_of(message));
+    }
+  }
+  EXPECT_EQ(got, want);
 }
 
 TEST_F(ConsumerTest, TellsTheIdOfKafkasClusterOnceABrokerHasAnswered) {

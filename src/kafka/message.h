@@ -36,7 +36,7 @@ enum class MessageKind {
   kError,       // for the whole consumer or one partition; librdkafka goes on by itself
 };
 
-// One message. `key` and `value` are nothing when null; they live as long as the batch (or the
+// One message. `key` and `value` are nothing when null; all bytes live as long as the batch (or the
 // KeptMessage) that it came in.
 struct Message {
   MessageKind kind = MessageKind::kRecord;
@@ -45,6 +45,10 @@ struct Message {
   std::int64_t timestamp_ms = -1;  // -1 = none
   std::optional<Bytes> key;
   std::optional<Bytes> value;
+  // The values of the last headers that ConsumerOptions names; `data()` null when there is none, or
+  // its value is null.
+  Bytes key_header = {};
+  Bytes value_header = {};
 };
 
 struct RawMessageDelete {
