@@ -36,6 +36,38 @@ ingest::OnBadRecord policy_of(config::OnBadRecord policy) {
   return ingest::OnBadRecord::kSkip;
 }
 
+ingest::KeyFormat key_format_of(config::KeyFormat format) {
+  switch (format) {
+    case config::KeyFormat::kAuto:
+      return ingest::KeyFormat::kAuto;
+    case config::KeyFormat::kText:
+      return ingest::KeyFormat::kText;
+    case config::KeyFormat::kAvro:
+      return ingest::KeyFormat::kAvro;
+    case config::KeyFormat::kInt:
+      return ingest::KeyFormat::kInt;
+    case config::KeyFormat::kLong:
+      return ingest::KeyFormat::kLong;
+    case config::KeyFormat::kUuid:
+      return ingest::KeyFormat::kUuid;
+    case config::KeyFormat::kBytes:
+      return ingest::KeyFormat::kBytes;
+  }
+  return ingest::KeyFormat::kAuto;
+}
+
+ingest::WireFormat wire_format_of(config::WireFormat format) {
+  switch (format) {
+    case config::WireFormat::kConfluent:
+      return ingest::WireFormat::kConfluent;
+    case config::WireFormat::kApicurio:
+      return ingest::WireFormat::kApicurio;
+    case config::WireFormat::kApicurioContentId:
+      return ingest::WireFormat::kApicurioContentId;
+  }
+  return ingest::WireFormat::kConfluent;
+}
+
 }  // namespace
 
 // What is not seen from the configuration alone: which record such a store shows of a key.
@@ -110,6 +142,7 @@ Result<Pipeline::StoreRow> Pipeline::make_redis_store(const config::Store& store
       if (options.takes_topics[i]) options.takes += options.topics[i] + '\n';
     }
   }
+  options.takes += config::record_formats(config_);
   const auto stats = std::make_shared<redis::Stats>();
   options.client = {.topology = topology_of(url->topology),
                     .master_name = url->master_name,
@@ -138,6 +171,7 @@ registry::ClientOptions Pipeline::registry_options() const {
           .password = registry.password,
           .bearer_token = registry.token,
           .ca_file = registry.ca_file,
+          .apicurio_global_ids = config_.kafka.wire_format == config::WireFormat::kApicurio,
           .total_timeout = registry.timeout};
 }
 
@@ -182,8 +216,10 @@ void Pipeline::make_intake(bool shared) {
                        patterns.empty()});
   }
   if (targets.empty()) return;
-  intake.applier =
-      std::make_unique<ingest::Applier>(*schemas_, std::move(targets), config_.kafka.topics);
+  intake.applier = std::make_unique<ingest::Applier>(
+      *schemas_, std::move(targets), config_.kafka.topics,
+      ingest::RecordFormats{.key = key_format_of(config_.kafka.key_format),
+                            .wire = wire_format_of(config_.kafka.wire_format)});
   intakes_.push_back(std::move(intake));
 }
 
@@ -233,10 +269,14 @@ Status Pipeline::start() {
 }
 
 kafka::ConsumerOptions Pipeline::consumer_options() const {
+  const ingest::SchemaHeaders headers =
+      ingest::schema_headers(wire_format_of(config_.kafka.wire_format));
   return {.brokers = config_.kafka.brokers,
           .group_id = config_.kafka.group_id,
           .topics = config_.kafka.topics,
-          .properties = config_.kafka.properties};
+          .properties = config_.kafka.properties,
+          .key_header = std::string(headers.key),
+          .value_header = std::string(headers.value)};
 }
 
 Status Pipeline::start_feed(Intake& intake) {

@@ -73,6 +73,7 @@ std::string Snapshots::configuration() const {
   const config::Config& config = around_.config;
   std::string text =
       fmt::format("push-cache {}\nregistry {}\n", kVersion, config.kafka.registry.url);
+  text += config::record_formats(config);
   for (const config::Store& store : config.cache.stores) {
     if (store.type != config::StoreType::kInMemory) continue;
     text += fmt::format("store {} takes", store.name);
@@ -133,9 +134,10 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
   }
   if (topics != around_.config.kafka.topics || said.stores != names() ||
       said.configuration != configuration()) {
-    return Error{ErrorCode::kConflict,
-                 "it was taken by another version, or with other topics, stores, reader schemas or "
-                 "another registry"};
+    return Error{
+        ErrorCode::kConflict,
+        "it was taken by another version, or with other topics, stores, reader schemas, formats "
+        "of keys or records, or another registry"};
   }
   for (const snapshot::Schema& schema : file.schemas()) {
     if (Status known = around_.schemas.insert(schema.id, schema.text); !known.ok()) return known;

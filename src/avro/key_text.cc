@@ -1,70 +1,149 @@
-// Keys of Kafka records that were written with Avro: key_text of avro/schema.h.
-#include <limits>
+#include "avro/key_text.h"
 
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "avro/format.h"
 #include "avro/node.h"
-#include "avro/schema.h"
 #include "avro/wire.h"
+#include "base/limits.h"
 #include "base/utf8.h"
 
 namespace push_cache::avro {
 namespace {
 
-bool is_key_type(Type type) {
-  return type == Type::kString || type == Type::kBytes || type == Type::kInt || type == Type::kLong;
+constexpr std::string_view kHexMark = "0x";
+
+Error malformed(std::string_view what) {
+  return Error{ErrorCode::kMalformed, "key: " + std::string(what)};
 }
 
-bool is_key_union(const Node& node) {
-  if (node.type != Type::kUnion || node.branches.size() != 2) return false;
-  const Type first = node.branches[0]->type;
-  const Type second = node.branches[1]->type;
-  return (first == Type::kNull && is_key_type(second)) ||
-         (second == Type::kNull && is_key_type(first));
+// A value within a datum that is known to be whole.
+struct Value {
+  const Node* node = nullptr;
+  const std::uint8_t* at = nullptr;
+  // What stands around the value in the JSON of the datum: {"name": before it, } after it.
+  std::size_t json_before = 0;
+  std::size_t json_after = 0;
+};
+
+std::size_t json_string_size(std::string_view text) {
+  Buffer quoted;
+  append_json_string(quoted, text);
+  return quoted.size();
 }
 
-Error malformed(std::string what) {
-  return Error{ErrorCode::kMalformed, "key: " + std::move(what)};
+// Goes into unions and records of one field. Nothing when the value is nested too deep, or the
+// datum is not whole after all.
+std::optional<Value> innermost(const Node& root, Bytes datum) {
+  Value value{.node = &root, .at = datum.data()};
+  const std::uint8_t* const end = datum.data() + datum.size();
+  for (std::size_t steps = 0; steps < 2 * limits::kDatumDepthMax; ++steps) {
+    if (value.node->type == Type::kUnion) {
+      const Varint branch = read_varint(value.at, end);
+      const auto index = static_cast<std::uint64_t>(unzigzag(branch.raw));
+      if (branch.next == nullptr || index >= value.node->branches.size()) return std::nullopt;
+      value.at = branch.next;
+      value.node = value.node->branches[index];
+    } else if (value.node->type == Type::kRecord && value.node->fields.size() == 1) {
+      const Field& field = value.node->fields.front();
+      value.json_before += json_string_size(field.name) + 2;
+      value.json_after += 1;
+      value.node = field.type;
+    } else {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+// The bytes of a string, bytes or fixed.
+std::optional<Bytes> content(const Value& value, const std::uint8_t* end) {
+  if (value.node->type == Type::kFixed) {
+    if (static_cast<std::size_t>(end - value.at) < value.node->fixed_size) return std::nullopt;
+    return Bytes(value.at, value.node->fixed_size);
+  }
+  const Varint size = read_varint(value.at, end);
+  if (size.next == nullptr) return std::nullopt;
+  const auto bytes = static_cast<std::uint64_t>(unzigzag(size.raw));
+  if (bytes > static_cast<std::uint64_t>(end - size.next)) return std::nullopt;
+  return Bytes(size.next, static_cast<std::size_t>(bytes));
+}
+
+std::string text_of_content(const Node& node, Bytes bytes) {
+  if (node.type == Type::kString) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  if (node.logical == Logical::kUuid && bytes.size() == 16) return uuid_key_text(bytes.data());
+  if (node.logical == Logical::kDecimal && bytes.size() <= kDecimalBytesMax) {
+    Buffer quoted;
+    append_decimal(quoted, bytes, node.scale);
+    return std::string(quoted.view().substr(1, quoted.size() - 2));
+  }
+  return bytes_key_text(bytes);
 }
 
 }  // namespace
 
-Result<std::string> key_text(const Schema& schema, Bytes datum) {
-  const Node* node = &schema.root();
-  if (!is_key_type(node->type) && !is_key_union(*node)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "a key's schema must be string, bytes, int or long (or a union of one of them "
-                 "with null), not " +
-                     std::string(node->label())};
+std::string bytes_key_text(Bytes bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!text.starts_with(kHexMark) && is_utf8(text)) return std::string(text);
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex(kHexMark);
+  hex.reserve(kHexMark.size() + 2 * bytes.size());
+  for (const std::uint8_t byte : bytes) {
+    hex.push_back(kDigits[byte >> 4]);
+    hex.push_back(kDigits[byte & 15]);
   }
-  const std::uint8_t* at = datum.data();
-  const std::uint8_t* const end = at + datum.size();
-  if (node->type == Type::kUnion) {
-    const Varint branch = read_varint(at, end);
-    if (branch.next == nullptr) return malformed("no branch of the union");
-    const std::int64_t index = unzigzag(branch.raw);
-    if (index != 0 && index != 1) return malformed("no branch " + std::to_string(index));
-    at = branch.next;
-    node = node->branches[static_cast<std::size_t>(index)];
-    if (node->type == Type::kNull) return malformed("null");
+  return hex;
+}
+
+std::string uuid_key_text(const std::uint8_t* bytes) {
+  char quoted[kUuidTextMax];
+  const char* const end = write_uuid(quoted, bytes);
+  return {quoted + 1, static_cast<std::size_t>(end - quoted) - 2};
+}
+
+Result<KeyText> KeyText::compile(const Schema& schema) {
+  if (schema.root().zero_size) {
+    return Error{ErrorCode::kInvalidArgument, "a key's schema must tell keys apart, which " +
+                                                  std::string(schema.root().label()) + " does not"};
   }
-  const Varint varint = read_varint(at, end);
-  if (varint.next == nullptr) return malformed("number cut short or too long");
-  const std::int64_t number = unzigzag(varint.raw);
-  const auto left = static_cast<std::size_t>(end - varint.next);
-  if (node->type == Type::kInt || node->type == Type::kLong) {
-    if (left != 0) return malformed(std::to_string(left) + " bytes left over");
-    if (node->type == Type::kInt && (number < std::numeric_limits<std::int32_t>::min() ||
-                                     number > std::numeric_limits<std::int32_t>::max())) {
-      return malformed(std::to_string(number) + " is out of the range of int");
+  auto plan = Plan::compile(schema, {.version_field = ""});
+  if (!plan.ok()) return std::move(plan).error();
+  return KeyText(schema, *std::move(plan));
+}
+
+Result<std::string> KeyText::text(Bytes datum) const {
+  if (const Status whole = plan_->validate(datum); !whole.ok()) {
+    return malformed(whole.error().public_text);
+  }
+  const std::optional<Value> value = innermost(schema_.root(), datum);
+  if (!value) return malformed("nested too deep");
+  const std::uint8_t* const end = datum.data() + datum.size();
+  switch (value->node->type) {
+    case Type::kNull:
+      return malformed("it is null");
+    case Type::kString:
+    case Type::kBytes:
+    case Type::kFixed: {
+      const std::optional<Bytes> bytes = content(*value, end);
+      if (!bytes) return malformed("cut short");
+      return text_of_content(*value->node, *bytes);
     }
-    return std::to_string(number);
+    default:
+      break;
   }
-  if (number < 0 || static_cast<std::uint64_t>(number) != left) {
-    return malformed("text of " + std::to_string(number) + " bytes, " + std::to_string(left) +
-                     " there");
+  Buffer json;
+  if (Status made = plan_->to_json(datum, json); !made.ok()) {
+    return malformed(made.error().public_text);
   }
-  std::string text(reinterpret_cast<const char*>(varint.next), left);
-  if (!is_utf8(text)) return malformed("not UTF-8");
-  return text;
+  std::string_view text =
+      json.view().substr(value->json_before, json.size() - value->json_before - value->json_after);
+  if (value->node->type == Type::kEnum) return std::string(text.substr(1, text.size() - 2));
+  if (text == "null") return malformed("it is no number");
+  return std::string(text);
 }
 
 }  // namespace push_cache::avro

@@ -46,10 +46,4 @@ class Schema {
 // them; `datum` need not be valid otherwise.
 std::optional<std::size_t> branch_of(Bytes datum, std::size_t branches);
 
-// The text of a record key that was itself written with Avro: `schema` must be string, bytes, int
-// or long (or a union of one of them with null); kInvalidArgument otherwise. kMalformed when
-// `datum` is not exactly one value of it; a null key is kMalformed too. The text is the string or
-// the decimal number; a string that is not UTF-8 is kMalformed.
-Result<std::string> key_text(const Schema& schema, Bytes datum);
-
 }  // namespace push_cache::avro

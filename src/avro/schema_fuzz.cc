@@ -3,9 +3,11 @@
 #include <string_view>
 
 #include "avro/encoder.h"
+#include "avro/key_text.h"
 #include "avro/plan.h"
 #include "avro/schema.h"
 #include "base/fuzz.h"
+#include "base/utf8.h"
 
 namespace {
 
@@ -45,6 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (Encoder(*schema).from_json("{}", datum).ok() && plain.ok()) {
     fuzz_require((*plain)->validate(datum.bytes()).ok());
   }
-  (void)key_text(*schema, {data, size});
+  if (const auto key = KeyText::compile(*schema); key.ok()) {
+    const Result<std::string> made = key->text({data, size});
+    fuzz_require(!made.ok() || is_utf8(*made));
+  }
   return 0;
 }

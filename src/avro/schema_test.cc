@@ -166,22 +166,5 @@ TEST(Schema, ReferencesDefineNames) {
             R"({"at":{"zip":1},"was":{"zip":2}})");
 }
 
-TEST(KeyText, StringsAndNumbers) {
-  const auto key = [](const char* text, const char* hex) {
-    const auto result = key_text(schema(text), ExactBytes(unhex(hex)));
-    return result.ok() ? *result : "error: " + result.error().public_text;
-  };
-  EXPECT_EQ(key(R"("string")", "046869"), "hi");
-  EXPECT_EQ(key(R"("bytes")", "046869"), "hi");
-  EXPECT_EQ(key(R"("int")", "53"), "-42");
-  EXPECT_EQ(key(R"("long")", "feffffffffffffffff01"), "9223372036854775807");
-  EXPECT_EQ(key(R"(["null","string"])", "02046869"), "hi");
-  EXPECT_NE(key(R"(["null","string"])", "00").find("null"), std::string::npos);
-  EXPECT_NE(key(R"("string")", "04686900").find("3 there"), std::string::npos);
-  EXPECT_NE(key(R"("string")", "04ff69").find("UTF-8"), std::string::npos);
-  EXPECT_NE(key(R"("string")", "0668").find("text of 3 bytes, 1 there"), std::string::npos);
-  EXPECT_NE(key(R"("double")", "0000000000005940").find("must be string"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace push_cache::avro

@@ -49,6 +49,13 @@ class Checker {
       fault("kafka.schema_registry.password", where("kafka.schema_registry.password"),
             "a password needs kafka.schema_registry.username");
     }
+    const std::string path = "kafka.wire_format";
+    if (config_.kafka.wire_format == WireFormat::kApicurio && !registry.url.empty() &&
+        registry.url.find("/apis/") == std::string::npos) {
+      fault(path, where(path),
+            "apicurio asks for globalIds in Apicurio's own API, and kafka.schema_registry_url has "
+            "no /apis/ in it, as http://registry:8080/apis/ccompat/v7 has");
+    }
   }
 
   void check_bad_records() {

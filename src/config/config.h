@@ -24,6 +24,9 @@ enum class StoreType : std::uint8_t { kInMemory, kRedis };
 enum class Writes : std::uint8_t { kLocal, kOff };
 // What becomes of a record that cannot be applied.
 enum class OnBadRecord : std::uint8_t { kSkip, kStop, kDeadLetter };
+// What keys are, and how keys and values name their schema: see ingest/record_key.h.
+enum class KeyFormat : std::uint8_t { kAuto, kText, kAvro, kInt, kLong, kUuid, kBytes };
+enum class WireFormat : std::uint8_t { kConfluent, kApicurio, kApicurioContentId };
 // How Avro's logical types show in JSON: as the numbers they are stored as, or as text (dates,
 // decimals).
 enum class LogicalTypes : std::uint8_t { kNumbers, kReadable };
@@ -58,6 +61,8 @@ struct Kafka {
   bool force_reset_earliest = false;
   std::vector<std::int32_t> preload_schemas = {};
   std::chrono::milliseconds fetch_metadata_timeout{5'000};
+  KeyFormat key_format = KeyFormat::kAuto;
+  WireFormat wire_format = WireFormat::kConfluent;
   OnBadRecord on_bad_record = OnBadRecord::kSkip;
   std::chrono::milliseconds unknown_schema_wait{15 * 60'000};  // 0 = for ever
   std::string dead_letter_topic = {};                          // with kDeadLetter
@@ -179,6 +184,9 @@ std::string describe(const Config& config);
 bool takes_topic(const Store& store, const std::string& topic);
 // For each of kafka.topics, in its order, whether the store takes it.
 std::vector<bool> topics_of(const Config& config, const Store& store);
+// What else than topics and schemas makes the records of a configuration others than those of
+// another: one line for each format of keys and records that is not the default, "key_format long".
+std::string record_formats(const Config& config);
 // The place in kafka.topics of the topic that a write through the route is a record of.
 std::uint32_t topic_of(const Config& config, const Route& route);
 

@@ -67,6 +67,8 @@ Value value_of(const Option& option, Config& config, std::size_t index) {
     Value operator()(const StoreType* member) const { return choice_of(option, *member); }
     Value operator()(const Writes* member) const { return choice_of(option, *member); }
     Value operator()(const OnBadRecord* member) const { return choice_of(option, *member); }
+    Value operator()(const KeyFormat* member) const { return choice_of(option, *member); }
+    Value operator()(const WireFormat* member) const { return choice_of(option, *member); }
     Value operator()(const LogicalTypes* member) const { return choice_of(option, *member); }
     Value operator()(const LogFormat* member) const { return choice_of(option, *member); }
   };
@@ -110,6 +112,17 @@ std::string describe(const Config& config) {
     }
   }
   return to_yaml(root);
+}
+
+std::string record_formats(const Config& config) {
+  Config copy = config;  // slots are writable
+  std::string out;
+  for (const Option& option : options()) {
+    if (option.path != "kafka.key_format" && option.path != "kafka.wire_format") continue;
+    const Value value = value_of(option, copy, 0);
+    if (value.text != option.fallback) out += fmt::format("{} {}\n", option.name(), value.text);
+  }
+  return out;
 }
 
 }  // namespace push_cache::config

@@ -294,7 +294,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"BadId", "topic: users", "topic: users\n  preload_schemas: [1, x]",
                   "kafka.preload_schemas[1]: 'x': not a whole number"},
         FaultCase{"IdTooLarge", "topic: users", "topic: users\n  preload_schemas: [2147483648]",
-                  "kafka.preload_schemas[0]: '2147483648': not in 0 to 2147483647"},
+                  "kafka.preload_schemas[0]: '2147483648': not in 1 to 2147483647"},
         FaultCase{"OwnProperty", "topic: users",
                   "topic: users\n  properties: {bootstrap.servers: x}",
                   "kafka.properties.bootstrap.servers: cannot be set here: use kafka.brokers"},
@@ -460,6 +460,31 @@ TEST(Load, WhatBecomesOfBadRecordsHasATopicWhereItNeedsOne) {
   const auto idle = load(with("  dead_letter_topic: bad\n"));
   ASSERT_TRUE(idle.ok());
   EXPECT_THAT(idle->notes, ElementsAre(HasSubstr("has no effect")));
+}
+
+TEST(Load, FormatsOfKeysAndRecords) {
+  const auto with = [](std::string_view more, std::string_view url = "http://localhost:8081") {
+    return load(sources_of(replaced(replaced(kMinimal, "http://localhost:8081", url),
+                                    "topic: users", "topic: users\n" + std::string(more))));
+  };
+  const auto plain = with("");
+  ASSERT_TRUE(plain.ok()) << plain.error().public_text;
+  EXPECT_EQ(plain->kafka.key_format, KeyFormat::kAuto);
+  EXPECT_EQ(plain->kafka.wire_format, WireFormat::kConfluent);
+  EXPECT_EQ(record_formats(*plain), "");
+  EXPECT_EQ(record_formats(*with("  key_format: auto\n  wire_format: confluent\n")), "");
+  const auto other = with("  key_format: long\n  wire_format: apicurio_content_id\n");
+  ASSERT_TRUE(other.ok()) << other.error().public_text;
+  EXPECT_EQ(other->kafka.key_format, KeyFormat::kLong);
+  EXPECT_EQ(record_formats(*other), "key_format long\nwire_format apicurio_content_id\n");
+  const auto none = with("  key_format: varint\n");
+  ASSERT_FALSE(none.ok());
+  EXPECT_THAT(none.error().public_text, HasSubstr("kafka.key_format"));
+  // Its globalIds are asked for beside the Confluent-compatible API.
+  const auto elsewhere = with("  wire_format: apicurio\n");
+  ASSERT_FALSE(elsewhere.ok());
+  EXPECT_THAT(elsewhere.error().public_text, HasSubstr("/apis/ccompat/v7"));
+  EXPECT_TRUE(with("  wire_format: apicurio\n", "http://a:8080/apis/ccompat/v7").ok());
 }
 
 TEST(Load, TopicsOfStoresAndRoutes) {

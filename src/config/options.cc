@@ -21,6 +21,17 @@ constexpr std::string_view kReservedStoreTypes[] = {"mongo", "oracle", "postgres
 constexpr Choice kWrites[] = {{"local", static_cast<std::uint8_t>(Writes::kLocal)},
                               {"off", static_cast<std::uint8_t>(Writes::kOff)}};
 constexpr std::string_view kReservedWrites[] = {"kafka"};
+constexpr Choice kKeyFormats[] = {{"auto", static_cast<std::uint8_t>(KeyFormat::kAuto)},
+                                  {"text", static_cast<std::uint8_t>(KeyFormat::kText)},
+                                  {"avro", static_cast<std::uint8_t>(KeyFormat::kAvro)},
+                                  {"int", static_cast<std::uint8_t>(KeyFormat::kInt)},
+                                  {"long", static_cast<std::uint8_t>(KeyFormat::kLong)},
+                                  {"uuid", static_cast<std::uint8_t>(KeyFormat::kUuid)},
+                                  {"bytes", static_cast<std::uint8_t>(KeyFormat::kBytes)}};
+constexpr Choice kWireFormats[] = {
+    {"confluent", static_cast<std::uint8_t>(WireFormat::kConfluent)},
+    {"apicurio", static_cast<std::uint8_t>(WireFormat::kApicurio)},
+    {"apicurio_content_id", static_cast<std::uint8_t>(WireFormat::kApicurioContentId)}};
 constexpr Choice kOnBadRecord[] = {
     {"skip", static_cast<std::uint8_t>(OnBadRecord::kSkip)},
     {"stop", static_cast<std::uint8_t>(OnBadRecord::kStop)},
@@ -90,10 +101,16 @@ constexpr Option kOptions[] = {
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.force_reset_earliest; }},
     {.path = "kafka.preload_schemas", .type = kIds,
      .help = "Schema ids to fetch from the registry at the start.",
-     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.preload_schemas; }, .max = std::numeric_limits<std::int32_t>::max()},
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.preload_schemas; }, .min = 1, .max = std::numeric_limits<std::int32_t>::max()},
     {.path = "kafka.fetch_metadata_timeout", .type = kDuration, .fallback = "5s",
      .help = "Longest time for one request for the topic's metadata and offsets.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.fetch_metadata_timeout; }, .min = 1, .max = kHourMs},
+    {.path = "kafka.key_format", .type = kChoice, .fallback = "auto",
+     .help = "What record keys are. auto: Avro where the key names a schema, else UTF-8 text; text; avro; int and long: 4 and 8 bytes, as Kafka's IntegerSerializer and LongSerializer write them; uuid: 16 bytes; bytes: any. Integers and UUIDs are never guessed.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.key_format; }, .choices = kKeyFormats},
+    {.path = "kafka.wire_format", .type = kChoice, .fallback = "confluent",
+     .help = "How records name their schema. confluent: byte 0 and an id of 4 bytes, or a header __value_schema_id (keys: __key_schema_id). apicurio: byte 0 and a globalId of 8 bytes, or a header apicurio.value.globalId (keys: apicurio.key.globalId). apicurio_content_id: the same with contentId.",
+     .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.wire_format; }, .choices = kWireFormats},
     {.path = "kafka.on_bad_record", .type = kChoice, .fallback = "skip",
      .help = "What becomes of a record that cannot be applied (its key keeps the last good value): skip counts and logs it, stop halts its partition there and is not ready, dead_letter produces it to kafka.dead_letter_topic and moves on when that has it.",
      .slot = [](Config& c, std::size_t) -> Slot { return &c.kafka.on_bad_record; }, .choices = kOnBadRecord},

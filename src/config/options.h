@@ -51,7 +51,7 @@ using Slot =
     std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::seconds*,
                  std::chrono::milliseconds*, std::vector<std::string>*, std::vector<std::int32_t>*,
                  std::map<std::string, std::string>*, OffsetReset*, StoreType*, Writes*,
-                 OnBadRecord*, LogicalTypes*, LogFormat*>;
+                 OnBadRecord*, KeyFormat*, WireFormat*, LogicalTypes*, LogFormat*>;
 
 struct Option {
   std::string_view

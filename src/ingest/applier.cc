@@ -25,10 +25,11 @@ std::vector<SchemaId> ids_of(const std::vector<const registry::SchemaEntry*>& sc
 std::string_view to_string(BadCause cause) { return kCauseNames[static_cast<std::size_t>(cause)]; }
 
 Applier::Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
-                 std::vector<std::string> topics)
+                 std::vector<std::string> topics, RecordFormats formats)
     : schemas_(schemas),
       targets_(std::move(targets)),
       topics_(std::move(topics)),
+      formats_(formats),
       stores_of_(topics_.size()),
       compacted_(topics_.size()),
       writers_(targets_.size()) {

@@ -25,6 +25,7 @@
 #include "ingest/deleted_keys.h"
 #include "ingest/key_fields.h"
 #include "ingest/recent_bad.h"
+#include "ingest/record_key.h"
 #include "ingest/set_aside.h"
 #include "metrics/durations.h"
 #include "registry/reader_schemas.h"
@@ -37,8 +38,8 @@ namespace push_cache::ingest {
 // Why a record was not applied, each counted on its own.
 enum class BadCause : std::uint8_t {
   kNullKey,         // no key: nothing to keep it under
-  kBadKey,          // the key is neither UTF-8 text nor an Avro string, int or long, or is too long
-  kBadMagic,        // the value does not start with the wire format's byte 0
+  kBadKey,          // the key is not in kafka.key_format, has no text, or is too long
+  kBadMagic,        // the value is not in kafka.wire_format, or names a schema id of 0 or below
   kTruncated,       // the value is shorter than the wire header (an empty one is not a tombstone)
   kUndecodable,     // the datum is not what its schema says
   kSchemaFailed,    // the registry's schema is not Avro or not well-formed
@@ -58,6 +59,8 @@ struct Incoming {
   std::int64_t timestamp_ms = -1;
   std::optional<Bytes> key;
   std::optional<Bytes> value;
+  Bytes key_header = {};  // that names the schema: see ingest/wire_format.h; `data()` null = none
+  Bytes value_header = {};
 };
 
 // A store, and the topics and schemas that it takes.
@@ -138,7 +141,7 @@ class Applier {
  public:
   // `schemas` must outlive the applier. `topics`: names for log lines.
   Applier(registry::SchemaCache& schemas, std::vector<Target> targets,
-          std::vector<std::string> topics);
+          std::vector<std::string> topics, RecordFormats formats = {});
 
   // The sum of all lanes' totals. Numbers that belong together may be some records apart.
   Totals totals() const;
@@ -168,6 +171,7 @@ class Applier {
 
   // For lanes, which hold on to what they are given: routes and totals live as long as this.
   registry::SchemaCache& schemas() const { return schemas_; }
+  const RecordFormats& formats() const { return formats_; }
   const std::vector<Target>& targets() const { return targets_; }
   const Route& route(const registry::SchemaEntry& schema, std::uint32_t topic,
                      std::size_t branch = Route::kNoBranch);
@@ -200,6 +204,7 @@ class Applier {
   registry::SchemaCache& schemas_;
   const std::vector<Target> targets_;
   const std::vector<std::string> topics_;
+  const RecordFormats formats_;
   std::vector<std::vector<store::Store*>> stores_of_;  // of each topic
   std::vector<std::atomic<bool>> compacted_;           // likewise
   KeyFields key_fields_;

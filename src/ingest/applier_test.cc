@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <map>
 
 #include "ingest/write_batch.h"
@@ -12,6 +14,8 @@
 
 namespace push_cache::ingest {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr const char* kUser =
     R"({"type":"record","name":"User","namespace":"test","fields":[{"name":"id","type":"string"},)"
@@ -32,10 +36,23 @@ class FakeSource final : public registry::SchemaSource {
     if (found == answers_.end()) return Error{ErrorCode::kUnavailable, "the registry is away"};
     return found->second;
   }
+  void set_guid(std::string_view bytes, SchemaId id) {
+    registry::Guid guid;
+    std::copy_n(bytes.begin(), guid.bytes.size(), guid.bytes.begin());
+    const std::lock_guard lock(mutex_);
+    guids_.insert_or_assign(guid, id);
+  }
+  Result<SchemaId> find_id(const registry::Guid& guid, std::stop_token) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = guids_.find(guid);
+    if (found == guids_.end()) return Error{ErrorCode::kUnavailable, "the registry is away"};
+    return found->second;
+  }
 
  private:
   std::mutex mutex_;
   std::map<std::int32_t, Result<registry::SchemaText>> answers_;
+  std::map<registry::Guid, SchemaId> guids_;
 };
 
 std::string wire(std::int32_t id, std::string_view datum) {
@@ -70,7 +87,9 @@ class ApplierTest : public ::testing::Test {
 
   // Applies, waiting for schemas and counting what is bad as the feed does.
   Outcome apply(std::optional<std::string_view> key, std::optional<std::string_view> value) {
-    const Incoming record = incoming(key, value);
+    return apply(incoming(key, value));
+  }
+  Outcome apply(const Incoming& record) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     for (;;) {
       const Outcome outcome = lane_.apply(record);
@@ -389,8 +408,93 @@ TEST_F(ApplierTest, KeysInTheWireFormat) {
   EXPECT_EQ(datum(*users_, "42"), kUserDatum);
   EXPECT_EQ(apply(wire(4, "\x54"), std::nullopt), Outcome::kDone);
   EXPECT_EQ(datum(*users_, "42"), std::nullopt);
-  EXPECT_EQ(apply(wire(1, kUserDatum), wire(1, kUserDatum)), Outcome::kBad);
-  EXPECT_EQ(bad(BadCause::kBadKey), 1u) << "a record is no key";
+  EXPECT_EQ(apply(wire(1, kUserDatum), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, R"({"id":"a1","age":21})"), kUserDatum);
+  EXPECT_EQ(apply(wire(2, "\x06Rex"), wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "Rex"), kUserDatum) << "of a record of one field its text";
+  EXPECT_EQ(apply(wire(4, "\x54\x54"), wire(1, kUserDatum)), Outcome::kBad);
+  EXPECT_THAT(lane_.bad().detail, HasSubstr("kafka.key_format"));
+  EXPECT_EQ(apply(wire(5, "\x54"), wire(1, kUserDatum)), Outcome::kBad);
+  EXPECT_THAT(lane_.bad().detail, AllOf(HasSubstr("the key: schema 5"), HasSubstr("PROTOBUF"),
+                                        HasSubstr("kafka.key_format")));
+}
+
+// Nobody is asked for what no registry gives, and nothing waits for it.
+TEST_F(ApplierTest, AnIdOfZeroIsBadAtOnce) {
+  const std::string long_key("\0\0\0\0\0\0\0\x2a", 8);
+  EXPECT_EQ(lane_.apply(incoming(long_key, wire(1, kUserDatum))), Outcome::kBad);
+  EXPECT_EQ(lane_.bad().cause, BadCause::kBadKey);
+  EXPECT_THAT(lane_.bad().detail, HasSubstr("kafka.key_format: long"));
+  for (const std::int32_t id : {0, -1, -2, std::numeric_limits<std::int32_t>::min()}) {
+    const std::string value = wire(id, kUserDatum);
+    EXPECT_EQ(lane_.apply(incoming("k", value)), Outcome::kBad);
+    EXPECT_EQ(lane_.bad().cause, BadCause::kBadMagic);
+    EXPECT_THAT(lane_.bad().detail, HasSubstr("schema id " + std::to_string(id)));
+  }
+  EXPECT_EQ(schemas_.counts().requests_total, 0u);
+}
+
+TEST_F(ApplierTest, SchemasInHeaders) {
+  const std::string id_1 = wire(1, "");
+  const std::string id_3 = wire(3, "");
+  const std::string key = "\x04hi";
+  Incoming record = incoming(key, kUserDatum);
+  record.key_header = as_bytes(id_3);
+  record.value_header = as_bytes(id_1);
+  EXPECT_EQ(apply(record), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "hi"), kUserDatum);
+  record.value.reset();
+  EXPECT_EQ(apply(record), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "hi"), std::nullopt);
+  record.value_header = as_bytes("\x02");
+  record.value = as_bytes(kUserDatum);
+  EXPECT_EQ(apply(record), Outcome::kBad);
+  EXPECT_EQ(bad(BadCause::kBadMagic), 1u);
+}
+
+TEST_F(ApplierTest, AGuidInAHeaderWaitsForItsIdAndTheStoreHasThatAlone) {
+  const std::string guid = "\x01GUID of a schema";
+  const std::string key_guid = "\x01GUID of its key.";
+  Incoming record = incoming("\x04hi", kUserDatum);
+  record.value_header = as_bytes(guid);
+  record.key_header = as_bytes(key_guid);
+  EXPECT_EQ(lane_.apply(record), Outcome::kWaitsForSchema);
+  EXPECT_LT(lane_.missing_schema().value, -1);
+  source_.set_guid(key_guid.substr(1), SchemaId(3));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const SchemaId of_key = lane_.missing_schema();
+  while (schemas_.find(of_key) == nullptr && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(lane_.apply(record), Outcome::kWaitsForSchema);
+  EXPECT_NE(lane_.missing_schema(), of_key);
+  source_.set_guid(guid.substr(1), SchemaId(1));
+  EXPECT_EQ(apply(record), Outcome::kDone);
+  EXPECT_EQ(datum(*users_, "hi"), kUserDatum);
+  EXPECT_EQ(applier_.schemas_of(0), std::vector<SchemaId>{SchemaId(1)});
+  // One of the same schema that came with its id.
+  EXPECT_EQ(apply("a2", wire(1, kUserDatum)), Outcome::kDone);
+  EXPECT_EQ(applier_.writers_of(0), std::vector<SchemaId>{SchemaId(1)});
+  EXPECT_EQ(apply(record), Outcome::kDone);
+}
+
+TEST_F(ApplierTest, KeysOfAnotherFormat) {
+  Applier applier(schemas_, {{"all", all_.get(), [](std::string_view) { return true; }}}, {"topic"},
+                  {.key = KeyFormat::kLong});
+  ApplyLane lane(applier);
+  const std::string value = wire(1, kUserDatum);
+  const auto apply_once = [&](std::string_view key) {
+    Outcome outcome;
+    while ((outcome = lane.apply(incoming(key, value))) == Outcome::kWaitsForSchema) {
+      std::this_thread::yield();
+    }
+    return outcome;
+  };
+  EXPECT_EQ(apply_once(std::string_view("\0\0\0\0\0\0\0\x15", 8)), Outcome::kDone);
+  EXPECT_EQ(datum(*all_, "21"), kUserDatum);
+  EXPECT_EQ(applier.key_fields().field(SchemaId(1)), "age") << "a number is known in its field";
+  EXPECT_EQ(apply_once("C1"), Outcome::kBad);
+  EXPECT_EQ(lane.bad().cause, BadCause::kBadKey);
 }
 
 TEST_F(ApplierTest, GoodRecordsWithoutAStoreAreCountedApart) {

@@ -100,7 +100,7 @@ void ApplyLane::announce(std::span<const kafka::Message> messages) {
   if (route == nullptr || route->stores.empty()) return;
   coming_.clear();
   for (const kafka::Message& message : messages) {
-    if (!message.key || has_wire_header(*message.key)) continue;
+    if (!message.key || !may_be_text(*message.key)) continue;
     coming_.emplace_back(reinterpret_cast<const char*>(message.key->data()), message.key->size());
   }
   for (const store::Store* store : route->stores) store->prefetch(coming_);

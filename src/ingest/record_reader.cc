@@ -1,10 +1,10 @@
 #include "ingest/record_reader.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
 #include "base/limits.h"
-#include "base/utf8.h"
 
 namespace push_cache::ingest {
 namespace {
@@ -13,6 +13,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kSchemaPatience{100};
 constexpr std::chrono::seconds kImpatience{1};
+constexpr std::string_view kTooLong = "the key is longer than 64 KiB";
 
 std::int64_t system_ms() {
   return std::chrono::system_clock::now().time_since_epoch() / std::chrono::milliseconds(1);
@@ -26,7 +27,9 @@ Incoming incoming(const kafka::Message& message) {
           .offset = message.offset,
           .timestamp_ms = message.timestamp_ms,
           .key = message.key,
-          .value = message.value};
+          .value = message.value,
+          .key_header = message.key_header,
+          .value_header = message.value_header};
 }
 
 bool RecordReader::ask_readers(Bytes datum, const Incoming& record) {
@@ -52,27 +55,58 @@ std::optional<std::string_view> RecordReader::other_key_text(const Incoming& rec
     outcome = bad(BadCause::kNullKey, "the key is null");
     return std::nullopt;
   }
-  const Bytes raw = *record.key;
-  std::string_view text(reinterpret_cast<const char*>(raw.data()), raw.size());
-  if (has_wire_header(raw)) {
-    const registry::SchemaEntry* schema = find_schema(wire_schema_id(raw), outcome);
-    if (schema == nullptr) return std::nullopt;
-    auto decoded = avro::key_text(schema->schema, raw.subspan(kWireHeaderBytes));
-    if (!decoded.ok()) {
-      outcome = bad(BadCause::kBadKey, decoded.error().public_text);
-      return std::nullopt;
-    }
-    key_ = *std::move(decoded);
-    text = key_;
-  } else if (!is_utf8(text)) {
-    outcome = bad(BadCause::kBadKey, "the key is not UTF-8");
+  // Its text is hardly ever shorter: so no key makes much of nothing.
+  if (record.key->size() > 2 * limits::kKeyBytesMax) {
+    outcome = bad(BadCause::kBadKey, kTooLong);
     return std::nullopt;
   }
+  const RawKey raw = read_key(formats_, *record.key, record.key_header, key_);
+  if (raw.kind == RawKey::Kind::kBad) {
+    outcome = bad(BadCause::kBadKey, raw.text);
+    return std::nullopt;
+  }
+  std::string_view text = raw.text;
+  if (raw.kind == RawKey::Kind::kDatum) {
+    if (!decode_key(raw.framed, record.key->size(), outcome)) return std::nullopt;
+    text = key_;
+  }
   if (text.size() > limits::kKeyBytesMax) {
-    outcome = bad(BadCause::kBadKey, "the key is longer than 64 KiB");
+    outcome = bad(BadCause::kBadKey, kTooLong);
     return std::nullopt;
   }
   return text;
+}
+
+bool RecordReader::decode_key(const Framed& framed, std::size_t key_bytes, Outcome& outcome) {
+  const auto advice = [&] { return key_format_advice(formats_, key_bytes); };
+  const registry::SchemaEntry* schema = find_schema(schema_id(framed, key_guid_), outcome);
+  if (schema == nullptr) {
+    missing_datum_ = framed.datum;
+    if (outcome == Outcome::kBad) bad_.detail = "the key: " + bad_.detail + advice();
+    return false;
+  }
+  auto known = key_texts_.find(schema->id);
+  if (known == key_texts_.end()) {
+    known = key_texts_.emplace(schema->id, avro::KeyText::compile(schema->schema)).first;
+  }
+  Result<std::string> text = known->second.ok() ? known->second->text(framed.datum)
+                                                : Result<std::string>(known->second.error());
+  if (!text.ok()) {
+    outcome = bad(BadCause::kBadKey, text.error().public_text + advice());
+    return false;
+  }
+  key_ = *std::move(text);
+  return true;
+}
+
+SchemaId RecordReader::schema_id(const Framed& framed, KnownGuid& known) {
+  if (framed.guid == nullptr) return framed.id;
+  registry::Guid guid;
+  std::copy_n(framed.guid, guid.bytes.size(), guid.bytes.begin());
+  if (known.id.value <= 0 || known.guid != guid) {
+    known = {.guid = guid, .id = shared_.schemas().id_of(guid)};
+  }
+  return known.id;
 }
 
 const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& outcome) {
@@ -82,7 +116,7 @@ const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& out
   if (state.kind == registry::StateKind::kFailed) {
     const bool not_found = state.error.code == ErrorCode::kNotFound;
     outcome = bad(not_found ? BadCause::kSchemaNotFound : BadCause::kSchemaFailed,
-                  "schema " + std::to_string(id.value) + ": " + state.error.public_text);
+                  schemas.name(id) + ": " + state.error.public_text);
     return nullptr;
   }
   if (const registry::SchemaEntry* known = schemas.find(id)) return known;
@@ -97,6 +131,11 @@ void RecordReader::take_route(const registry::SchemaEntry& schema, std::uint32_t
   if (known == nullptr) known = &shared_.route(schema, topic, branch);
   route_ = known;
   refused_.clear();
+}
+
+Outcome RecordReader::bad_value(const FrameFault& fault) {
+  return bad(fault.truncated ? BadCause::kTruncated : BadCause::kBadMagic,
+             "the value: " + fault.text);
 }
 
 void RecordReader::bad_before(BadCause cause, std::string_view detail,
@@ -120,7 +159,11 @@ void RecordReader::count_bad(const Incoming& record) {
   count(totals_.bad[static_cast<std::size_t>(bad_.cause)]);
   count_end(record);
   std::optional<SchemaId> schema;
-  if (record.value && has_wire_header(*record.value)) schema = wire_schema_id(*record.value);
+  FrameFault fault;
+  if (record.value) {
+    const auto framed = unframe(formats_.wire, *record.value, record.value_header, fault);
+    if (framed && framed->guid == nullptr) schema = framed->id;
+  }
   shared_.note_bad({.seen_ms = system_ms(),
                     .topic = record.topic,
                     .partition = record.partition,
@@ -172,7 +215,7 @@ bool RecordReader::set_aside(const Incoming& record, const std::function<kafka::
   if (read_key_) {
     one.key.emplace(*read_key_);
   } else if (record.key) {
-    one.possible_keys = possible_keys(record.key->subspan(kWireHeaderBytes));
+    one.possible_keys = possible_keys(missing_datum_);
   }
   all.add(one);
   shared_.note_set_aside(one);

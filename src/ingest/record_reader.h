@@ -11,16 +11,20 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "avro/key_text.h"
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/types.h"
-#include "base/utf8.h"
 #include "ingest/applier.h"
+#include "ingest/record_key.h"
+#include "ingest/wire_format.h"
 #include "kafka/message.h"
+#include "registry/guid.h"
 #include "registry/schema_cache.h"
 
 namespace push_cache::ingest {
@@ -46,8 +50,8 @@ struct Readable {
   const Route* route = nullptr;  // null for a tombstone
 };
 
-// Wire format: byte 0, schema id as 4 bytes big-endian, datum (Confluent "wire format"). A key is
-// UTF-8 text, or in the same wire format an Avro string, bytes, int or long. One thread.
+// Reads keys and values by the applier's formats: see ingest/record_key.h and ingest/wire_format.h.
+// One thread.
 class RecordReader {
  public:
   RecordReader(const RecordReader&) = delete;
@@ -90,14 +94,15 @@ class RecordReader {
 
  protected:
   // `shared` must outlive the reader.
-  explicit RecordReader(Applier& shared) : shared_(shared), totals_(shared.add_lane()) {}
+  explicit RecordReader(Applier& shared)
+      : shared_(shared), totals_(shared.add_lane()), formats_(shared.formats()) {}
   ~RecordReader() = default;
 
-  static constexpr std::size_t kWireHeaderBytes = 5;
   // A clock that is ahead of ours by less than this is a matter of course.
   static constexpr std::int64_t kFutureMs = 3'600'000;
-  static bool has_wire_header(Bytes bytes) {
-    return bytes.size() >= kWireHeaderBytes && bytes[0] == 0;
+  // Whether the bytes of a key are its text as they are, mostly.
+  bool may_be_text(Bytes key) const {
+    return formats_.key <= KeyFormat::kText && (key.empty() || key[0] != 0);
   }
   // One writer: no locked instruction.
   static void count(std::atomic<std::uint64_t>& counter) {
@@ -155,24 +160,30 @@ class RecordReader {
 
   Applier& shared_;
   LaneTotals& totals_;
+  const RecordFormats formats_;
 
  private:
-  static SchemaId wire_schema_id(Bytes bytes) {
-    const std::uint32_t id = std::uint32_t{bytes[1]} << 24 | std::uint32_t{bytes[2]} << 16 |
-                             std::uint32_t{bytes[3]} << 8 | std::uint32_t{bytes[4]};
-    return SchemaId(static_cast<std::int32_t>(id));
-  }
+  // The latest GUID that named a schema, and the schema's id.
+  struct KnownGuid {
+    registry::Guid guid;
+    SchemaId id{-1};  // the registry's when above 0
+  };
+
   // The key's text, or nothing: then `outcome` says what to return.
   std::optional<std::string_view> key_text(const Incoming& record, Outcome& outcome) {
-    if (record.key && !has_wire_header(*record.key) && record.key->size() <= limits::kKeyBytesMax) {
-      const std::string_view text(reinterpret_cast<const char*>(record.key->data()),
-                                  record.key->size());
-      if (is_utf8(text)) return text;
+    if (record.key && is_plain_text(formats_, *record.key, record.key_header)) {
+      return std::string_view(reinterpret_cast<const char*>(record.key->data()),
+                              record.key->size());
     }
     return other_key_text(record, outcome);
   }
   // The same of a key that is no plain text.
   std::optional<std::string_view> other_key_text(const Incoming& record, Outcome& outcome);
+  // Makes `key_` of a key's datum. False: `outcome` says what to return.
+  bool decode_key(const Framed& framed, std::size_t key_bytes, Outcome& outcome);
+  // The id by which the cache finds the schema; provisional for a GUID that is not resolved yet.
+  SchemaId schema_id(const Framed& framed, KnownGuid& known);
+  Outcome bad_value(const FrameFault& fault);
   // The schema, or null: then `outcome` says what to return.
   const registry::SchemaEntry* find_schema(SchemaId id, Outcome& outcome);
   // Asks the reader schemas of the current route. False when one is not known yet; else `refused_`
@@ -190,12 +201,15 @@ class RecordReader {
   std::string refusal_;        // why
   SchemaId missing_{0};
   bool missing_is_of_key_ = false;
-  Bytes missing_datum_ = {};                  // of a value whose schema is missing
+  Bytes missing_datum_ = {};                  // of the key or value whose schema is missing
   std::optional<std::string_view> read_key_;  // of the latest record; as long as Readable::key
   std::unordered_set<SchemaId> waited_for_;   // ids that `comes_soon` has spent its time on
   std::chrono::steady_clock::time_point patient_from_{};
   Bad bad_;
-  std::string key_;  // scratch for a decoded key
+  std::string key_;                                                // scratch for a decoded key
+  std::unordered_map<SchemaId, Result<avro::KeyText>> key_texts_;  // by the keys' schemas
+  KnownGuid key_guid_;
+  KnownGuid value_guid_;
 };
 
 // Here, so that it becomes a part of what is done for each record.
@@ -213,17 +227,13 @@ inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
     return Outcome::kDone;
   }
 
-  const Bytes value = *record.value;
-  if (!value.empty() && value[0] != 0) {
-    return bad(BadCause::kBadMagic, "the value does not start with byte 0");
-  }
-  if (value.size() < kWireHeaderBytes) {
-    return bad(BadCause::kTruncated, "the value is shorter than the 5 bytes of its header");
-  }
-  const SchemaId id = wire_schema_id(value);
+  FrameFault fault;
+  const auto framed = unframe(formats_.wire, *record.value, record.value_header, fault);
+  if (!framed) return bad_value(fault);
+  const SchemaId id = schema_id(*framed, value_guid_);
   const registry::SchemaEntry* schema =
       route_ != nullptr && route_->schema->id == id ? route_->schema : find_schema(id, outcome);
-  const Bytes datum = value.subspan(kWireHeaderBytes);
+  const Bytes datum = framed->datum;
   if (schema == nullptr) {
     missing_datum_ = datum;
     return outcome;
@@ -242,7 +252,7 @@ inline Outcome RecordReader::read(const Incoming& record, Readable& out) {
   }
   refused_.clear();
   if (!route_->readers.empty() && !ask_readers(datum, record)) {
-    missing_ = id;
+    missing_ = schema->id;
     return Outcome::kWaitsForSchema;
   }
   out.datum = datum;
