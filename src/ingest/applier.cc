@@ -160,6 +160,13 @@ void Applier::note_type_change(const store::RecordView& record, const store::Sto
       record.offset.value, record.schema.value, schema == nullptr ? "?" : schema->full_name);
 }
 
+void Applier::note_waiting_key(const Incoming& record, SchemaId id) {
+  key_lines_.log(topics_[record.topic], spdlog::level::warn,
+                 "{}/{}@{} waits for its key's schema: {} is not known{}", topics_[record.topic],
+                 record.partition.value, record.offset.value, schemas_.name(id),
+                 key_format_advice(formats_, record.key->size()));
+}
+
 void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
   future_lines_.log(
       topics_[record.topic], spdlog::level::warn,

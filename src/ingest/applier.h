@@ -195,6 +195,9 @@ class Applier {
   // `store` has lost the key of `record`, whose type it does not take. Writes a line about the
   // first one of each topic, store and schema.
   void note_type_change(const store::RecordView& record, const store::Store* store);
+  // The schema `id` that the record's key names is not known. Writes a line now and then, for keys
+  // that are no Avro may look as if they named one.
+  void note_waiting_key(const Incoming& record, SchemaId id);
   // Writes a line now and then.
   void note_future(const Incoming& record, std::int64_t now_ms);
 
@@ -215,6 +218,7 @@ class Applier {
   LogLimiter bad_lines_{"ingest"};
   LogLimiter future_lines_{"ingest"};
   LogLimiter set_aside_lines_{"ingest"};
+  LogLimiter key_lines_{"ingest"};
   mutable std::mutex mutex_;  // guards what follows
   // By topic, schema and branch; nodes stay where they are.
   std::map<std::tuple<std::uint32_t, SchemaId, std::size_t>, Route> routes_;

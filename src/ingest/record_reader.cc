@@ -67,7 +67,7 @@ std::optional<std::string_view> RecordReader::other_key_text(const Incoming& rec
   }
   std::string_view text = raw.text;
   if (raw.kind == RawKey::Kind::kDatum) {
-    if (!decode_key(raw.framed, record.key->size(), outcome)) return std::nullopt;
+    if (!decode_key(raw.framed, record, outcome)) return std::nullopt;
     text = key_;
   }
   if (text.size() > limits::kKeyBytesMax) {
@@ -77,12 +77,16 @@ std::optional<std::string_view> RecordReader::other_key_text(const Incoming& rec
   return text;
 }
 
-bool RecordReader::decode_key(const Framed& framed, std::size_t key_bytes, Outcome& outcome) {
-  const auto advice = [&] { return key_format_advice(formats_, key_bytes); };
+bool RecordReader::decode_key(const Framed& framed, const Incoming& record, Outcome& outcome) {
+  const auto advice = [&] { return key_format_advice(formats_, record.key->size()); };
   const registry::SchemaEntry* schema = find_schema(schema_id(framed, key_guid_), outcome);
   if (schema == nullptr) {
     missing_datum_ = framed.datum;
     if (outcome == Outcome::kBad) bad_.detail = "the key: " + bad_.detail + advice();
+    if (outcome == Outcome::kWaitsForSchema &&
+        shared_.schemas().state(missing_).error.code == ErrorCode::kNotFound) {
+      shared_.note_waiting_key(record, missing_);
+    }
     return false;
   }
   auto known = key_texts_.find(schema->id);

@@ -180,7 +180,7 @@ class RecordReader {
   // The same of a key that is no plain text.
   std::optional<std::string_view> other_key_text(const Incoming& record, Outcome& outcome);
   // Makes `key_` of a key's datum. False: `outcome` says what to return.
-  bool decode_key(const Framed& framed, std::size_t key_bytes, Outcome& outcome);
+  bool decode_key(const Framed& framed, const Incoming& record, Outcome& outcome);
   // The id by which the cache finds the schema; provisional for a GUID that is not resolved yet.
   SchemaId schema_id(const Framed& framed, KnownGuid& known);
   Outcome bad_value(const FrameFault& fault);

@@ -55,6 +55,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else {
     check_error(version.error());
   }
+  const auto of_guid = parse_guid_answer(body, ".");
+  if (of_guid.ok()) {
+    fuzz_require(!id.ok() && (!*of_guid || (**of_guid).value > 0));
+  } else {
+    check_error(of_guid.error());
+  }
   const auto types = parse_types_answer(body);
   if (types.ok()) {
     fuzz_require(!answer.ok() && !id.ok());

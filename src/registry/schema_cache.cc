@@ -274,6 +274,7 @@ void SchemaCache::Worker::run(Order order, std::stop_token stop) {
 }
 
 std::string SchemaCache::Worker::name(SchemaId id) const {
+  if (id == kNoRoom) return "a schema whose GUID is new";
   const auto guid = guids.find(id);
   return guid == guids.end() ? "schema " + std::to_string(id.value)
                              : "the schema with GUID " + to_string(guid->second);
