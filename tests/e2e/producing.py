@@ -141,10 +141,13 @@ class Topic:
             self.put(key, record, schema)
         self.flush()
 
-    def put_raw(self, key, value, partition=None, producer=None, timestamp=None):
+    def put_raw(self, key, value, partition=None, producer=None, timestamp=None, headers=None):
+        """`headers`: (name, bytes or None) in their order."""
         more = {} if partition is None else {"partition": partition}
         if timestamp is not None:
             more["timestamp"] = timestamp
+        if headers is not None:
+            more["headers"] = headers
         producer = producer or self.kafka.producer
         while True:
             try:

@@ -13,7 +13,7 @@ from e2e.producing import TYPES, customer, sample
 from e2e.pushcache import run, write_config
 from services import free_port, wait_for
 
-AWKWARD = ["a/b", "..", ".", "a b", "%41", "?x=1", "#", "+", "é漢🎉", '"\\', "\x01\n", "\x00", "a//b/", "x" * 5000, "C 1&c=2"]
+AWKWARD = ["a/b", "..", ".", "a b", "%41", "?x=1", "#", "+", "é漢🎉", '"\\', "\x01\n", "a\x00", "a//b/", "x" * 5000, "C 1&c=2"]
 COUNT = 50_000
 
 
