@@ -102,11 +102,16 @@ RecordCopy Batch::copy(const Message& message, const rd_kafka_message_s* raw) {
     if (!bytes) return std::nullopt;
     return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
   };
+  const auto header_text = [text](Bytes header) {
+    return text(header.data() == nullptr ? std::nullopt : std::optional(header));
+  };
   RecordCopy out{.at = message.at,
                  .offset = message.offset,
                  .timestamp_ms = message.timestamp_ms,
                  .key = text(message.key),
                  .value = text(message.value),
+                 .key_header = header_text(message.key_header),
+                 .value_header = header_text(message.value_header),
                  .headers = {}};
   rd_kafka_headers_t* headers = nullptr;
   if (rd_kafka_message_headers(raw, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return out;
@@ -132,11 +137,16 @@ Message RecordCopy::message() const {
           .offset = offset,
           .timestamp_ms = timestamp_ms,
           .key = bytes(key),
-          .value = bytes(value)};
+          .value = bytes(value),
+          .key_header = bytes(key_header).value_or(Bytes()),
+          .value_header = bytes(value_header).value_or(Bytes())};
 }
 
 std::size_t RecordCopy::bytes() const {
-  std::size_t sum = (key ? key->size() : 0) + (value ? value->size() : 0);
+  std::size_t sum = 0;
+  for (const auto* text : {&key, &value, &key_header, &value_header}) {
+    if (*text) sum += (*text)->size();
+  }
   for (const Header& header : headers) {
     sum += header.name.size() + (header.value ? header.value->size() : 0);
   }

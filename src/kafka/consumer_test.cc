@@ -169,15 +169,23 @@ TEST_F(ConsumerTest, GivesTheLastHeadersOfTheNamesThatItWasAskedFor) {
   const TopicPartitionOffset from{kAt, Offset(0)};
   ASSERT_TRUE((*made)->assign(0, {&from, 1}).ok());
   std::vector<std::string> got;
+  std::vector<RecordCopy> copies;
   const auto end = std::chrono::steady_clock::now() + 30s;
   Batch batch;
   while (got.size() < want.size() && std::chrono::steady_clock::now() < end) {
     (*made)->poll(0, 50ms, 100, batch);
-    for (const Message& message : batch.messages()) {
-      if (message.kind == MessageKind::kRecord) got.push_back(headers_of(message));
+    for (std::size_t i = 0; i < batch.messages().size(); ++i) {
+      const Message& message = batch.messages()[i];
+      if (message.kind != MessageKind::kRecord) continue;
+      got.push_back(headers_of(message));
+      copies.push_back(batch.copy(i));
     }
   }
   EXPECT_EQ(got, want);
+  batch.clear();
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    EXPECT_EQ(headers_of(copies[i].message()), want[i]) << "of a copy";
+  }
 }
 
 TEST_F(ConsumerTest, TellsTheIdOfKafkasClusterOnceABrokerHasAnswered) {

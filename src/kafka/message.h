@@ -74,6 +74,8 @@ struct RecordCopy {
   std::int64_t timestamp_ms = -1;  // -1 = none
   std::optional<std::string> key;  // nothing = null
   std::optional<std::string> value;
+  std::optional<std::string> key_header;  // of Message
+  std::optional<std::string> value_header;
   std::vector<Header> headers;
 
   // Borrows from it.
