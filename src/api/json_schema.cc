@@ -69,6 +69,25 @@ void describe(object& schema, std::string_view text) {
   schema["description"] = whole;
 }
 
+// A type's name with what OpenAPI does not take in a component's name as -xHH, byte by byte.
+std::string component_name(const Node& node) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string name;
+  for (const char c : node.full_name) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_';
+    if (plain) {
+      name += c;
+    } else {
+      name += "-x";
+      name += kHex[byte >> 4];
+      name += kHex[byte & 15];
+    }
+  }
+  return name;
+}
+
 // The types that a root needs, each under its full name and `suffix`.
 class Writer {
  public:
@@ -81,7 +100,7 @@ class Writer {
     while (!open_.empty()) {
       const Node& node = *open_.back();
       open_.pop_back();
-      types[node.full_name + suffix_] = definition(node);
+      types[component_name(node) + suffix_] = definition(node);
     }
     return made;
   }
@@ -121,7 +140,7 @@ class Writer {
       case Type::kEnum:
       case Type::kFixed:
         if (seen_.insert(&node).second) open_.push_back(&node);
-        return {{"$ref", "#/components/schemas/" + node.full_name + suffix_}};
+        return {{"$ref", "#/components/schemas/" + component_name(node) + suffix_}};
     }
     return {};
   }
@@ -132,6 +151,7 @@ class Writer {
         : node.type == Type::kEnum
             ? object{{"type", "string"}, {"enum", array(node.symbols.begin(), node.symbols.end())}}
             : fixed(node);
+    if (component_name(node) != node.full_name) made["title"] = node.full_name;
     describe(made, node.doc);
     return made;
   }
@@ -163,7 +183,9 @@ class Writer {
     boost::json::parse_options options;
     options.max_depth = limits::kDatumDepthMax + 1;
     value parsed = boost::json::parse(*text, error, {}, options);
-    if (!error) property["default"] = std::move(parsed);
+    // NaN and the infinities are null, which is no number to take.
+    const bool is_number = field.type->type == Type::kFloat || field.type->type == Type::kDouble;
+    if (!error && !(is_number && parsed.is_null())) property["default"] = std::move(parsed);
   }
 
   object integer(const Node& node, std::string_view format, std::int64_t min, std::int64_t max) {
@@ -228,6 +250,7 @@ class Writer {
 
   // Not "oneOf": a value may well be one of several branches, such as of int and double.
   object any_of(const Node& node) {
+    if (node.branches.empty()) return {{"not", object()}};  // it has no values
     if (node.branches.size() == 1) return type(*node.branches.front());
     array branches;
     for (const Node* branch : node.branches) branches.push_back(type(*branch));

@@ -19,8 +19,9 @@ enum class JsonUse {
 
 // Makes JSON Schemas whose named types (records, enums, fixed) stand in one object, by their full
 // names, and are referred to from there; so may types be that hold themselves. Of two types of one
-// name the second is called NAME-2, those that differ in what is taken NAME-input: no name in Avro
-// has a '-'.
+// name the second is called NAME-2, those that differ in what is taken NAME-input. A byte that
+// OpenAPI does not take in such a name (a '-', a letter beyond ASCII) stands there as -xHH, and the
+// name itself is the title.
 //
 // As exact as JSON Schema can be, but for: dates and times whose logical type differs between
 // writer and reader; a decimal of so many bytes that it stays base64 (json.logical_types:

@@ -86,6 +86,35 @@ TEST(JsonSchema, NamedTypesAreReferredTo) {
   EXPECT_EQ(defined(R"({"type":"fixed","name":"F","size":0})", "F").at("maxLength"), 0);
 }
 
+TEST(JsonSchema, NamesThatOpenApiDoesNotTake) {
+  const char* const text =
+      R"({"type":"enum","name":"E","namespace":"cdc-eu/größe~","symbols":["ÉTÉ"]})";
+  const std::string component = "cdc-x2Deu-x2Fgr-xC3-xB6-xC3-x9Fe-x7E.E";
+  EXPECT_EQ(shown(text).at("$ref").as_string(), "#/components/schemas/" + component);
+  EXPECT_EQ(defined(text, component),
+            parse(R"({"type":"string","enum":["ÉTÉ"],"title":"cdc-eu/größe~.E"})"));
+}
+
+TEST(JsonSchema, UnionsWithoutBranchesHaveNoValues) {
+  EXPECT_EQ(shown(R"({"type":"array","items":[]})"),
+            parse(R"({"type":"array","items":{"not":{}}})"));
+}
+
+TEST(JsonSchema, DefaultsThatCannotBeUsedAreNone) {
+  JsonSchemas schemas(LogicalTypes::kNumbers);
+  schemas.add(schema(R"({"type":"record","name":"R","fields":[
+                  {"name":"bad","type":"int","default":"x"},
+                  {"name":"good","type":"int","default":1},
+                  {"name":"nan","type":"double","default":"NaN"}]})"),
+              JsonUse::kTaken);
+  const boost::json::object& record = schemas.components().at("R-input").as_object();
+  EXPECT_EQ(record.at("required"), parse(R"(["bad"])"));
+  const boost::json::object& properties = record.at("properties").as_object();
+  EXPECT_FALSE(properties.at("bad").as_object().contains("default"));
+  EXPECT_EQ(properties.at("good").at("default"), 1);
+  EXPECT_FALSE(properties.at("nan").as_object().contains("default"));
+}
+
 TEST(JsonSchema, RecordsThatHoldThemselves) {
   JsonSchemas schemas(LogicalTypes::kNumbers);
   EXPECT_EQ(value(schemas.add(schema(R"({"type":"record","name":"n.List","fields":[

@@ -154,9 +154,9 @@ void Compiler::enumeration(const Node& writer, const Node& reader) {
       choice.size = static_cast<std::uint32_t>(text.size());
     } else {
       choice.size = Choice::kUnresolved;
-      choice.text_at =
-          static_cast<std::uint32_t>(add_message("symbol '" + symbol + "' is not in the reader's " +
-                                                 reader.full_name + ", which has no default"));
+      choice.text_at = static_cast<std::uint32_t>(
+          add_message("symbol '" + symbol + "' is not in the reader's " + reader.full_name + ", " +
+                      without_default(reader)));
     }
     program_.choices.push_back(choice);
   }

@@ -121,7 +121,7 @@ bool render(const Plan& plan, Bytes datum, Buffer& json) {
 }
 
 void require_json(std::string_view text) {
-  fuzz_require(JsonTree::parse(text, 1000, JsonTree::RepeatedKeys::kLastWins).ok());
+  fuzz_require(JsonTree::parse(text, 1000, JsonTree::Dialect::kStrict).ok());
 }
 
 void compare(const Pair& pair, Bytes datum) {

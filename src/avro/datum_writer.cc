@@ -32,6 +32,8 @@ std::optional<std::string> decode_latin1(std::string_view text) {
   return out;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 bool is_integer(std::string_view number) {
   return number.find_first_of(".eE") == std::string_view::npos;
 }
@@ -49,6 +51,45 @@ std::optional<T> parse_number(std::string_view text) {
     if (std::fabs(wide) < 1) return static_cast<T>(wide);
   }
   return std::nullopt;
+}
+
+// The integer that a number with a fraction or an exponent is: Java takes 5.0 as an int's default.
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  constexpr double kExactMax = 9007199254740992;  // 2^53
+  const std::optional<double> number = parse_number<double>(text);
+  if (!number || std::fabs(*number) > kExactMax || *number != std::trunc(*number)) {
+    return std::nullopt;
+  }
+  return static_cast<std::int64_t>(*number);
+}
+
+// A number in a string, as Java takes it for the default of a float or double.
+struct NumberText {
+  std::string_view digits;
+  double special = 0;  // NaN or an infinity, when it is one of them
+};
+
+std::optional<NumberText> read_number_text(std::string_view text) {
+  const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= ' '; };
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  std::string_view number = text;
+  if (!number.empty() && (number.front() == '+' || number.front() == '-')) number.remove_prefix(1);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (number == "NaN") return NumberText{"", std::numeric_limits<double>::quiet_NaN()};
+  if (number == "Infinity") return NumberText{"", text.front() == '-' ? -kInfinity : kInfinity};
+  if (text.starts_with('+')) text.remove_prefix(1);
+  if (!text.empty() && std::string_view("fFdD").find(text.back()) != std::string_view::npos) {
+    text.remove_suffix(1);
+  }
+  double value = 0;
+  const bool begins_well = !number.empty() && (number.front() == '.' || is_digit(number.front()));
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (!begins_well || result.ec == std::errc::invalid_argument ||
+      result.ptr != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return NumberText{text};
 }
 
 // Whether a value of this JSON kind may be one of `node` at all.
@@ -115,6 +156,7 @@ bool DatumWriter::within(std::string segment) {
 }
 
 bool DatumWriter::write(const Node& node, Ref value, Buffer& out) {
+  if (depth_ == 0) exhausted_ = false;
   if (steps_left_ == 0) {
     exhausted_ = true;
     return fail("too many values");
@@ -170,9 +212,13 @@ bool DatumWriter::write_value(const Node& node, Ref value, Buffer& out) {
 bool DatumWriter::write_integer(const Node& node, Ref value, Buffer& out) {
   if (tree_.kind(value) != JsonKind::kNumber) return fail_kind("a number", value);
   const std::string_view text = tree_.text(value);
-  if (!is_integer(text))
-    return fail("a whole number is needed, not " + std::string(text.substr(0, 64)));
-  const std::optional<std::int64_t> number = parse_number<std::int64_t>(text);
+  std::optional<std::int64_t> number;
+  if (is_integer(text)) {
+    number = parse_number<std::int64_t>(text);
+  } else {
+    if (mode_ == Mode::kDefaults) number = whole_number(text);
+    if (!number) return fail("a whole number is needed, not " + std::string(text.substr(0, 64)));
+  }
   const bool is_int = node.type == Type::kInt;
   if (!number || (is_int && (*number < std::numeric_limits<std::int32_t>::min() ||
                              *number > std::numeric_limits<std::int32_t>::max()))) {
@@ -184,10 +230,21 @@ bool DatumWriter::write_integer(const Node& node, Ref value, Buffer& out) {
 }
 
 bool DatumWriter::write_float(const Node& node, Ref value, Buffer& out) {
-  if (tree_.kind(value) != JsonKind::kNumber) return fail_kind("a number", value);
-  const std::string_view text = tree_.text(value);
-  const auto append = [&](const auto& number) {
-    if (!number || std::isinf(*number)) {
+  const bool is_text = tree_.is_string(value) && mode_ == Mode::kDefaults;
+  if (tree_.kind(value) != JsonKind::kNumber && !is_text) return fail_kind("a number", value);
+  std::string_view text = tree_.text(value);
+  double special = 0;
+  if (is_text) {
+    const std::optional<NumberText> number = read_number_text(text);
+    if (!number) return fail_kind("a number", value);
+    text = number->digits;
+    special = number->special;
+  }
+  const auto append = [&](auto number) {
+    using Number = typename decltype(number)::value_type;
+    if (special != 0) {
+      number = static_cast<Number>(special);
+    } else if (!number || std::isinf(*number)) {
       return fail(std::string(text.substr(0, 64)) + " is out of the range of " +
                   std::string(to_string(node.type)));
     }
@@ -226,7 +283,7 @@ bool DatumWriter::write_enum(const Node& node, Ref value, Buffer& out) {
   const std::string_view text = tree_.text(value);
   const auto found = std::find(node.symbols.begin(), node.symbols.end(), text);
   if (found == node.symbols.end()) {
-    return fail(in_quotes(text) + " is no symbol of " + node.full_name);
+    return fail(in_quotes(text) + " is no symbol of " + std::string(beginning(node.full_name)));
   }
   append_varint(out, found - node.symbols.begin());
   return true;
@@ -282,7 +339,7 @@ bool DatumWriter::match_fields(const Node& node, Ref value, std::size_t base) {
       const auto found = std::find_if(node.fields.begin(), node.fields.end(),
                                       [&](const Field& field) { return field.name == name; });
       if (found == node.fields.end()) {
-        fail("no such field in " + node.full_name);
+        fail("no such field in " + std::string(beginning(node.full_name)));
         std::string segment = in_quotes(name);
         return within(segment.substr(1, segment.size() - 2));
       }
@@ -292,8 +349,10 @@ bool DatumWriter::match_fields(const Node& node, Ref value, std::size_t base) {
   }
   for (std::size_t i = 0; i < node.fields.size(); ++i) {
     if (matched_[base + i] == JsonTree::kNone && !node.fields[i].has_default()) {
-      fail("the field is missing and has no default");
-      return within(node.fields[i].name);
+      const std::string& fault = node.fields[i].default_fault;
+      fail(fault.empty() ? "the field is missing and has no default"
+                         : "the field is missing, and its default cannot be used: " + fault);
+      return within(std::string(beginning(node.fields[i].name)));
     }
   }
   return true;
@@ -311,7 +370,7 @@ bool DatumWriter::write_record(const Node& node, Ref value, Buffer& out) {
       out.append(*field.default_datum);
     } else {
       fits = write(*field.type, given == JsonTree::kNone ? field.default_token : given, out) ||
-             within(field.name);
+             within(std::string(beginning(field.name)));
     }
   }
   --depth_;
@@ -337,9 +396,15 @@ bool DatumWriter::write_union(const Node& node, Ref value, Buffer& out) {
       is_null(node.branches[0]) != is_null(node.branches[1])) {
     return write(*node.branches[is_null(node.branches[0]) ? 1 : 0], value, out);
   }
+  constexpr std::size_t kBranchesTextMax = 500;
   std::string branches;
   for (const Node* branch : node.branches) {
-    branches += (branches.empty() ? "" : ", ") + std::string(branch->label());
+    branches += branches.empty() ? "" : ", ";
+    if (branches.size() > kBranchesTextMax) {
+      branches += "...";
+      break;
+    }
+    branches += beginning(branch->label());
   }
   return fail(std::string(describe(kind)) + " fits no branch of the union (" + branches + ")");
 }

@@ -21,8 +21,7 @@ constexpr std::size_t kStepsPerToken = 4;
 Encoder::Encoder(Schema schema) : schema_(std::move(schema)) {}
 
 Status Encoder::from_json(std::string_view json, Buffer& out) const {
-  const Result<JsonTree> tree =
-      JsonTree::parse(json, kJsonDepthMax, JsonTree::RepeatedKeys::kError);
+  const Result<JsonTree> tree = JsonTree::parse(json, kJsonDepthMax, JsonTree::Dialect::kStrict);
   if (!tree) return tree.error();
   const std::size_t start = out.size();
   DatumWriter writer(*tree, DatumWriter::Mode::kRecords, start + limits::kValueBytesMax,

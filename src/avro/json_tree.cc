@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 namespace push_cache::avro {
@@ -12,6 +13,13 @@ namespace bj = boost::json;
 
 // Below this many keys an object is checked for repeated ones without sorting.
 constexpr std::size_t kFewKeys = 16;
+
+// How many of the first `most` bytes of `text` are whole characters.
+std::size_t whole_characters(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text.size();
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return most;
+}
 
 }  // namespace
 
@@ -37,15 +45,15 @@ std::string_view describe(JsonKind kind) {
 
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t kQuotedBytesMax = 64;
-  const bool cut = text.size() > kQuotedBytesMax;
-  if (cut) {
-    std::size_t size = kQuotedBytesMax;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-    text = text.substr(0, size);
-  }
+  const std::string_view shown = text.substr(0, whole_characters(text, kQuotedBytesMax));
   Buffer escaped;
-  append_json_escaped(escaped, text);
-  return "'" + std::string(escaped.view()) + (cut ? "...'" : "'");
+  append_json_escaped(escaped, shown);
+  return "'" + std::string(escaped.view()) + (shown.size() < text.size() ? "...'" : "'");
+}
+
+std::string_view beginning(std::string_view text) {
+  constexpr std::size_t kBytesMax = 100;
+  return text.substr(0, whole_characters(text, kBytesMax));
 }
 
 // What Boost.JSON's parser calls, one call a token.
@@ -56,7 +64,7 @@ class JsonTree::Handler {
   static constexpr std::size_t max_key_size = ~std::size_t{0};
   static constexpr std::size_t max_string_size = ~std::size_t{0};
 
-  Handler(JsonTree& tree, RepeatedKeys repeated) : tree_(tree), repeated_(repeated) {}
+  Handler(JsonTree& tree, Dialect dialect) : tree_(tree), dialect_(dialect) {}
 
   bool on_document_begin(bj::error_code&) { return true; }
   bool on_document_end(bj::error_code&) { return true; }
@@ -66,7 +74,7 @@ class JsonTree::Handler {
   bool on_object_end(std::size_t keys, bj::error_code& error) {
     const Ref object = open_.back();
     close();
-    if (repeated_ == RepeatedKeys::kLastWins || !repeats(object, keys)) return true;
+    if (dialect_ == Dialect::kSchemaText || !repeats(object, keys)) return true;
     error = bj::error::syntax;
     found_repeated_ = true;
     return false;
@@ -153,7 +161,7 @@ class JsonTree::Handler {
   }
 
   JsonTree& tree_;
-  RepeatedKeys repeated_;
+  Dialect dialect_;
   std::vector<Ref> open_;
   std::vector<std::string_view> keys_;
   bool in_parts_ = false;
@@ -162,14 +170,19 @@ class JsonTree::Handler {
   std::string repeated_key_;
 };
 
-Result<JsonTree> JsonTree::parse(std::string_view text, std::size_t depth_max,
-                                 RepeatedKeys repeated) {
+Result<JsonTree> JsonTree::parse(std::string_view text, std::size_t depth_max, Dialect dialect) {
   if (text.size() >= kNone) return Error{ErrorCode::kInvalidArgument, "JSON text of 4 GiB or more"};
   JsonTree tree;
+  if (dialect == Dialect::kSchemaText) {
+    if (auto mended = strict_json(text, JsonExtras::kSurrogatesAndComments)) {
+      tree.mended_ = std::make_unique<const std::string>(*std::move(mended));
+      text = *tree.mended_;
+    }
+  }
   tree.source_ = text;
   bj::parse_options options;
   options.max_depth = depth_max;
-  bj::basic_parser<Handler> parser(options, tree, repeated);
+  bj::basic_parser<Handler> parser(options, tree, dialect);
   bj::error_code error;
   const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (error || used != text.size()) {

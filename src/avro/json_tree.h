@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,17 +22,24 @@ std::string_view describe(JsonKind kind);
 // characters.
 std::string in_quotes(std::string_view text);
 
+// The first characters of a text from outside, some 100 bytes at most.
+std::string_view beginning(std::string_view text);
+
 class JsonTree {
  public:
   using Ref = std::uint32_t;  // index of a token
   static constexpr Ref kRoot = 0;
   static constexpr Ref kNone = 0xFFFF'FFFF;
 
-  enum class RepeatedKeys { kLastWins, kError };
+  enum class Dialect {
+    kStrict,  // RFC 8259; a key that stands twice in one object is an error
+    // As Java's parsers of schemas read: with comments, a byte order mark and halves of surrogate
+    // pairs (see base/json_text.h); of a key that stands twice the last counts.
+    kSchemaText,
+  };
 
   // `text` is borrowed: it must outlive the tree. kInvalidArgument with the byte at fault.
-  static Result<JsonTree> parse(std::string_view text, std::size_t depth_max,
-                                RepeatedKeys repeated);
+  static Result<JsonTree> parse(std::string_view text, std::size_t depth_max, Dialect dialect);
 
   JsonKind kind(Ref ref) const { return tokens_[ref].kind; }
   bool is_object(Ref ref) const { return kind(ref) == JsonKind::kObject; }
@@ -64,7 +72,8 @@ class JsonTree {
   class Handler;
 
   std::string_view source_;
-  std::string unescaped_;  // strings that had escapes
+  std::unique_ptr<const std::string> mended_;  // what `source_` points to when the text was changed
+  std::string unescaped_;                      // strings that had escapes
   std::vector<Token> tokens_;
 };
 

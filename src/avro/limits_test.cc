@@ -6,6 +6,7 @@
 #include "avro/compile.h"
 #include "avro/encoder.h"
 #include "avro/interpreter.h"
+#include "avro/node.h"
 #include "avro/testing.h"
 #include "base/limits.h"
 
@@ -129,10 +130,52 @@ TEST(Limits, DefaultsThatStandForMoreThanTheirText) {
            R"(","fields":[{"name":"a","type":)" + text + R"(,"default":{}},{"name":"b","type":")" +
            before + R"(","default":{}}]})";
   }
-  const auto parsed = Schema::parse(text);
-  ASSERT_FALSE(parsed.ok());
-  EXPECT_NE(parsed.error().public_text.find("bytes of Avro"), std::string::npos)
-      << parsed.error().public_text;
+  // Such a default costs nothing but itself, until a reader needs it.
+  const Schema parsed = schema(text);
+  EXPECT_TRUE(Plan::compile(parsed, {}).ok());
+  const auto resolved =
+      Plan::compile(schema(R"({"type":"record","name":"Z30","fields":[]})"), parsed, {});
+  ASSERT_FALSE(resolved.ok());
+  EXPECT_NE(resolved.error().public_text.find("too many bytes in all defaults"), std::string::npos)
+      << resolved.error().public_text;
+}
+
+// 40,000 defaults, each of which stands for a MiB: no more are tried than the cap lets.
+TEST(Limits, ManyDefaultsThatStandForMoreThanTheirText) {
+  std::string text =
+      R"({"type":"record","name":"R","fields":[{"name":"big","type":{"type":"record",)"
+      R"("name":"B","fields":[{"name":"x","type":"string","default":")" +
+      std::string(1'000'000, 'x') + R"("}]}})";
+  for (int i = 0; i < 40'000; ++i) {
+    text += R"(,{"name":"f)" + std::to_string(i) + R"(","type":"B","default":{}})";
+  }
+  const Schema parsed = schema(text + "]}");
+  std::size_t bytes = 0;
+  for (const Field& field : parsed.root().fields) bytes += field.default_datum.value_or("").size();
+  EXPECT_LT(bytes, limits::kSchemaTextBytesMax * 5);
+  EXPECT_TRUE(parsed.root().fields[1].has_default());
+  EXPECT_EQ(parsed.root().fields.back().default_fault, "too many bytes in all defaults");
+}
+
+// A long namespace counts in each name within it.
+TEST(Limits, LongNames) {
+  const auto record = [](std::size_t bytes, int types) {
+    std::string text = R"({"type":"record","name":"R","namespace":")" + std::string(bytes, 'n') +
+                       R"(","fields":[)";
+    for (int i = 0; i < types; ++i) {
+      const std::string number = std::to_string(i);
+      text += (i == 0 ? R"({"name":"f)" : R"(,{"name":"f)") + number +
+              R"(","type":{"type":"fixed","name":"F)" + number + R"(","size":1}})";
+    }
+    return text + "]}";
+  };
+  EXPECT_TRUE(Schema::parse(record(limits::kSchemaNameBytesMax - 100, 10)).ok());
+  const auto too_long = Schema::parse(record(limits::kSchemaNameBytesMax, 0));
+  ASSERT_FALSE(too_long.ok());
+  EXPECT_EQ(too_long.error().public_text, "name: longer with its namespace than 4096 bytes");
+  const auto too_many = Schema::parse(record(limits::kSchemaNameBytesMax - 100, 40'000));
+  ASSERT_FALSE(too_many.ok());
+  EXPECT_NE(too_many.error().public_text.find("bytes in all names"), std::string::npos);
 }
 
 TEST(Limits, UnionsThatFitOnlyAfterManyTries) {

@@ -60,7 +60,8 @@ bool set_decimal(Node& node, const JsonTree& tree, JsonTree::Ref attributes) {
 
 std::optional<std::uint32_t> small_number(const JsonTree& tree, JsonTree::Ref ref) {
   if (tree.kind(ref) != JsonKind::kNumber) return std::nullopt;
-  const std::string_view text = tree.text(ref);
+  std::string_view text = tree.text(ref);
+  if (text == "-0") text = "0";
   std::uint32_t value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc{} || result.ptr != text.data() + text.size() ||

@@ -12,16 +12,18 @@ namespace push_cache::avro {
 // The primitive type of this word, or nothing.
 std::optional<Type> primitive_type(std::string_view word);
 
-// [A-Za-z_][A-Za-z0-9_]*
+// Letters, digits and _, no digit first; letters and digits of any script, as Avro for Java has it.
+// `text` is well-formed UTF-8.
 bool is_name(std::string_view text);
 
-// Names joined by dots.
-bool is_dotted_name(std::string_view text);
-
-// The name with `space` before it, unless it has a namespace of its own or `space` is empty.
+// The full name of `name` where `space` is the namespace, which a dot in the name overrides: "a.R"
+// is in "a", ".R" in none. A namespace may be any text.
 std::string qualify(std::string_view name, std::string_view space);
 
 // All before the last dot; empty when there is none.
 std::string_view namespace_of(std::string_view full_name);
+
+// All after the last dot.
+std::string_view short_name_of(std::string_view full_name);
 
 }  // namespace push_cache::avro

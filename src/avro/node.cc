@@ -1,5 +1,7 @@
 #include "avro/node.h"
 
+#include "avro/names.h"
+
 namespace push_cache::avro {
 
 std::string_view to_string(Type type) {
@@ -36,10 +38,7 @@ std::string_view to_string(Type type) {
   return "";
 }
 
-std::string_view Node::short_name() const {
-  const std::string_view name = full_name;
-  return name.substr(name.rfind('.') + 1);  // npos + 1 = 0
-}
+std::string_view Node::short_name() const { return short_name_of(full_name); }
 
 std::string_view Node::label() const {
   return is_named() ? std::string_view(full_name) : to_string(type);

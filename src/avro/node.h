@@ -55,11 +55,16 @@ struct Field {
   std::string doc;  // for people; "" = none
   std::vector<std::string> aliases;
   const Node* type = nullptr;
-  // The default as a datum of `type` (a union's with the number of the branch), when there is one.
+  // The default as a datum of `type` (a union's with the number of the branch), when there is one
+  // that fits the type.
   std::optional<std::string> default_datum;
+  // What is wrong with the default that stands there: a writer's schema may have any, and only a
+  // reader that needs it is at fault. "" = nothing.
+  std::string default_fault;
   // Place of the default in the JSON text that is being parsed; of no use afterwards.
   std::uint32_t default_token = kNoToken;
 
+  // Whether one can be used.
   bool has_default() const { return default_datum.has_value() || default_token != kNoToken; }
 };
 
@@ -74,7 +79,8 @@ struct Node {
   std::string doc;                            // record, enum, fixed: for people; "" = none
   std::vector<Field> fields;                  // record
   std::vector<std::string> symbols;           // enum
-  std::optional<std::size_t> default_symbol;  // enum
+  std::optional<std::size_t> default_symbol;  // enum, when its default is one of the symbols
+  std::string default_fault;                  // enum: as that of a field
   const Node* items = nullptr;                // array, map (its values)
   std::vector<const Node*> branches;          // union
   std::size_t fixed_size = 0;                 // fixed

@@ -37,6 +37,11 @@ bool names_match(const Node& writer, const Node& reader) {
              reader.aliases.end();
 }
 
+std::string without_default(const Node& reader_enum) {
+  if (reader_enum.default_fault.empty()) return "which has no default";
+  return "whose default cannot be used: " + reader_enum.default_fault;
+}
+
 std::vector<std::optional<std::size_t>> match_fields(const Node& writer, const Node& reader) {
   std::unordered_map<std::string_view, std::size_t> free;  // the writer's fields not yet taken
   for (std::size_t i = 0; i < writer.fields.size(); ++i) free.emplace(writer.fields[i].name, i);
@@ -170,7 +175,8 @@ bool Resolver::match_enum(const Node& writer, const Node& reader) {
       return true;
     }
   }
-  return fail("no symbol of " + writer.full_name + " is one of the reader's, which has no default");
+  return fail("no symbol of " + writer.full_name + " is one of the reader's, " +
+              without_default(reader));
 }
 
 bool Resolver::match_writer_union(const Node& writer, const Node& reader) {
@@ -220,7 +226,10 @@ bool Resolver::match_record_fields(const Node& writer, const Node& reader) {
     if (from[i]) {
       if (!match(*writer.fields[*from[i]].type, *field.type)) return within(field.name);
     } else if (!field.has_default()) {
-      fail("not in the writer's " + writer.full_name + ", and has no default");
+      fail("not in the writer's " + writer.full_name +
+           (field.default_fault.empty() ? ", and has no default"
+                                        : ", and the default in the reader's " + reader.full_name +
+                                              " cannot be used: " + field.default_fault));
       return within(field.name);
     }
   }

@@ -62,4 +62,7 @@ class Resolver {
 bool is_promotion(Type writer, Type reader);
 bool names_match(const Node& writer, const Node& reader);
 
+// Why an enum has no default for a symbol that it does not know: "which has no default".
+std::string without_default(const Node& reader_enum);
+
 }  // namespace push_cache::avro

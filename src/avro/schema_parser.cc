@@ -8,34 +8,41 @@
 #include "avro/datum_writer.h"
 #include "avro/logical.h"
 #include "avro/names.h"
+#include "avro/path_scope.h"
 #include "base/limits.h"
 
 namespace push_cache::avro {
 namespace {
 
-// Arrays and objects of the text: a record within a record is three deeper.
-constexpr std::size_t kJsonDepthMax = limits::kSchemaDepthMax * 4;
+// Arrays and objects of the text, with all that tools keep in it: what Java's parser takes.
+constexpr std::size_t kJsonDepthMax = 1000;
 // Values in all defaults of one text, with those that nested records' defaults stand for.
 constexpr std::size_t kDefaultStepsMax = 1'000'000;
 
-// Adds a segment to a path for as long as it lives.
-class PathScope {
- public:
-  PathScope(std::string& path, std::string_view segment) : path_(path), size_(path.size()) {
-    if (!path_.empty() && segment.front() != '[') path_ += '.';
-    path_ += segment;
-  }
-  ~PathScope() { path_.resize(size_); }
-  PathScope(const PathScope&) = delete;
-  PathScope& operator=(const PathScope&) = delete;
+// Of all full names and aliases: a long namespace counts with each name within it.
+constexpr std::size_t kNameBytesMax = limits::kSchemaTextBytesMax * 4;
 
- private:
-  std::string& path_;
-  std::size_t size_;
-};
+bool same_logical(const Node& a, const Node& b) {
+  return a.logical == b.logical && a.precision == b.precision && a.scale == b.scale;
+}
 
-std::string indexed(std::string_view key, std::size_t index) {
-  return std::string(key) + "[" + std::to_string(index) + "]";
+// Named types are the same only as one node: what is defined twice has become one by then.
+bool same_type(const Node& a, const Node& b) {
+  if (&a == &b) return true;
+  if (a.type != b.type || a.is_named() || !same_logical(a, b)) return false;
+  if (a.items != nullptr) return same_type(*a.items, *b.items);
+  return std::equal(a.branches.begin(), a.branches.end(), b.branches.begin(), b.branches.end(),
+                    [](const Node* x, const Node* y) { return same_type(*x, *y); });
+}
+
+// Whether data of both read the same.
+bool same_definition(const Node& a, const Node& b) {
+  return a.type == b.type && same_logical(a, b) && a.symbols == b.symbols &&
+         a.fixed_size == b.fixed_size &&
+         std::equal(a.fields.begin(), a.fields.end(), b.fields.begin(), b.fields.end(),
+                    [](const Field& x, const Field& y) {
+                      return x.name == y.name && same_type(*x.type, *y.type);
+                    });
 }
 
 }  // namespace
@@ -46,15 +53,15 @@ Result<const Node*> SchemaParser::parse(std::string_view json) {
                                                   " bytes, at most " +
                                                   std::to_string(limits::kSchemaTextBytesMax)};
   }
-  // A key that stands twice counts as its last, as in the parsers that registries use.
-  Result<JsonTree> tree = JsonTree::parse(json, kJsonDepthMax, JsonTree::RepeatedKeys::kLastWins);
+  Result<JsonTree> tree = JsonTree::parse(json, kJsonDepthMax, JsonTree::Dialect::kSchemaText);
   if (!tree) {
     fail(tree.error().public_text);
     return Error{ErrorCode::kInvalidArgument, error_};
   }
   tree_ = std::move(*tree);
   const Node* const root = parse_type(JsonTree::kRoot, "");
-  if (root == nullptr || !parse_defaults()) return Error{ErrorCode::kInvalidArgument, error_};
+  if (root == nullptr) return Error{ErrorCode::kInvalidArgument, error_};
+  parse_defaults();
   return root;
 }
 
@@ -123,17 +130,25 @@ const Node* SchemaParser::primitive(Type type, Ref attributes) {
   return shared;
 }
 
-const Node* SchemaParser::look_up(std::string_view name, std::string_view space) {
-  if (const std::optional<Type> type = primitive_type(name))
-    return primitive(*type, JsonTree::kNone);
+const Node* SchemaParser::find_known(std::string_view name, std::string_view space) const {
+  if (name.size() + space.size() > limits::kSchemaNameBytesMax) return nullptr;
   auto found = types_.named.find(qualify(name, space));
   // A name without a namespace may also be one of no namespace: what other parsers accept as well.
   if (found == types_.named.end()) found = types_.named.find(name);
-  if (found == types_.named.end()) return fail("unknown type " + in_quotes(name));
-  return found->second;
+  return found == types_.named.end() ? nullptr : found->second;
+}
+
+const Node* SchemaParser::look_up(std::string_view name, std::string_view space) {
+  if (const std::optional<Type> type = primitive_type(name))
+    return primitive(*type, JsonTree::kNone);
+  if (const Node* const known = find_known(name, space)) return known;
+  return define_ahead(name, space);
 }
 
 const Node* SchemaParser::parse_object(Ref ref, std::string_view space) {
+  if (const auto read = ahead_.find(ref); read != ahead_.end() && read->second != nullptr) {
+    return read->second;
+  }
   const Ref type = tree_.find(ref, "type");
   if (type == JsonTree::kNone) return fail("'type' is missing");
   if (!tree_.is_string(type)) return parse_type_at("type", type, space);
@@ -165,8 +180,7 @@ const Node* SchemaParser::parse_union(Ref ref, std::string_view space) {
     }
     node->branches.push_back(branch);
   }
-  if (node->branches.empty()) return fail("a union needs at least one branch");
-  return node;
+  return node;  // without a branch it has no values: what other parsers accept as well
 }
 
 const Node* SchemaParser::parse_collection(Ref ref, std::string_view space, Type type) {
@@ -185,48 +199,61 @@ std::string SchemaParser::doc_of(Ref ref) const {
   return doc == JsonTree::kNone || !tree_.is_string(doc) ? "" : std::string(tree_.text(doc));
 }
 
+std::string_view SchemaParser::own_space(Ref ref, std::string_view space) const {
+  const Ref own = tree_.find(ref, "namespace");
+  return own != JsonTree::kNone && tree_.is_string(own) ? tree_.text(own) : space;
+}
+
+// A namespace plays no role in reading, and nor do aliases in a writer's schema: any text will do.
 Node* SchemaParser::define(Ref ref, Type type, std::string_view space) {
   const Ref name = tree_.find(ref, "name");
   if (name == JsonTree::kNone) return fail("'name' is missing");
   if (!tree_.is_string(name)) return fail_at("name", "a string is needed");
-  const Ref own_space = tree_.find(ref, "namespace");
-  if (own_space != JsonTree::kNone && tree_.is_string(own_space)) space = tree_.text(own_space);
   const std::string_view text = tree_.text(name);
-  if (!is_dotted_name(text)) {
+  if (!is_name(short_name_of(text))) {
     return fail_at("name", in_quotes(text) + " is not a name (letters, digits and _)");
   }
-  std::string full_name = qualify(text, space);
-  if (full_name.size() != text.size() && !is_dotted_name(space)) {
-    return fail_at("namespace", in_quotes(space) + " is not names joined by dots");
+  space = own_space(ref, space);
+  if (text.size() + space.size() > limits::kSchemaNameBytesMax) {
+    return fail_at("name", "longer with its namespace than " +
+                               std::to_string(limits::kSchemaNameBytesMax) + " bytes");
   }
+  std::string full_name = qualify(text, space);
   if (primitive_type(full_name)) return fail_at("name", "'" + full_name + "' is a primitive type");
 
   Node* const node = add(type);
   if (node == nullptr) return nullptr;
   node->full_name = std::move(full_name);
   node->doc = doc_of(ref);
-  if (!parse_names(ref, "aliases", true, namespace_of(node->full_name), node->aliases))
-    return nullptr;
-  if (!types_.named.emplace(node->full_name, node).second) {
-    return fail_at("name", "'" + node->full_name + "' is defined twice");
-  }
+  types_.name_bytes += node->full_name.size();
+  if (!read_aliases(ref, namespace_of(node->full_name), node->aliases)) return nullptr;
+  types_.named.emplace(node->full_name, node);
+  if (const auto wanted = ahead_.find(ref); wanted != ahead_.end()) wanted->second = node;
   return node;
 }
 
-bool SchemaParser::parse_names(Ref ref, std::string_view key, bool dotted, std::string_view space,
-                               std::vector<std::string>& out) {
-  const Ref names = tree_.find(ref, key);
-  if (names == JsonTree::kNone) return true;
-  const PathScope scope(path_, key);
-  if (!tree_.is_array(names)) return fail("an array of names is needed"), false;
-  std::size_t index = 0;
-  for (Ref at = tree_.first(names); at < tree_.end(names); at = tree_.next(at), ++index) {
-    const bool good =
-        tree_.is_string(at) && (dotted ? is_dotted_name(tree_.text(at)) : is_name(tree_.text(at)));
-    if (!good) return fail_at(indexed("", index), "not a name (letters, digits and _)"), false;
-    out.push_back(dotted ? qualify(tree_.text(at), space) : std::string(tree_.text(at)));
+// What is no array, and what in it is no text or beyond the limit, is left out. With a namespace
+// for types', without one for fields'.
+bool SchemaParser::read_aliases(Ref ref, std::string_view space, std::vector<std::string>& out) {
+  const Ref names = tree_.find(ref, "aliases");
+  if (names != JsonTree::kNone && tree_.is_array(names)) {
+    for (Ref at = tree_.first(names); at < tree_.end(names); at = tree_.next(at)) {
+      if (!tree_.is_string(at) || tree_.text(at).size() > limits::kSchemaNameBytesMax) continue;
+      out.push_back(qualify(tree_.text(at), space));
+      types_.name_bytes += out.back().size();
+      if (types_.name_bytes > kNameBytesMax) break;
+    }
   }
-  return true;
+  if (types_.name_bytes <= kNameBytesMax) return true;
+  return fail("more than " + std::to_string(kNameBytesMax) + " bytes in all names"), false;
+}
+
+const Node* SchemaParser::settle(const Node& node) {
+  const Node* const first = types_.named.find(node.full_name)->second;
+  if (first == &node) return first;
+  const bool is_open = std::find(open_.begin(), open_.end(), first) != open_.end();
+  if (!is_open && same_definition(*first, node)) return first;
+  return fail_at("name", in_quotes(node.full_name) + " is defined twice");
 }
 
 const Node* SchemaParser::parse_record(Ref ref, std::string_view space) {
@@ -235,10 +262,12 @@ const Node* SchemaParser::parse_record(Ref ref, std::string_view space) {
   const Ref fields = tree_.find(ref, "fields");
   if (fields == JsonTree::kNone) return fail("'fields' is missing");
   if (!tree_.is_array(fields)) return fail_at("fields", "an array is needed");
+  open_.push_back(node);
   if (!parse_fields(fields, *node, namespace_of(node->full_name))) return nullptr;
+  open_.pop_back();
   node->zero_size = std::all_of(node->fields.begin(), node->fields.end(),
                                 [](const Field& field) { return field.type->zero_size; });
-  return node;
+  return settle(*node);
 }
 
 bool SchemaParser::parse_fields(Ref fields, Node& record, std::string_view space) {
@@ -266,7 +295,7 @@ bool SchemaParser::parse_field(Ref ref, Node& record, std::string_view space) {
   Field field;
   field.name = tree_.text(name);
   field.doc = doc_of(ref);
-  if (!parse_names(ref, "aliases", false, "", field.aliases)) return false;
+  if (!read_aliases(ref, "", field.aliases)) return false;
   const Ref type = tree_.find(ref, "type");
   if (type == JsonTree::kNone) return fail("'type' is missing"), false;
   field.type = parse_type_at("type", type, space);
@@ -280,23 +309,40 @@ bool SchemaParser::parse_field(Ref ref, Node& record, std::string_view space) {
   return true;
 }
 
+bool SchemaParser::parse_symbols(Ref symbols, Node& node) {
+  const PathScope scope(path_, "symbols");
+  if (!tree_.is_array(symbols)) return fail("an array of names is needed"), false;
+  std::set<std::string_view> seen;
+  std::size_t index = 0;
+  for (Ref at = tree_.first(symbols); at < tree_.end(symbols); at = tree_.next(at), ++index) {
+    if (!tree_.is_string(at) || !is_name(tree_.text(at))) {
+      return fail_at(indexed("", index), "not a name (letters, digits and _)"), false;
+    }
+    if (!seen.insert(tree_.text(at)).second) {
+      return fail(in_quotes(tree_.text(at)) + " stands twice"), false;
+    }
+    node.symbols.emplace_back(tree_.text(at));
+  }
+  return true;
+}
+
 const Node* SchemaParser::parse_enum(Ref ref, std::string_view space) {
   Node* const node = define(ref, Type::kEnum, space);
   if (node == nullptr) return nullptr;
-  if (tree_.find(ref, "symbols") == JsonTree::kNone) return fail("'symbols' is missing");
-  if (!parse_names(ref, "symbols", false, "", node->symbols)) return nullptr;
-  std::set<std::string_view> seen;
-  for (const std::string& symbol : node->symbols) {
-    if (!seen.insert(symbol).second) return fail_at("symbols", "'" + symbol + "' stands twice");
-  }
+  const Ref symbols = tree_.find(ref, "symbols");
+  if (symbols == JsonTree::kNone) return fail("'symbols' is missing");
+  if (!parse_symbols(symbols, *node)) return nullptr;
   const Ref value = tree_.find(ref, "default");
-  if (value == JsonTree::kNone) return node;
+  if (value == JsonTree::kNone) return settle(*node);
   const auto found = tree_.is_string(value)
                          ? std::find(node->symbols.begin(), node->symbols.end(), tree_.text(value))
                          : node->symbols.end();
-  if (found == node->symbols.end()) return fail_at("default", "not one of the symbols");
-  node->default_symbol = static_cast<std::size_t>(found - node->symbols.begin());
-  return node;
+  if (found != node->symbols.end()) {
+    node->default_symbol = static_cast<std::size_t>(found - node->symbols.begin());
+  } else {
+    node->default_fault = "it is not one of the symbols";
+  }
+  return settle(*node);
 }
 
 const Node* SchemaParser::parse_fixed(Ref ref, std::string_view space) {
@@ -309,33 +355,32 @@ const Node* SchemaParser::parse_fixed(Ref ref, std::string_view space) {
   node->fixed_size = *bytes;
   node->zero_size = node->fixed_size == 0;
   set_logical(*node, ref);
-  return node;
+  return settle(*node);
 }
 
 void SchemaParser::set_logical(Node& node, Ref ref) const { apply_logical_type(node, tree_, ref); }
 
-// After the whole text, since a default may be of a type that its own field is part of.
-bool SchemaParser::parse_defaults() {
+// After the whole text, since a default may be of a type that its own field is part of. One that
+// does not fit is noted, for a reader that needs it. When the caps are reached no more are tried.
+void SchemaParser::parse_defaults() {
+  constexpr std::size_t kBytesMax = limits::kSchemaTextBytesMax * 4;
   DatumWriter writer(tree_, DatumWriter::Mode::kDefaults, limits::kSchemaTextBytesMax,
                      kDefaultStepsMax);
   for (const PendingDefault& pending : pending_) {
     Field& field = pending.record->fields[pending.field];
     Buffer datum;
-    std::string fault;
-    if (!writer.write(*field.type, field.default_token, datum)) {
-      fault = writer.fault();
-    } else if ((types_.default_bytes += datum.size()) > limits::kSchemaTextBytesMax * 4) {
-      fault = "too many bytes in all defaults";
+    if (types_.default_bytes > kBytesMax) {
+      field.default_fault = "too many bytes in all defaults";
+    } else {
+      if (writer.write(*field.type, field.default_token, datum)) {
+        field.default_datum = std::string(datum.view());
+      } else {
+        field.default_fault = writer.fault();
+      }
+      types_.default_bytes += datum.size();
     }
-    if (!fault.empty()) {
-      path_ = pending.path;
-      fail_at("default", fault);
-      return false;
-    }
-    field.default_datum = std::string(datum.view());
     field.default_token = Field::kNoToken;
   }
-  return true;
 }
 
 }  // namespace push_cache::avro

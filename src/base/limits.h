@@ -49,6 +49,8 @@ inline constexpr std::size_t kSchemaDepthMax = 64;  // nesting of the schema's o
 inline constexpr std::size_t kDatumDepthMax =
     128;  // nesting of a recursive datum: bounds the stack
 inline constexpr std::size_t kSchemaTypesMax = 50'000;
+// A type's name with its namespace, which each name within it repeats.
+inline constexpr std::size_t kSchemaNameBytesMax = 4096;
 // JSON made from one datum. A run of zero-size items (an array of null) costs no bytes on the wire.
 inline constexpr std::size_t kJsonBytesMax = 512 * 1024 * 1024;
 inline constexpr std::size_t kZeroSizeItemsMax = 100'000;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 namespace push_cache::registry {
@@ -23,8 +24,10 @@ Error nonsense(std::string_view what) {
 }
 
 Result<json::object> parse_object(std::string_view body) {
+  // A schema's text may hold half of a surrogate pair, which Java's registries pass on.
+  const std::optional<std::string> mended = strict_json(body, JsonExtras::kSurrogates);
   boost::system::error_code fault;
-  json::value value = json::parse(body, fault);
+  json::value value = json::parse(mended ? std::string_view(*mended) : body, fault);
   if (fault) return nonsense("it is not JSON: " + excerpt(body));
   if (!value.is_object()) return nonsense("it is no JSON object: " + excerpt(body));
   return std::move(value.get_object());

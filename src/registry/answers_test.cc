@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -36,6 +37,24 @@ TEST(SchemaAnswer, OtherTypesAreNamedInUtf8) {
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, ErrorCode::kInvalidArgument);
   EXPECT_TRUE(is_utf8(answer.error().public_text));
+}
+
+// A schema's text with half of a surrogate pair, and one that says it with an escape: Java's
+// registries keep both.
+TEST(SchemaAnswer, HalvesOfSurrogatePairs) {
+  const std::pair<const char*, const char*> rows[] = {
+      {R"({"schema":"\"a\ud800\""})", "\"a\xEF\xBF\xBD\""},
+      {"{\"schema\":\"\\\"a\xED\xA0\x80\\\"\"}", "\"a\xEF\xBF\xBD\""},
+      {R"({"schema":"\"a\\ud800\"","subject":"\udc00"})", R"("a\ud800")"},
+      {"\xEF\xBB\xBF{\"schema\":\"\\\"\\ud83d\\ude00\\\"\"}", "\"\xF0\x9F\x98\x80\""},
+  };
+  for (const auto& [body, text] : rows) {
+    const auto answer = parse_schema_answer(body);
+    ASSERT_TRUE(answer.ok()) << body;
+    EXPECT_EQ(answer->schema, text);
+    EXPECT_TRUE(is_utf8(answer->schema));
+  }
+  EXPECT_FALSE(parse_schema_answer(R"(/* no comments */{"schema":"x"})").ok());
 }
 
 TEST(VersionAnswer, NumbersThatDoNotFitMakeNoSense) {
