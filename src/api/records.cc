@@ -339,7 +339,8 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   Error missing(SchemaId id) const {
     const registry::State state = owner_->options_.schemas->request(id);
     if (state.kind == registry::StateKind::kFailed) {
-      return {ErrorCode::kBadRecord, "the record's schema cannot be used", state.error.describe()};
+      return {ErrorCode::kBadRecord, "the record's schema cannot be used",
+              owner_->options_.schemas->name(id) + ": " + state.error.describe()};
     }
     return {ErrorCode::kSchemaUnknown,
             "the record's schema is being fetched from the registry; try again"};

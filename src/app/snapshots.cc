@@ -140,7 +140,11 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
         "of keys or records, or another registry"};
   }
   for (const snapshot::Schema& schema : file.schemas()) {
-    if (Status known = around_.schemas.insert(schema.id, schema.text); !known.ok()) return known;
+    if (Status known = around_.schemas.insert(schema.id, schema.text); !known.ok()) {
+      known.error().public_text =
+          "schema " + std::to_string(schema.id.value) + ": " + known.error().public_text;
+      return known;
+    }
     if (const auto* entry = around_.schemas.find(schema.id)) around_.applier.announce(*entry);
   }
   if (Status loaded = file.load(around_.stores, threads); !loaded.ok()) return loaded;

@@ -75,7 +75,8 @@ class ApplierTest : public ::testing::Test {
     source_.set(2, registry::SchemaText{kPet});
     source_.set(3, registry::SchemaText{R"("string")"});
     source_.set(4, registry::SchemaText{R"("long")"});
-    source_.set(5, Error{ErrorCode::kInvalidArgument, "schema 5 is PROTOBUF, not AVRO"});
+    source_.set(5, Error{ErrorCode::kInvalidArgument, "it is a schema of type PROTOBUF, not AVRO"});
+    source_.set(6, registry::SchemaText{R"({"type":"fixed","name":"a-b","size":1})"});
   }
 
   Incoming incoming(std::optional<std::string_view> key, std::optional<std::string_view> value) {
@@ -238,9 +239,18 @@ TEST_F(ApplierTest, BadRecordsAreCountedByCauseAndLeaveTheLastGoodValue) {
   EXPECT_EQ(recent[0].offset, Offset(7));
   EXPECT_EQ(recent[0].partition, Partition(2));
   EXPECT_GT(recent[0].seen_ms, 0);
-  EXPECT_THAT(recent[0].detail, testing::HasSubstr("PROTOBUF"));
+  EXPECT_EQ(recent[0].detail, "schema 5: it is a schema of type PROTOBUF, not AVRO");
   EXPECT_EQ(recent[3].cause, BadCause::kTruncated);
   EXPECT_EQ(recent[3].schema, std::nullopt);
+}
+
+TEST_F(ApplierTest, ABadSchemasCauseIsSaidOnce) {
+  EXPECT_EQ(apply("a1", wire(6, "x")), Outcome::kBad);
+  EXPECT_EQ(apply("a1", wire(-6, "x")), Outcome::kBad);
+  const std::vector<BadRecord> recent = applier_.recent_bad().list();
+  ASSERT_EQ(recent.size(), 2u);
+  EXPECT_EQ(recent[1].detail, "schema 6: name: 'a-b' is not a name (letters, digits and _)");
+  EXPECT_EQ(recent[0].detail, "schema -6: a schema id is never negative");
 }
 
 TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {

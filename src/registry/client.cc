@@ -108,8 +108,7 @@ class CurlClient final : public Client {
   Status resolve(const std::vector<Reference>& references, Seen& seen, SchemaText& text,
                  const std::stop_token& stop);
   // The schema in an answer with its references; `what` goes before an error that is the schema's.
-  Result<SchemaText> text_of_schema(std::string_view body, std::string_view what,
-                                    const std::stop_token& stop);
+  Result<SchemaText> text_of_schema(std::string_view body, const std::stop_token& stop);
 
   Transport transport_;
   const std::vector<Endpoint> endpoints_;
@@ -197,20 +196,19 @@ Result<std::string> CurlClient::get(std::string_view path, std::string_view what
 Result<SchemaText> CurlClient::fetch(SchemaId id, std::stop_token stop) {
   const std::string number = std::to_string(id.value);
   if (global_ids_) {
-    Result<std::string> text = get("/ids/globalIds/" + number + "?dereference=true",
-                                   "the schema with globalId " + number, stop, Api::kApicurio);
+    Result<std::string> text = get("/ids/globalIds/" + number + "?dereference=true", "the schema",
+                                   stop, Api::kApicurio);
     if (!text.ok()) return std::move(text).error();
     return SchemaText{.schema = *std::move(text)};
   }
-  Result<std::string> body = get("/schemas/ids/" + number, "schema " + number, stop);
+  Result<std::string> body = get("/schemas/ids/" + number, "the schema", stop);
   if (!body.ok()) return std::move(body).error();
-  return text_of_schema(*body, "schema " + number, stop);
+  return text_of_schema(*body, stop);
 }
 
 Result<SchemaId> CurlClient::find_id(const Guid& guid, std::stop_token stop) {
-  const std::string text = to_string(guid);
-  const std::string what = "the schema with GUID " + text;
-  Result<std::string> body = get("/schemas/guids/" + text + "/ids", what, std::move(stop));
+  Result<std::string> body =
+      get("/schemas/guids/" + to_string(guid) + "/ids", "the schema", std::move(stop));
   if (!body.ok()) return std::move(body).error();
   // All URLs are of one registry.
   const std::string context = context_of(endpoints_.front().url);
@@ -218,24 +216,17 @@ Result<SchemaId> CurlClient::find_id(const Guid& guid, std::stop_token stop) {
   if (!id.ok()) return id.error();
   if (*id) return **id;
   return Error{ErrorCode::kNotFound,
-               what + " is not in the context '" + context + "' of the schema registry",
+               "the schema is not in the context '" + context + "' of the schema registry",
                excerpt(*body)};
 }
 
-Result<SchemaText> CurlClient::text_of_schema(std::string_view body, std::string_view what,
-                                              const std::stop_token& stop) {
-  const auto about = [what](Error error) {
-    if (error.code == ErrorCode::kInvalidArgument) {
-      error.public_text = std::string(what) + ": " + error.public_text;
-    }
-    return error;
-  };
+Result<SchemaText> CurlClient::text_of_schema(std::string_view body, const std::stop_token& stop) {
   Result<SchemaAnswer> answer = parse_schema_answer(body);
-  if (!answer.ok()) return about(std::move(answer).error());
+  if (!answer.ok()) return std::move(answer).error();
   SchemaText text{.schema = std::move(answer->schema)};
   Seen seen;
   if (Status done = resolve(answer->references, seen, text, stop); !done.ok()) {
-    return about(std::move(done).error());
+    return std::move(done).error();
   }
   return text;
 }
@@ -296,7 +287,7 @@ Result<SubjectVersion> CurlClient::fetch_version(std::string_view subject, int v
   if (!body.ok()) return std::move(body).error();
   const Result<VersionAnswer> answer = parse_version_answer(*body);
   if (!answer.ok()) return answer.error();
-  Result<SchemaText> text = text_of_schema(*body, what, stop);
+  Result<SchemaText> text = text_of_schema(*body, stop);
   if (!text.ok()) return std::move(text).error();
   return SubjectVersion{answer->id, answer->version, *std::move(text)};
 }

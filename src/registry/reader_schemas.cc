@@ -83,12 +83,11 @@ std::optional<avro::Schema> ReaderSchema::schema() const {
   return reader_ ? std::optional(reader_->schema) : std::nullopt;
 }
 
-Result<ReaderSchema::Reader> ReaderSchema::make(SubjectVersion version, std::string_view name) {
+Result<ReaderSchema::Reader> ReaderSchema::make(SubjectVersion version) {
   Result<avro::Schema> schema = avro::Schema::parse(version.text.schema, version.text.references);
   if (!schema.ok()) {
     // The registry's answer arrived whole, so another will not differ soon, whatever the code.
-    return Error{ErrorCode::kInvalidArgument,
-                 std::string(name) + ": " + schema.error().public_text};
+    return Error{ErrorCode::kInvalidArgument, schema.error().public_text};
   }
   return Reader{*std::move(schema), version.id, version.version, tag_of(version.text)};
 }
@@ -137,7 +136,7 @@ std::optional<std::chrono::nanoseconds> ReaderSchema::ask(const std::stop_token&
 
 Status ReaderSchema::take(Result<SubjectVersion> answer, std::uint64_t question) {
   Result<Reader> reader =
-      answer.ok() ? make(*std::move(answer), name_) : Result<Reader>(std::move(answer).error());
+      answer.ok() ? make(*std::move(answer)) : Result<Reader>(std::move(answer).error());
   const Status now = reader.ok() ? Status() : Status(reader.error());
   std::vector<const ReaderPlan*> made;
   bool changed = false;
@@ -199,8 +198,11 @@ ReaderSchema& ReaderSchemas::subject(std::string_view subject, int version) {
 }
 
 Result<ReaderSchema*> ReaderSchemas::fixed(std::string_view name, SchemaText text) {
-  auto made = ReaderSchema::make({SchemaId(-1), 0, std::move(text)}, name);
-  if (!made.ok()) return std::move(made).error();
+  auto made = ReaderSchema::make({SchemaId(-1), 0, std::move(text)});
+  if (!made.ok()) {
+    made.error().public_text = std::string(name) + ": " + made.error().public_text;
+    return std::move(made).error();
+  }
   std::unique_ptr<ReaderSchema> reader(new ReaderSchema(*this, std::string(name)));
   reader->reader_ = *std::move(made);
   reader->due_ = Clock::time_point::max();

@@ -102,7 +102,7 @@ class ReaderSchema {
 
   ReaderSchema(ReaderSchemas& owner, std::string name) : owner_(owner), name_(std::move(name)) {}
   ReaderSchema(ReaderSchemas& owner, std::string_view subject, int version);
-  static Result<Reader> make(SubjectVersion version, std::string_view name);
+  static Result<Reader> make(SubjectVersion version);
   bool moves() const { return version_ == kLatestVersion; }
   // Asks the source. How long until it is to be asked again; nothing = never.
   std::optional<std::chrono::nanoseconds> ask(const std::stop_token& stop,

@@ -323,14 +323,10 @@ Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::ask(SchemaId id,
 
 Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id,
                                                                      SchemaText text) const {
-  const auto at_fault = [id](Error error) {
-    error.public_text = "schema " + std::to_string(id.value) + ": " + error.public_text;
-    return error;
-  };
   Result<avro::Schema> schema = avro::Schema::parse(text.schema, text.references);
-  if (!schema.ok()) return at_fault(std::move(schema).error());
+  if (!schema.ok()) return std::move(schema).error();
   Result<std::shared_ptr<const avro::Plan>> plan = avro::Plan::compile(*schema, options.plan);
-  if (!plan.ok()) return at_fault(std::move(plan).error());
+  if (!plan.ok()) return std::move(plan).error();
   std::string full_name(schema->full_name());
   std::vector<std::string> branches = schema->branch_names();
   return std::unique_ptr<const SchemaEntry>(new SchemaEntry{id, *std::move(schema),

@@ -52,8 +52,9 @@ enum class StateKind {
 
 struct State {
   StateKind kind = StateKind::kWaiting;
-  // The last failure; meaningful when kFailed, or kWaiting with attempts > 0. kNotFound tells an id
-  // that the registry does not know from a registry that cannot be asked.
+  // The last failure, without the id, which whoever asks knows; meaningful when kFailed, or
+  // kWaiting with attempts > 0. kNotFound tells an id that the registry does not know from a
+  // registry that cannot be asked.
   Error error = {};
   std::uint64_t attempts = 0;  // finished ones that failed
   // The registry has answered, at least once, that it does not know the id.
@@ -114,7 +115,7 @@ class SchemaCache {
   State state(SchemaId id) const;
 
   // Adds a schema that is known from elsewhere, such as a snapshot. Nothing happens when `id` is
-  // known already. The error is that of the schema.
+  // known already. The error is that of the schema, without the id.
   Status insert(SchemaId id, SchemaText text);
 
   // Adds a listener that is called, on a thread of the cache and without any lock, each time an id
