@@ -165,6 +165,7 @@ void Compiler::enumeration(const Node& writer, const Node& reader) {
 
 void Compiler::collection(const Node& writer, const Node& reader) {
   const bool is_map = writer.type == Type::kMap;
+  program_.has_maps = program_.has_maps || is_map;
   pending_ += is_map ? '{' : '[';
   const std::uint32_t begin = emit(is_map ? OpCode::kMap : OpCode::kArray);
   const std::uint32_t body = here();

@@ -139,7 +139,7 @@ void compare(const Pair& pair, Bytes datum) {
   fuzz_require(plain.verdict == PlainVerdict::kAtLimit || text == plain.json);
   require_json(text);
   if (pair.readable != pair.numbers) require_json(readable.view().substr(6));
-  // What was rendered can be sent back, but for null in place of a number and repeated keys.
+  // What was rendered can be sent back, but for null in place of a number.
   Buffer again;
   if (!Encoder(pair.reader).from_json(text, again).ok()) return;
   const auto read = compile(pair.reader, pair.reader, false, LogicalTypes::kNumbers);

@@ -7,6 +7,7 @@
 
 #include "avro/format.h"
 #include "avro/interpreter_parts.h"
+#include "avro/map_keys.h"
 #include "avro/wire.h"
 #include "base/utf8.h"
 
@@ -37,8 +38,9 @@ enum class Mode { kRender, kCheck };
 // One function for both modes, so that they agree. All state is in local variables whose address is
 // never taken: a store through `to` may alias anything else, and would make each of them be loaded
 // again.
+// `keys`: to render a program that has maps.
 template <Mode kMode>
-Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* out) {
+Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* out, MapKeys* keys) {
   constexpr bool kRender = kMode == Mode::kRender;
   const Op* const ops = program.ops.data();
   const Op* pc = ops + start;
@@ -330,6 +332,9 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
       case OpCode::kSkipItems:
         if (depth == frames.size()) return fault(Fault::kDepth, at);
         frames[depth++] = {nullptr, 1, nullptr, 0, nullptr};  // a block of one item, just done
+        if constexpr (kRender) {
+          if (op.code == OpCode::kMap) keys->open();
+        }
         pc = ops + op.a;
         break;  // to the next block
 
@@ -448,12 +453,27 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
         if (block.sized) at += block.bytes;
       }
       if (frame.left == 0) {
+        if constexpr (kRender) {
+          if (is_map && !skips) {
+            if (keys->may_repeat()) [[unlikely]] {
+              sync();
+              keys->drop_repeats(*out);
+              reload();
+            }
+            keys->close();
+          }
+        }
         --depth;
         ++pc;
         continue;
       }
     }
     if constexpr (kRender) {
+      if (is_map && !skips && keys->is_full()) [[unlikely]] {
+        sync();
+        keys->make_room(*out);
+        reload();
+      }
       if (!skips && !opened) *to++ = ',';
     }
     if (is_map) {
@@ -462,6 +482,9 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
       if (!skips) {
         const std::size_t needed = kRender ? key.size : 6 * key.size;
         if (!room(needed + kCopySlack)) return fault(Fault::kTooLarge, at);
+        if constexpr (kRender) {
+          keys->add(key.text, key.size, static_cast<std::size_t>(to - out->data()));
+        }
         if (!put_string(key.text, key.size)) return fault(Fault::kUtf8, at);
         if constexpr (kRender) *to++ = ':';
       }
@@ -474,15 +497,20 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
 }  // namespace
 
 Outcome run_to_json(const Program& program, Bytes datum, Buffer& out) {
-  return run<Mode::kRender>(program, 0, datum, &out);
+  if (!program.has_maps) return run<Mode::kRender>(program, 0, datum, &out, nullptr);
+  MapKeys& keys = MapKeys::of_thread();
+  keys.begin(datum, out.size());
+  const Outcome outcome = run<Mode::kRender>(program, 0, datum, &out, &keys);
+  keys.end();
+  return outcome;
 }
 
 Outcome run_validate(const Program& program, Bytes datum) {
-  return run<Mode::kCheck>(program, 0, datum, nullptr);
+  return run<Mode::kCheck>(program, 0, datum, nullptr, nullptr);
 }
 
 Outcome run_version(const Program& program, Bytes datum) {
-  return run<Mode::kCheck>(program, program.version_start, datum, nullptr);
+  return run<Mode::kCheck>(program, program.version_start, datum, nullptr, nullptr);
 }
 
 std::string describe(const Outcome& outcome, const Program& program, Bytes datum) {

@@ -8,6 +8,7 @@
 #include "avro/interpreter.h"
 #include "avro/node.h"
 #include "avro/testing.h"
+#include "avro/wire.h"
 #include "base/limits.h"
 
 namespace push_cache::avro {
@@ -190,6 +191,27 @@ TEST(Limits, UnionsThatFitOnlyAfterManyTries) {
   const Status sent = Encoder(schema(text)).from_json(json, out);
   ASSERT_FALSE(sent.ok());
   EXPECT_TRUE(out.empty());
+}
+
+// A million keys: all the same, half of them, none; and all with the same first and last bytes.
+// What they cost grows like sorting them.
+TEST(Limits, MapsOfAMillionKeys) {
+  const auto map = plan(R"({"type":"map","values":"null"})");
+  const std::string same(8, 's');
+  constexpr std::size_t kKeys = 1'000'000;
+  for (const std::size_t distinct : {std::size_t{1}, kKeys / 2, kKeys}) {
+    Buffer datum;
+    append_varint(datum, kKeys);
+    for (std::size_t i = 0; i < kKeys; ++i) {
+      const std::string key = same + std::to_string(kKeys + i % distinct) + same;
+      append_varint(datum, static_cast<std::int64_t>(key.size()));
+      datum.append(key);
+    }
+    append_varint(datum, 0);
+    Buffer json;
+    ASSERT_TRUE(map->to_json(datum.bytes(), json).ok());
+    EXPECT_EQ(json.size(), distinct * (2 * same.size() + 7 + 8) + 1);
+  }
 }
 
 TEST(Limits, LongChainsOfNamedTypes) {

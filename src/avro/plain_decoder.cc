@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -336,20 +337,35 @@ class PlainDecoder {
 
   bool items(const Node& writer, const Node& reader) {
     const bool is_map = writer.type == Type::kMap;
-    bool any = false;
-    out_.append(is_map ? '{' : '[');
+    std::vector<std::string> texts;
+    std::map<std::string, std::size_t> last;  // where each key came last
+    Buffer outer = std::exchange(out_, Buffer());
     const bool taken = blocks(writer, false, [&] {
-      if (any) out_.append(',');
-      any = true;
+      out_.clear();
       if (is_map) {
         const std::optional<Bytes> key = sized();
         if (!key || !put(*key, Type::kString)) return false;
+        const auto [place, is_new] = last.try_emplace(std::string(out_.view()), texts.size());
+        if (!is_new) texts[place->second].clear();
+        place->second = texts.size();
         out_.append(':');
       }
-      return value(*writer.items, *reader.items);
+      if (!value(*writer.items, *reader.items)) return false;
+      texts.emplace_back(out_.view());
+      return true;
     });
+    out_ = std::move(outer);
+    if (!taken) return false;
+    out_.append(is_map ? '{' : '[');
+    bool any = false;
+    for (const std::string& text : texts) {
+      if (text.empty()) continue;
+      if (any) out_.append(',');
+      any = true;
+      out_.append(text);
+    }
     out_.append(is_map ? '}' : ']');
-    return taken;
+    return true;
   }
 
   // The writer's fields are read in their order, each to a text of its own; the reader's order is

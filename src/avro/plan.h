@@ -33,8 +33,8 @@ struct PlanOptions {
 // The JSON: no tags on unions; null for null, NaN and the infinities; 64-bit integers exact; float
 // and double the shortest text that reads back to the same number, with a fraction kept (100.0);
 // strings as they are; bytes and fixed in base64; enums their symbol; records as objects with
-// fields in (the reader's) schema order; maps as objects (a key that the datum has twice is there
-// twice); arrays as arrays. No white space.
+// fields in (the reader's) schema order; maps as objects (a key that the datum has more than once
+// is there once, with its last value and in its place); arrays as arrays. No white space.
 //
 // LogicalTypes::kReadable keeps the plain number for dates and times outside of the years 0000 to
 // 9999, and base64 for a decimal of more than 2,048 bytes. Where writer's and reader's logical

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <unordered_map>
 
 #include "avro/count_allocations.h"
 #include "avro/testing.h"
+#include "avro/wire.h"
 
 namespace push_cache::avro {
 namespace {
@@ -273,6 +275,93 @@ TEST(Plan, VersionIsReadFromItsField) {
   EXPECT_EQ(version(nullable, "00 02 0a"), 5);
   EXPECT_EQ(version(nullable, "00 00"), std::nullopt);
   EXPECT_EQ(version(nullable, "01 08 0261 0262 00 02 0a"), 5);
+}
+
+// Avro of a map of string to int, in blocks of the keys given.
+std::string map_of(const std::vector<std::vector<std::string>>& blocks) {
+  Buffer out;
+  std::int64_t value = 0;
+  for (const std::vector<std::string>& block : blocks) {
+    append_varint(out, static_cast<std::int64_t>(block.size()));
+    for (const std::string& key : block) {
+      append_varint(out, static_cast<std::int64_t>(key.size()));
+      out.append(key);
+      append_varint(out, ++value);
+    }
+  }
+  append_varint(out, 0);
+  return std::string(out.view());
+}
+
+TEST(Plan, AKeyThatRepeatsIsWrittenOnceWithItsLastValue) {
+  const char* const record =
+      R"({"type":"record","name":"R","fields":[{"name":"k","type":"string"},)"
+      R"({"name":"m","type":{"type":"map","values":"int"}}]})";
+  EXPECT_EQ(render(*plan(record), unhex("026b0602610202620402610600")),
+            R"({"k":"k","m":{"b":2,"a":3}})");
+  const auto ints = plan(R"({"type":"map","values":"int"})");
+  EXPECT_EQ(render(*ints, map_of({{"a", "b", "a", "c"}})), R"({"b":2,"a":3,"c":4})");
+  EXPECT_EQ(render(*ints, map_of({{"a", "b"}, {"a"}, {"b", "b"}})), R"({"a":3,"b":5})");
+  EXPECT_EQ(render(*ints, map_of({{"", "x", ""}})), R"({"x":2,"":3})");
+  EXPECT_EQ(render(*ints, map_of({{"a", "a", "a"}})), R"({"a":3})");
+  EXPECT_EQ(render(*ints, map_of({{"\n\"", "q", "\n\""}})), R"({"q":2,"\n\"":3})");
+  // Keys alike in their first and last bytes, and in their size, are told apart.
+  const std::string same(8, 's');
+  EXPECT_EQ(render(*ints, map_of({{same + "1" + same, same + "2" + same, same + "1" + same}})),
+            R"({"ssssssss2ssssssss":2,"ssssssss1ssssssss":3})");
+  EXPECT_EQ(render(*ints, map_of({{"a", "a"}}) + "x").substr(0, 5), "error");
+}
+
+TEST(Plan, KeysRepeatInMapsWithinMapsAndForReaders) {
+  const char* const nested =
+      R"({"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":)"
+      R"({"type":"map","values":"int"}}},{"name":"x","type":"int"}]})";
+  // {"a": {"k": 1, "k": 2}, "b": {"k": 3}, "a": {"l": 4, "l": 5}}, 6
+  const std::string datum =
+      unhex("06 0261 04 026b 02 026b 04 00 0262 02 026b 06 00 0261 04 026c 08 026c 0a 00 00 0c");
+  EXPECT_EQ(render(*plan(nested), datum), R"({"m":{"b":{"k":3},"a":{"l":5}},"x":6})");
+  const auto wider = Plan::compile(
+      schema(nested),
+      schema(
+          R"({"type":"record","name":"R","fields":[{"name":"x","type":"long"},{"name":"m","type":)"
+          R"(["null",{"type":"map","values":{"type":"map","values":"double"}}]}]})"),
+      {});
+  ASSERT_TRUE(wider.ok());
+  EXPECT_EQ(render(**wider, datum), R"({"x":6,"m":{"b":{"k":3.0},"a":{"l":5.0}}})");
+  // A default of the reader's with a key that stands twice in its text.
+  const auto by_default = Plan::compile(
+      schema(R"({"type":"record","name":"R","fields":[]})"),
+      schema(
+          R"({"type":"record","name":"R","fields":[{"name":"m","type":{"type":"map","values":"int"},)"
+          R"("default":{"a":1,"b":2,"a":3}}]})"),
+      {});
+  ASSERT_TRUE(by_default.ok());
+  EXPECT_EQ(render(**by_default, ""), R"({"m":{"b":2,"a":3}})");
+}
+
+// Maps of any size against the plain way: each key's last value, in the order of the last places.
+TEST(Plan, RepeatedKeysInMapsOfAnySize) {
+  const auto ints = plan(R"({"type":"map","values":"int"})");
+  std::minstd_rand random(7);
+  for (const std::size_t size : {2, 7, 8, 9, 16, 17, 100, 1000, 70'000, 200'000}) {
+    for (const std::size_t distinct : {std::size_t{1}, size / 2 + 1, size * 100}) {
+      std::vector<std::string> keys;
+      for (std::size_t i = 0; i < size; ++i) {
+        keys.push_back("key" + std::to_string(random() % distinct));
+      }
+      std::unordered_map<std::string, std::size_t> last;
+      for (std::size_t i = 0; i < size; ++i) last[keys[i]] = i;
+      std::string expected;
+      for (std::size_t i = 0; i < size; ++i) {
+        if (last[keys[i]] != i) continue;
+        expected += (expected.empty() ? "{\"" : ",\"") + keys[i] + "\":" + std::to_string(i + 1);
+      }
+      const std::size_t half = size / 2;
+      const std::string datum = map_of({{keys.begin(), keys.begin() + static_cast<long>(half)},
+                                        {keys.begin() + static_cast<long>(half), keys.end()}});
+      ASSERT_EQ(render(*ints, datum), expected + "}") << size << " keys, " << distinct;
+    }
+  }
 }
 
 }  // namespace

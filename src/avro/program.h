@@ -98,6 +98,7 @@ struct Program {
   std::string constants;            // what `text` points into, padded for wide copies
   std::uint32_t version_start = 0;  // program of Plan::version; 0 = none
   std::size_t slots = 0;            // most that can be open at a time
+  bool has_maps = false;            // that are written
   std::size_t json_bytes_max = limits::kJsonBytesMax;
 };
 
