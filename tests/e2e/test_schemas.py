@@ -121,6 +121,46 @@ def test_keys_in_avro(kafka, topic, config, service, kind, keys):
     assert sum(running.status()["records"]["bad"].values()) == 0
 
 
+ODD_SCHEMAS = {
+    "a namespace with hyphens": '{"type":"record","name":"Customer","namespace":"cdc-eu-1.sales",%s}',
+    "aliases that are no names": '{"type":"record","name":"Customer","aliases":["ref-no",".Old"],%s}',
+    "comments": '/** of a customer **/ {"type":"record","name":"Customer", // its name\n %s}',
+    "half of a surrogate pair, escaped": '{"type":"record","name":"Customer","doc":"cut \\ud83d",%s}',
+    "half of a surrogate pair": '{"type":"record","name":"Customer","doc":"cut \ud83d",%s}',
+}
+ODD_FIELDS = ('"fields":[{"name":"größe","type":"int","default":"none","aliases":["gr-1"]},'
+              '{"name":"none","type":{"type":"array","items":[]}},{"name":"m","type":{"type":"map","values":"int"}}]')
+
+
+def test_schemas_with_parts_that_play_no_role(topic, config, service, gate):
+    """What Java's producers register is read: each such schema's records are there, and nothing is bad. A map's key
+    that repeats is there once."""
+    made = topic()
+    gate.schemas = {1_000_000 + index: text % ODD_FIELDS for index, text in enumerate(ODD_SCHEMAS.values())}
+    for number, key in zip(gate.schemas, ODD_SCHEMAS):
+        made.put_raw(key, framed(number, bytes.fromhex("0e00" "0602610202620402610600")))
+    made.flush()
+    settings = config(made.name)
+    settings["kafka"]["schema_registry_url"] = gate.url
+    running = service(settings).wait_ready()
+    running.check_all("/customers", {key: {"größe": 7, "none": [], "m": {"b": 2, "a": 3}} for key in ODD_SCHEMAS})
+    assert sum(running.status()["records"]["bad"].values()) == 0
+
+
+def test_a_schema_of_no_use_says_its_cause_once(topic, config, service, gate):
+    made = topic()
+    gate.schemas = {1_000_000: '{"type":"record","name":"a-b","fields":[]}'}
+    made.put_raw("x", framed(1_000_000, b""))
+    made.flush()
+    settings = config(made.name)
+    settings["kafka"]["schema_registry_url"] = gate.url
+    running = service(settings).wait_ready()
+    running.wait(lambda: running.status()["records"]["bad"]["schema_failed"] == 1, "the bad record")
+    cause = "name: 'a-b' is not a name (letters, digits and _)"
+    assert [one["error"] for one in running.status()["registry"]["waiting"]] == [cause]
+    assert [one["detail"] for one in running.status()["bad_records"]] == [f"schema 1000000: {cause}"]
+
+
 def test_preloaded_schemas_are_fetched_at_the_start(topic, config, service, gate):
     made = topic()
     number = made.id_of(CUSTOMER)

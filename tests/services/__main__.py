@@ -73,7 +73,7 @@ def main():
     if unknown := set(arguments.names) - set(install.EVERYTHING):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if arguments.action == "install":
-        for name in arguments.names or ["certificates", "kafka", "registry"]:
+        for name in arguments.names or ["avro", "certificates", "kafka", "registry"]:
             install.EVERYTHING[name]()
         return 0
     try:

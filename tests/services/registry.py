@@ -97,7 +97,8 @@ class RegistryGate:
     Shut, nobody listens on the port: to a client the registry is down, though others go on using it.
     `failures`: that many requests for a schema are answered by 500 first. `only`: requests for any schema but
     those ids are answered by 500. `subjects` False: so are requests for a subject. `answer`: what every request gets
-    while it is set, a status and a value for JSON. `requests` lists what came.
+    while it is set, a status and a value for JSON. `schemas`: texts by id, such as the registry itself would refuse.
+    `requests` lists what came.
     """
 
     def __init__(self, registry):
@@ -109,6 +110,7 @@ class RegistryGate:
         self.only = None
         self.subjects = True
         self.answer = None
+        self.schemas = {}
         self._server = None
 
     def fails(self, path):
@@ -122,6 +124,12 @@ class RegistryGate:
             self.failures -= 1
             return True
         return self.only is not None and int(found[1]) not in self.only
+
+    def schema_answer(self, path):
+        """What `schemas` has for this request, as a body."""
+        found = re.search(r"/schemas/ids/(\d+)", path)
+        text = self.schemas.get(int(found[1])) if found else None
+        return None if text is None else json.dumps({"schema": text}).encode()
 
     def open(self):
         gate = self
@@ -138,6 +146,8 @@ class RegistryGate:
                     media_type, text = "application/json", json.dumps(value).encode()
                 elif gate.fails(self.path):
                     status, media_type, text = 500, "application/json", b'{"message": "not now"}'
+                elif own := gate.schema_answer(self.path):
+                    status, media_type, text = 200, "application/json", own
                 else:
                     status, media_type, text = self.fetch(body)
                 self.send_response(status)
