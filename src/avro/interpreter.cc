@@ -498,11 +498,8 @@ Outcome run(const Program& program, std::uint32_t start, Bytes datum, Buffer* ou
 
 Outcome run_to_json(const Program& program, Bytes datum, Buffer& out) {
   if (!program.has_maps) return run<Mode::kRender>(program, 0, datum, &out, nullptr);
-  MapKeys& keys = MapKeys::of_thread();
-  keys.begin(datum, out.size());
-  const Outcome outcome = run<Mode::kRender>(program, 0, datum, &out, &keys);
-  keys.end();
-  return outcome;
+  MapKeys keys(datum, out.size());
+  return run<Mode::kRender>(program, 0, datum, &out, &keys);
 }
 
 Outcome run_validate(const Program& program, Bytes datum) {

@@ -3,46 +3,37 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <vector>
 
-#include "avro/wire.h"
 #include "base/buffer.h"
 #include "base/limits.h"
 #include "base/types.h"
 
 namespace push_cache::avro {
 
-// For one datum at a time. A map without repeated keys costs no allocation once the memory is
-// there: some keys are compared with one another, many through a table. Sorting is left for maps
-// where two keys look the same, so that no choice of keys costs more than n log n.
+// Of one datum, on its renderer's stack. A map without repeated keys costs no allocation: some keys
+// are compared with one another, many through a table that the thread keeps. Sorting is left for
+// maps where two keys look the same, so that no choice of keys costs more than n log n.
 class MapKeys {
  public:
-  // The one of this thread.
-  static MapKeys& of_thread();
-
   // `datum` of less than 4 GiB, whose JSON begins at `out_start` of the buffer.
-  void begin(Bytes datum, std::size_t out_start) {
+  MapKeys(Bytes datum, std::size_t out_start) : datum_(datum.data()), out_start_(out_start) {
     assert(datum.size() <= std::numeric_limits<std::uint32_t>::max());
-    datum_ = datum.data();
-    out_start_ = out_start;
-    top_ = entries_.get();
-    depth_ = 0;
   }
-  // Gives back what an unusual datum took.
-  void end() {
-    if (capacity_ > kKeptEntries) [[unlikely]]
-      release();
+  ~MapKeys() {
+    if (capacity_ > kInPlace) [[unlikely]]
+      give_back();
   }
+  MapKeys(const MapKeys&) = delete;
+  MapKeys& operator=(const MapKeys&) = delete;
 
   // Opens a map within those that are open.
-  void open() { open_[depth_++] = {static_cast<std::size_t>(top_ - entries_.get()), kTidyMin}; }
-  void close() { top_ = entries_.get() + open_[--depth_].first; }
+  void open() { open_[depth_++] = {static_cast<std::size_t>(top_ - entries_), kTidyMin}; }
+  void close() { top_ = entries_ + open_[--depth_].first; }
 
   // Whether `make_room` is to be called before the next key.
   bool is_full() const { return top_ == limit_; }
@@ -52,21 +43,14 @@ class MapKeys {
 
   // A key of the innermost map; its text in JSON comes to `out_at` of the buffer.
   void add(const std::uint8_t* text, std::uint64_t size, std::size_t out_at) {
-    *top_++ = {static_cast<std::uint32_t>(text - datum_), static_cast<std::uint32_t>(size),
-               hash(text, size), static_cast<std::uint32_t>(out_at - out_start_)};
+    top_->key_at = static_cast<std::uint32_t>(text - datum_);
+    top_->key_size = static_cast<std::uint32_t>(size);
+    top_->out_at = static_cast<std::uint32_t>(out_at - out_start_);
+    ++top_;
   }
 
   // False when no key of the innermost map repeats.
-  bool may_repeat() {
-    const Entry* const first = innermost();
-    if (top_ - first > kFew) return many_may_repeat();
-    for (const Entry* one = first + 1; one < top_; ++one) {
-      for (const Entry* other = first; other < one; ++other) {
-        if (one->hash == other->hash) return true;
-      }
-    }
-    return false;
-  }
+  bool may_repeat() { return top_ - innermost() > 1 && look_alike(); }
 
   // Takes all but the last member of each key of the innermost map out of `out`, which ends with
   // the map's last member.
@@ -76,51 +60,35 @@ class MapKeys {
   struct Entry {
     std::uint32_t key_at;  // in the datum
     std::uint32_t key_size;
-    std::uint32_t hash;
     std::uint32_t out_at;  // behind `out_start_`
+    std::uint32_t hash;    // set where keys are compared
   };
+  struct Kept;
   struct Open {
     std::size_t first;
     std::size_t tidy_at;  // at so many keys repeated ones are dropped on the way
   };
-  static constexpr std::ptrdiff_t kFew = 8;
   static constexpr std::size_t kTidyMin = 64 * 1024;
-  static constexpr std::size_t kKeptEntries = 64 * 1024;
+  static constexpr std::size_t kInPlace = 64;
 
-  Entry* innermost() const { return entries_.get() + open_[depth_ - 1].first; }
-  bool many_may_repeat();
+  Entry* innermost() const { return entries_ + open_[depth_ - 1].first; }
+  bool look_alike();
+  bool many_look_alike();
   int compare_keys(const Entry& a, const Entry& b) const;
   void grow();
-  void release();
+  void give_back();
 
-  // Of the first and the last eight bytes: the same for the same keys, and cheap.
-  static std::uint32_t hash(const std::uint8_t* text, std::uint64_t size) {
-    std::uint64_t head = 0;
-    std::uint64_t tail = 0;
-    if (size >= 8) {
-      head = load<std::uint64_t>(text);
-      tail = load<std::uint64_t>(text + size - 8);
-    } else if (size >= 4) {
-      head = load<std::uint32_t>(text);
-      tail = load<std::uint32_t>(text + size - 4);
-    } else if (size > 0) {
-      head = std::uint64_t{text[0]} << 16 | std::uint64_t{text[size / 2]} << 8 | text[size - 1];
-    }
-    const std::uint64_t mixed =
-        (head + size) * 0x9E37'79B9'7F4A'7C15 ^ std::rotl(tail * 0xC2B2'AE3D'27D4'EB4F, 32);
-    return static_cast<std::uint32_t>((mixed ^ mixed >> 29) * 0x9E37'79B9'7F4A'7C15 >> 32);
-  }
-
-  const std::uint8_t* datum_ = nullptr;
-  std::size_t out_start_ = 0;
+  const std::uint8_t* const datum_;
+  const std::size_t out_start_;
   // Of all open maps: those up to `top_` are in use, `limit_` is the end.
-  std::unique_ptr<Entry[]> entries_;
-  Entry* top_ = nullptr;
-  Entry* limit_ = nullptr;
-  std::size_t capacity_ = 0;
+  Entry* entries_ = in_place_.data();
+  Entry* top_ = entries_;
+  Entry* limit_ = entries_ + kInPlace;
+  std::size_t capacity_ = kInPlace;
   std::size_t depth_ = 0;
-  std::array<Open, limits::kDatumDepthMax> open_{};
-  std::vector<std::uint32_t> table_;
+  std::array<Open, limits::kDatumDepthMax> open_;  // NOLINT: filled as they are opened
+  std::array<Entry, kInPlace> in_place_;           // NOLINT: filled as keys come
+  std::unique_ptr<Entry[]> larger_;                // where the entries are when they are more
 };
 
 }  // namespace push_cache::avro
