@@ -9,7 +9,7 @@ using enum Place;
 using http::Method;
 
 // clang-format off
-constexpr Header kETag = {"ETag", "Names this value of the record, or this text of openapi.json; `If-None-Match` takes it."};
+constexpr Header kETag = {"ETag", "Names this value of the record, or this text of openapi.json; `If-None-Match` and `If-Match` take it."};
 constexpr Header kCacheControl = {"Cache-Control", "`public, max-age=N` on records (`kafka.cache_max_age_seconds`), `no-cache` on lists and on openapi.json, `no-store` on errors and on what DELETE answers."};
 constexpr Header kLastModified = {"Last-Modified", "The timestamp of the record in its topic. Not of a record that came by POST.", true};
 constexpr Header kPosition = {"Push-Cache-Position", "`topic/partition@offset` of the record. Not of one that came by POST.", true};
@@ -28,11 +28,14 @@ constexpr const Header* kOfCache[] = {&kCacheControl};
 constexpr const Header* kOfAllow[] = {&kAllow};
 constexpr const Header* kOfRetry[] = {&kCacheControl, &kRetryAfter};
 
-constexpr Parameter kCondition = {"If-None-Match", "header", "string", "ETags that the client has, or `*`."};
+constexpr Parameter kIfMatch = {"If-Match", "header", "string", "ETags of which one must be that of the record, or `*`: any record. Weak tags match none."};
+constexpr Parameter kIfNoneMatch = {"If-None-Match", "header", "string", "ETags that the client has and the record must not have, or `*`."};
+constexpr Parameter kIfUnmodifiedSince = {"If-Unmodified-Since", "header", "string", "A date of HTTP that the record must not be later than. Ignored beside `If-Match`, when it is no date, and when the record has no timestamp."};
 constexpr Parameter kItemParameters[] = {
-    {"id", "path", "string", "The key, percent-encoded; it may hold any UTF-8, slashes included."}, kCondition};
+    {"id", "path", "string", "The key, percent-encoded; it may hold any UTF-8, slashes included."}, kIfMatch, kIfNoneMatch, kIfUnmodifiedSince};
 constexpr Parameter kKeyParameter[] = {kItemParameters[0]};
-constexpr Parameter kConditionParameter[] = {kCondition};
+constexpr Parameter kConditionParameters[] = {kIfMatch, kIfNoneMatch, kIfUnmodifiedSince};
+constexpr Parameter kDocumentParameters[] = {kIfMatch, kIfNoneMatch};
 constexpr Parameter kListParameters[] = {
     {"limit", "query", "integer", "Most keys to answer; without it all."},
     {"offset", "query", "integer", "How many of them to leave out first; without it none."},
@@ -43,12 +46,14 @@ constexpr Answer kReadAnswers[] = {
     {200, "the record", Content::kRecord, kOfRecord},
     {304, "`If-None-Match` names its ETag", Content::kNone, kOfRecord},
     {404, "there is no such key", Content::kError, kOfCache},
+    {412, "the record does not meet `If-Match` or `If-Unmodified-Since`", Content::kError, kOfCache},
 };
 constexpr Answer kByBodyAnswers[] = {
     {200, "the record", Content::kRecord, kOfRecord},
     {304, "`If-None-Match` names its ETag", Content::kNone, kOfRecord},
     {400, "the body is no JSON object that has the key's field", Content::kError, kOfCache},
     {404, "there is no such key", Content::kError, kOfCache},
+    {412, "the record does not meet `If-Match` or `If-Unmodified-Since`", Content::kError, kOfCache},
     {415, "the body is not `application/json`", Content::kError, kOfCache},
 };
 constexpr Answer kListAnswers[] = {
@@ -58,6 +63,7 @@ constexpr Answer kAddAnswers[] = {
     {201, "the record", Content::kRecord, kOfAdded},
     {400, "the body does not fit; the field at fault is named", Content::kError, kOfCache},
     {409, "the key exists", Content::kError, kOfCache},
+    {412, "the record of the key, or that there is none, does not meet a condition; nothing is added", Content::kError, kOfCache},
     {415, "the body is not `application/json`", Content::kError, kOfCache},
     {507, "the store has reached `memory_max_bytes`", Content::kError, kOfCache},
 };
@@ -65,6 +71,7 @@ constexpr Answer kRemoveAnswers[] = {
     {200, "the record that was removed", Content::kRecord, kOfCache},
     {404, "there is no such key", Content::kError, kOfCache},
     {409, "the record that the route shows is of another topic than its `topic`", Content::kError, kOfCache},
+    {412, "the record does not meet a condition, or there is none and `If-Match` was sent; nothing is removed", Content::kError, kOfCache},
 };
 constexpr Answer kOptionsAnswers[] = {
     {204, "the methods of the path", Content::kNone, kOfAllow},
@@ -72,16 +79,17 @@ constexpr Answer kOptionsAnswers[] = {
 constexpr Answer kDocumentAnswers[] = {
     {200, "the OpenAPI 3.1 document of the configured routes and the schemas known by now; also before ready", Content::kOpenApi, kOfDocument},
     {304, "`If-None-Match` names its ETag", Content::kNone, kOfDocument},
+    {412, "`If-Match` does not name its ETag", Content::kError, kOfCache},
 };
 
 constexpr Operation kOperations[] = {
     {kItem, Method::kGet, "GET P/{id}", "get", "The record of a key", "", kItemParameters, kReadAnswers},
     {kCollection, Method::kGet, "GET P?limit=&offset=&filter=", "list", "The keys", "Of a store in Redis: in the order of SCAN, and a key may come twice. Not with `list: off` on the route.", kListParameters, kListAnswers},
-    {kCollection, Method::kPost, "POST P", "add", "Adds a record", "The body is the JSON of the route's record type. Not with `cache.writes: off`.", {}, kAddAnswers},
-    {kItem, Method::kDelete, "DELETE P/{id}", "remove", "Removes a record", "Of a store in Redis: nothing is removed that cannot be shown (503 while its schema is not known here, 500 when it is at fault). Not with `cache.writes: off`.", kKeyParameter, kRemoveAnswers},
-    {kByBody, Method::kPost, "POST P_by_body", "getByBody", "The record of the key in the body", "The key is the field `key_from_body` of the JSON body. Only on routes that set it.", kConditionParameter, kByBodyAnswers},
+    {kCollection, Method::kPost, "POST P", "add", "Adds a record", "The body is the JSON of the route's record type. Not with `cache.writes: off`.", kConditionParameters, kAddAnswers},
+    {kItem, Method::kDelete, "DELETE P/{id}", "remove", "Removes a record", "Of a store in Redis: nothing is removed that cannot be shown (503 while its schema is not known here, 500 when it is at fault). Not with `cache.writes: off`.", kItemParameters, kRemoveAnswers},
+    {kByBody, Method::kPost, "POST P_by_body", "getByBody", "The record of the key in the body", "The key is the field `key_from_body` of the JSON body. Only on routes that set it.", kConditionParameters, kByBodyAnswers},
     {kByBody, Method::kPost, "GET P_by_body", "", "", "As `POST P_by_body`, with the body in a GET.", {}, {}},
-    {kDocument, Method::kGet, "GET PREFIX/openapi.json", "openApi", "This document", "A route of this path goes first.", kConditionParameter, kDocumentAnswers},
+    {kDocument, Method::kGet, "GET PREFIX/openapi.json", "openApi", "This document", "A route of this path goes first.", kDocumentParameters, kDocumentAnswers},
     {kItem, Method::kHead, "HEAD", "", "", "As `GET`, without the body; not of `P_by_body`.", {}, {}},
     {kItem, Method::kOptions, "OPTIONS P/{id}", "itemOptions", "The methods of a record", "", kKeyParameter, kOptionsAnswers},
     {kCollection, Method::kOptions, "OPTIONS P", "options", "The methods of the route", "", {}, kOptionsAnswers},

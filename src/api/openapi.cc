@@ -360,10 +360,14 @@ void OpenApi::handle(http::Exchange& exchange) {
   }
   const std::shared_ptr<const Document> made = document();
   const http::Head head = {.etag = made->etag, .cache_control = "no-cache"};
-  if (none_match_names(request.if_none_match, made->etag)) {
-    exchange.begin(304, head);
-  } else {
-    exchange.begin(200, head).append(made->text);
+  switch (judge(request, made->etag, std::nullopt, 0)) {
+    case Verdict::kFailed:
+      return http::send_error(exchange, ErrorCode::kPreconditionFailed, kPreconditionFailed);
+    case Verdict::kUnchanged:
+      exchange.begin(304, head);
+      break;
+    case Verdict::kGo:
+      exchange.begin(200, head).append(made->text);
   }
   exchange.finish();
 }

@@ -32,6 +32,9 @@ constexpr std::string_view kSetAsideAny =
     "a record is here whose key's schema is not known yet, and it may be of this key; try again";
 constexpr std::string_view kBadKey =
     "the key's last record is at fault, and no good one is known; the log and /status say why";
+constexpr std::string_view kExists = "a record with this key exists";
+// A record that is replaced between each look and what follows it: then the client may try again.
+constexpr unsigned kRoundsMax = 16;
 constexpr std::string_view kItemAllow = "GET, HEAD, DELETE, OPTIONS";
 constexpr std::string_view kListAllow = "GET, HEAD, POST, OPTIONS";
 constexpr std::string_view kNoListAllow = "POST, OPTIONS";
@@ -43,6 +46,8 @@ std::int64_t now_ms() {
              std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
+
+std::int64_t now_s() { return now_ms() / 1000; }
 
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -107,13 +112,16 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
  public:
   enum class Kind {
     kRead,
-    kLook,  // before kRemove: whether what would be removed can be shown
+    kLook,  // before kRemove: whether what would be removed may be
     kRemove,
+    kLookAdd,  // before kAdd: whether the conditions hold
     kAdd,
     kInspect,
   };
 
-  static Reply& take(Records& owner, http::Exchange& exchange, Kind kind) {
+  // `replaced`: LogIdentities', as it was before the gate was asked.
+  static Reply& take(Records& owner, http::Exchange& exchange, Kind kind,
+                     std::uint64_t replaced = 0) {
     Pool& pool = this_pool();
     if (pool.free.empty()) {
       pool.all.push_back(std::make_unique<Reply>());
@@ -127,8 +135,10 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     reply->kind_ = kind;
     reply->status_ = 0;
     reply->inside_call_ = true;
-    reply->take_next_ = false;
     reply->unread_ = {};
+    reply->next_ = Next::kNone;
+    reply->replaced_ = replaced;
+    reply->rounds_ = 0;
     return *reply;
   }
 
@@ -147,23 +157,26 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
 
   // After the store's call: sends what has come by then, outside the store's locks.
   void returned() {
-    inside_call_ = false;
-    if (status_ != 0) return send();
-    if (!std::exchange(take_next_, false)) return;
-    inside_call_ = true;
-    remove(key_);
-    returned();
+    for (;;) {
+      inside_call_ = false;
+      if (status_ != 0) return send();
+      const Next next = std::exchange(next_, Next::kNone);
+      if (next == Next::kNone) return;
+      inside_call_ = true;
+      call(next);
+    }
   }
 
   // The calls that change the store: from here until their outcome the change is under way.
-  void remove(std::string_view key) {
+  void remove(std::string_view key, const store::TakeOnly& only) {
     owner_->options_.local_writes->begin();
-    owner_->take(key, *this);
+    owner_->options_.store->take(key, only, *this);
   }
   void insert() {
     owner_->options_.local_writes->begin();
     owner_->options_.store->insert(addition_->record, *this);
   }
+  void look(std::string_view key) { owner_->options_.store->get(key, *this); }
 
   void found(const store::RecordView& record) override {
     if (unread_.set_aside && kind_ != Kind::kRemove &&
@@ -171,6 +184,10 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
       return fail(Error{ErrorCode::kSchemaUnknown, std::string(kSetAside)});
     }
     if (kind_ == Kind::kLook) return looked(record);
+    if (kind_ == Kind::kLookAdd) {
+      if (passes(record)) fail(Error{ErrorCode::kConflict, std::string(kExists)});
+      return;
+    }
     wrote(LocalWrites::Outcome::kRemoved);
     if (kind_ == Kind::kRemove && owner_->options_.unread != nullptr) {
       owner_->options_.unread->forget_bad(record.key);
@@ -197,6 +214,11 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
       return;
     }
     if (kind_ == Kind::kRead) owner_->misses_.add(exchange_->loop_index());
+    if (kind_ != Kind::kRead && exchange_->request().if_match) return fail_condition();
+    if (kind_ == Kind::kLookAdd) {
+      kind_ = Kind::kAdd;
+      return then(Next::kInsert);
+    }
     fail(Error{ErrorCode::kNotFound, "no record has this key"});
   }
 
@@ -208,11 +230,14 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
 
   void exists() override {
     wrote(LocalWrites::Outcome::kNothing);
-    fail(Error{ErrorCode::kConflict, "a record with this key exists"});
+    // It was not there a moment ago: now it is what the conditions are about.
+    if (is_conditional(exchange_->request())) return look_again(Kind::kLookAdd);
+    fail(Error{ErrorCode::kConflict, std::string(kExists)});
   }
 
   void failed(const Error& error) override {
     wrote(LocalWrites::Outcome::kNothing);
+    if (error.code == ErrorCode::kConflict) return look_again(Kind::kLook);
     if (error.code == ErrorCode::kOtherTopic) return fail(error);  // the request's, not the store's
     owner_->repeats_.log("store", spdlog::level::warn, "{}: the store does not answer: {}",
                          owner_->options_.path, error.describe());
@@ -230,20 +255,101 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     return pool;
   }
 
-  // A record that comes between this look and the removal, and cannot be shown, is removed all the
-  // same and answered by 500: Redis knows no schemas, so that both cannot be one step.
-  void looked(const store::RecordView& record) {
-    if (const Status can = showable(record); !can.ok()) {
-      status_ = fail_render(record, can.error());
-      if (!inside_call_) send();
-      return;
-    }
-    kind_ = Kind::kRemove;
+  // What to ask the store next.
+  enum class Next : std::uint8_t { kNone, kLook, kRemove, kInsert };
+
+  void then(Next next) {
     if (inside_call_) {
-      take_next_ = true;
+      next_ = next;  // once the present call has returned
     } else {
-      remove(key_);
+      call(next);
     }
+  }
+  void call(Next next) {
+    switch (next) {
+      case Next::kNone:
+        break;
+      case Next::kLook:
+        return look(kind_ == Kind::kLook ? std::string_view(key_) : addition_->record.key);
+      case Next::kRemove:
+        return remove(key_, only());
+      case Next::kInsert:
+        return insert();
+    }
+  }
+  store::TakeOnly only() const {
+    const RecordsOptions& options = owner_->options_;
+    return {.topic = options.topic_only ? std::optional(options.topic) : std::nullopt,
+            .record = is_conditional(exchange_->request()) ? seen_ : std::nullopt};
+  }
+
+  // The record that the conditions were held against has been replaced since.
+  void look_again(Kind kind) {
+    kind_ = kind;
+    replaced_ = owner_->options_.logs->replaced();
+    if (!owner_->options_.gate->ready()) {
+      return fail(Error{ErrorCode::kUnavailable, std::string(kNotReady)});
+    }
+    if (++rounds_ > kRoundsMax) {
+      return fail(Error{ErrorCode::kUnavailable,
+                        "the record changes as fast as its conditions are looked at; try again"});
+    }
+    then(Next::kLook);
+  }
+
+  // Without conditions a record that comes between this look and the removal, and cannot be shown,
+  // is removed all the same and answered by 500: Redis knows no schemas, so that both cannot be one
+  // step.
+  void looked(const store::RecordView& record) {
+    const RecordsOptions& options = owner_->options_;
+    // Conditions count only where the answer would be a success without them (RFC 9110, 13.2.1).
+    if (options.topic_only && record.topic != options.topic) {
+      return fail(Error{ErrorCode::kOtherTopic, std::string(store::kOfOtherTopic)});
+    }
+    if (const Status can = showable(record); !can.ok()) return answer_unshown(record, can.error());
+    if (!passes(record)) return;
+    seen_ = store::id_of(record);
+    kind_ = Kind::kRemove;
+    then(Next::kRemove);
+  }
+
+  // Whether the record meets the request's conditions; answers when it does not.
+  bool passes(const store::RecordView& record) {
+    const http::Request& request = exchange_->request();
+    if (!is_conditional(request)) return true;
+    std::optional<EntityTag> tag;
+    if (needs_tag(request)) {
+      const registry::SchemaEntry* schema = owner_->options_.schemas->find(record.schema);
+      const auto way =
+          schema == nullptr ? Result<Way>(missing(record.schema)) : owner_->way_of(*schema, record);
+      if (!way.ok()) return answer_unshown(record, way.error()), false;
+      tag = owner_->tag_of(record, *way);
+      if (!is_settled(record)) {
+        return fail(Error{ErrorCode::kUnavailable, std::string(kNotReady)}), false;
+      }
+    }
+    const Verdict verdict = judge(request, tag ? tag->view() : "", modified_s(record), now_s());
+    if (verdict == Verdict::kGo) return true;
+    fail_condition();
+    return false;
+  }
+
+  // Whether the log that `tag_of` names is the record's (store/log_identities.h).
+  bool is_settled(const store::RecordView& record) const {
+    return record.log != 0 || owner_->options_.logs->replaced() == replaced_;
+  }
+
+  static std::optional<std::int64_t> modified_s(const store::RecordView& record) {
+    return record.timestamp_ms < 0 ? std::nullopt : std::optional(record.timestamp_ms / 1000);
+  }
+
+  void fail_condition() {
+    fail(Error{ErrorCode::kPreconditionFailed, std::string(kPreconditionFailed)});
+  }
+
+  void answer_unshown(const store::RecordView& record, const Error& error) {
+    status_ = fail_render(record, error);
+    if (!inside_call_) send();
   }
 
   // Of a key that the store does not have.
@@ -276,20 +382,31 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     const auto way = owner_->way_of(*schema, record);
     if (!way.ok()) return fail_render(record, way.error());
     if (kind_ == Kind::kInspect) return render_inspected(record, *schema, *way);
-    const EntityTag tag(record, way->plan->version(record.datum), way->tag());
+    const EntityTag tag = owner_->tag_of(record, *way);
+    if (kind_ == Kind::kRead && !is_settled(record)) {
+      error_ = {ErrorCode::kUnavailable, std::string(kNotReady)};
+      return static_cast<unsigned>(http_status(error_.code));
+    }
     http::Head head;
     std::optional<Provenance> from;
     if (kind_ == Kind::kRead) {
       head = {.etag = tag.view(), .cache_control = owner_->cache_control_};
       if (owner_->options_.position_headers && of_topic(record)) {
-        from.emplace(owner_->options_.topics[record.topic], record, now_ms() / 1000);
+        from.emplace(owner_->options_.topics[record.topic], record, now_s());
         head.last_modified = from->last_modified();
         head.position = from->position();
       }
-      const std::string_view condition = exchange_->request().if_none_match;
-      if (!condition.empty() && none_match_names(condition, tag.view())) {
-        exchange_->begin(304, head);
-        return 304;
+      if (is_conditional(exchange_->request())) {
+        const Verdict verdict =
+            judge(exchange_->request(), tag.view(), modified_s(record), now_s());
+        if (verdict == Verdict::kUnchanged) {
+          exchange_->begin(304, head);
+          return 304;
+        }
+        if (verdict == Verdict::kFailed) {
+          error_ = {ErrorCode::kPreconditionFailed, std::string(kPreconditionFailed)};
+          return static_cast<unsigned>(http_status(error_.code));
+        }
       }
     } else {
       head = {.cache_control = "no-store"};
@@ -349,7 +466,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   unsigned render_added() {
     const store::RecordView& record = addition_->record;
     const Way& way = addition_->way;
-    const EntityTag tag(record, way.plan->version(record.datum), way.tag());
+    const EntityTag tag = owner_->tag_of(record, way);
     const std::string location = owner_->options_.path + "/" + percent_encode(record.key);
     Buffer& body = exchange_->begin(201, {.etag = tag.view(), .location = location});
     if (const Status rendered = way.plan->to_json(record.datum, body); !rendered.ok()) {
@@ -397,9 +514,12 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
   http::Exchange* exchange_ = nullptr;
   Kind kind_ = Kind::kRead;
   bool inside_call_ = false;
-  bool take_next_ = false;  // once the present call has returned
-  unsigned status_ = 0;     // of the response that is ready to go; 0 = none yet
-  std::string key_;         // of kLook, and of the kRemove after it
+  Next next_ = Next::kNone;
+  unsigned status_ = 0;  // of the response that is ready to go; 0 = none yet
+  std::uint64_t replaced_ = 0;
+  unsigned rounds_ = 0;                  // of looking again
+  std::string key_;                      // of kLook, and of the kRemove after it
+  std::optional<store::RecordId> seen_;  // by kLook
   Error error_;
   store::UnreadKeys::Found unread_;
   std::unique_ptr<Addition> addition_;  // of kAdd
@@ -414,6 +534,7 @@ Records::~Records() = default;
 
 void Records::handle(http::Exchange& exchange) {
   const http::Request& request = exchange.request();
+  const std::uint64_t replaced = options_.logs->replaced();
   const bool item = request.rest.size() > 1;
   const std::string_view allow = allowed(item);
   const auto refuse = [&] {
@@ -439,7 +560,7 @@ void Records::handle(http::Exchange& exchange) {
   if (!options_.gate->ready() && !(item && reads && may_serve_early())) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
   }
-  if (!item) return reads ? list(exchange) : insert(exchange);
+  if (!item) return reads ? list(exchange) : insert(exchange, replaced);
 
   std::string_view key = request.rest.substr(1);
   std::optional<std::string> decoded;
@@ -453,7 +574,7 @@ void Records::handle(http::Exchange& exchange) {
   }
   if (!is_utf8(key))
     return fail(exchange, ErrorCode::kInvalidArgument, "the key in the path is not UTF-8");
-  reads ? read(exchange, key) : remove(exchange, key);
+  reads ? read(exchange, key, replaced) : remove(exchange, key, replaced);
 }
 
 std::string_view Records::allowed(bool item) const {
@@ -478,12 +599,13 @@ void Records::handle_by_body(http::Exchange& exchange) {
   if (!is_json(request.content_type)) {
     return fail(exchange, ErrorCode::kUnsupportedMedia, "the body must be application/json");
   }
+  const std::uint64_t replaced = options_.logs->replaced();
   if (!options_.gate->ready() && !may_serve_early()) {
     return fail(exchange, Error{ErrorCode::kUnavailable, std::string(kNotReady)});
   }
   const auto key = key_from_body(request.body, options_.key_from_body);
   if (!key.ok()) return fail(exchange, key.error());
-  read(exchange, *key);
+  read(exchange, *key, replaced);
 }
 
 Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
@@ -497,10 +619,17 @@ Result<Records::Way> Records::way_of(const registry::SchemaEntry& schema,
   return Way{found->plan.get(), found};
 }
 
-void Records::read(http::Exchange& exchange, std::string_view key) {
-  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRead);
+EntityTag Records::tag_of(const store::RecordView& record, const Way& way) const {
+  const auto version = options_.etag_by_position ? std::nullopt : way.plan->version(record.datum);
+  const std::uint64_t log =
+      record.log != 0 ? options_.store->log_identity(record) : options_.logs->of(record.topic);
+  return {record, version, log, way.tag()};
+}
+
+void Records::read(http::Exchange& exchange, std::string_view key, std::uint64_t replaced) {
+  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kRead, replaced);
   reply.look_at_unread(key);
-  options_.store->get(key, reply);
+  reply.look(key);
   reply.returned();
 }
 
@@ -514,22 +643,20 @@ void Records::inspect(http::Exchange& exchange, std::string_view key) {
   reply.returned();
 }
 
-void Records::remove(http::Exchange& exchange, std::string_view key) {
-  const bool look = options_.shared || unread(key).set_aside.has_value();
-  Reply& reply = Reply::take(*this, exchange, look ? Reply::Kind::kLook : Reply::Kind::kRemove);
+void Records::remove(http::Exchange& exchange, std::string_view key, std::uint64_t replaced) {
+  const bool look =
+      options_.shared || is_conditional(exchange.request()) || unread(key).set_aside.has_value();
+  Reply& reply =
+      Reply::take(*this, exchange, look ? Reply::Kind::kLook : Reply::Kind::kRemove, replaced);
   reply.look_at_unread(key);
   if (look) {
     reply.keep_key(key);
-    options_.store->get(key, reply);
+    reply.look(key);
   } else {
-    reply.remove(key);
+    reply.remove(key,
+                 {.topic = options_.topic_only ? std::optional(options_.topic) : std::nullopt});
   }
   reply.returned();
-}
-
-void Records::take(std::string_view key, store::GetSink& sink) {
-  options_.store->take(key, options_.topic_only ? std::optional(options_.topic) : std::nullopt,
-                       sink);
 }
 
 void Records::list(http::Exchange& exchange) {
@@ -548,7 +675,7 @@ Status Records::check_branch(const registry::SchemaEntry& schema, Bytes datum) c
                "the route's store takes no records of type " + schema.branches[*branch]};
 }
 
-void Records::insert(http::Exchange& exchange) {
+void Records::insert(http::Exchange& exchange, std::uint64_t replaced) {
   const http::Request& request = exchange.request();
   if (!is_json(request.content_type)) {
     return fail(exchange, ErrorCode::kUnsupportedMedia, "the body must be application/json");
@@ -623,9 +750,11 @@ void Records::insert(http::Exchange& exchange) {
                 "the route's reader schema (cache.routes[].schema) cannot show this: " +
                     fits.error().public_text);
   }
-  Reply& reply = Reply::take(*this, exchange, Reply::Kind::kAdd);
+  const bool look = is_conditional(request);
+  Reply& reply =
+      Reply::take(*this, exchange, look ? Reply::Kind::kLookAdd : Reply::Kind::kAdd, replaced);
   reply.keep({.key = std::string(*key), .datum = std::move(datum), .record = record, .way = *way});
-  reply.insert();
+  look ? reply.look(*key) : reply.insert();
   reply.returned();
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/conditions.h"
 #include "base/log_limiter.h"
 #include "base/types.h"
 #include "http/http.h"
@@ -17,6 +18,7 @@
 #include "registry/reader_schemas.h"
 #include "registry/schema_cache.h"
 #include "store/local_writes.h"
+#include "store/log_identities.h"
 #include "store/store.h"
 #include "store/unread_keys.h"
 
@@ -35,7 +37,7 @@ class Gate {
 
 struct RecordsOptions {
   std::string path;                            // "/api/users": the whole prefix, for Location
-  store::Store* store = nullptr;               // these and the next four must outlive the handler
+  store::Store* store = nullptr;               // these and the next five must outlive the handler
   store::LocalWrites* local_writes = nullptr;  // those of the store; not null
   // Asked for those that it has not, which only a store that others fill can have records of.
   registry::SchemaCache* schemas = nullptr;
@@ -44,6 +46,7 @@ struct RecordsOptions {
   store::UnreadKeys* unread = nullptr;
   std::uint32_t store_number = 0;                 // its number there
   std::vector<bool> store_topics = {};            // that it takes; empty = all
+  const store::LogIdentities* logs = nullptr;     // of what fills the store; not null
   const registry::RouteReader* reader = nullptr;  // null = each record by its writer's schema
   std::uint32_t max_age_seconds = 300;
   // Names of the topics, to say which record an answer is.
@@ -52,6 +55,8 @@ struct RecordsOptions {
   std::uint32_t topic = 0;
   bool topic_only = false;       // DELETE removes no record of another one (409)
   bool position_headers = true;  // say it in headers, too
+  // ETags are of the record's position also where it has a version.
+  bool etag_by_position = false;
   // Before the gate is open: answer what is there, and 503 only for what is not.
   bool serve_while_loading = false;
   // Others fill the store too, with records of schemas that are not known here.
@@ -73,6 +78,8 @@ struct RecordsOptions {
 //   DELETE P/{id}      removes it and answers it; 404; 409 when it is of another topic (topic_only)
 //   GET, HEAD P        the keys as a JSON array: limit, offset, filter
 //   POST P             adds a record: 201, 409 when the key exists, 400 with the field at fault
+// 412 where the record of the key does not meet the request's conditions (api/conditions.h); for a
+// DELETE that record is the one that is removed, whatever happens at the same time.
 // A read that hits a store in memory allocates nothing. Until the gate is open everything answers
 // 503. A key whose last record is of a schema that is not known yet is 503 (kSchemaUnknown), and
 // one of which only bad records are known 500 (kBadRecord). A store that had to refuse keys
@@ -110,6 +117,7 @@ class Records final : public http::Handler {
 
   // kSchemaUnknown while the reader schema is not known, kInternal when it cannot show the record.
   Result<Way> way_of(const registry::SchemaEntry& schema, const store::RecordView& record) const;
+  EntityTag tag_of(const store::RecordView& record, const Way& way) const;
   bool may_serve_early() const { return options_.serve_while_loading && options_.gate->trusted(); }
   // For the header Allow, of an item or of the route itself.
   std::string_view allowed(bool item) const;
@@ -117,12 +125,11 @@ class Records final : public http::Handler {
     if (options_.unread == nullptr || !options_.unread->any()) return {};
     return options_.unread->find(key, options_.store_number, options_.store_topics);
   }
-  void read(http::Exchange& exchange, std::string_view key);
-  void remove(http::Exchange& exchange, std::string_view key);
-  void take(std::string_view key, store::GetSink& sink);
+  void read(http::Exchange& exchange, std::string_view key, std::uint64_t replaced);
+  void remove(http::Exchange& exchange, std::string_view key, std::uint64_t replaced);
   void list(http::Exchange& exchange);
   Status check_branch(const registry::SchemaEntry& schema, Bytes datum) const;
-  void insert(http::Exchange& exchange);
+  void insert(http::Exchange& exchange, std::uint64_t replaced);
   static void fail(http::Exchange& exchange, const Error& error);
   static void fail(http::Exchange& exchange, ErrorCode code, std::string_view message,
                    http::Head head = {});

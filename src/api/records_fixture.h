@@ -65,16 +65,23 @@ class TestStore final : public store::Store {
     return inner->erase(tombstone);
   }
   using Store::erase;
-  void take(std::string_view key, std::optional<std::uint32_t> topic,
-            store::GetSink& sink) override {
-    if (!later) return error ? sink.failed(*error) : inner->take(key, topic, sink);
-    post([this, copy = std::string(key), topic, &sink] {
-      error ? sink.failed(*error) : inner->take(copy, topic, sink);
+  void take(std::string_view key, const store::TakeOnly& only, store::GetSink& sink) override {
+    if (!later) {
+      if (before_take) before_take();
+      return error ? sink.failed(*error) : inner->take(key, only, sink);
+    }
+    post([this, copy = std::string(key), only, &sink] {
+      if (before_take) before_take();
+      error ? sink.failed(*error) : inner->take(copy, only, sink);
     });
   }
   void get(std::string_view key, store::GetSink& sink) override {
-    if (!later) return error ? sink.failed(*error) : inner->get(key, sink);
+    if (!later) {
+      if (before_get) before_get();
+      return error ? sink.failed(*error) : inner->get(key, sink);
+    }
     post([this, copy = std::string(key), &sink] {
+      if (before_get) before_get();
       error ? sink.failed(*error) : inner->get(copy, sink);
     });
   }
@@ -91,8 +98,9 @@ class TestStore final : public store::Store {
   std::unique_ptr<store::Store> inner = store::make_memory_store();
   std::optional<Error> error;  // set while nothing is under way
   bool later = false;
-  std::vector<std::string> scanned;      // with `later`: the keys of a list
-  std::size_t scan_fails_at = SIZE_MAX;  // the step that fails
+  std::function<void()> before_take, before_get;  // called by these, on the caller's loop
+  std::vector<std::string> scanned;               // with `later`: the keys of a list
+  std::size_t scan_fails_at = SIZE_MAX;           // the step that fails
 
   std::unique_ptr<store::KeyScan> scan_keys() override {
     return later ? std::make_unique<Scan>(*this) : nullptr;
@@ -176,6 +184,7 @@ class RecordsTest : public testing::Test {
     options_.local_writes = &local_writes_;
     options_.schemas = &schemas_;
     options_.gate = &gate_;
+    options_.logs = &logs_;
     options_.max_age_seconds = 60;
     options_.writable = [this] { return writable_; };
     options_.key_field = [this](SchemaId) { return key_field_; };
@@ -257,6 +266,7 @@ class RecordsTest : public testing::Test {
   store::LocalWrites local_writes_;
   std::vector<SchemaId> writable_{kUser};
   std::optional<std::string> key_field_ = "accountId";
+  store::LogIdentities logs_{{"users", "orders", "bills"}};
   RecordsOptions options_;
   std::unique_ptr<Records> records_;
   std::unique_ptr<ByBody> by_body_;

@@ -123,9 +123,11 @@ TEST_F(RecordsTest, SaysWhichRecordAnAnswerIs) {
 
 TEST_F(RecordsTest, EtagWithoutAVersionComesFromTheOffset) {
   put("5", kReading, R"({"sensor":5,"value":1.5})", 3, 42);
-  EXPECT_EQ(get("/api/users/5").header("ETag"), "\"3-42\"");
+  const std::string before(get("/api/users/5").header("ETag"));
+  EXPECT_TRUE(before.ends_with(".3-42\"")) << before;
   put("5", kReading, R"({"sensor":5,"value":2.0})", 3, 43);
-  EXPECT_EQ(get("/api/users/5").header("ETag"), "\"3-43\"");
+  const std::string after(get("/api/users/5").header("ETag"));
+  EXPECT_TRUE(after.ends_with(".3-43\"")) << after;
   EXPECT_EQ(get("/api/users/5").body, R"({"sensor":5,"value":2.0})");
 }
 

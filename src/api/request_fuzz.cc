@@ -50,7 +50,7 @@ class MapStore final : public store::Store {
   Result<bool> erase(const store::RecordView& gone) override {
     return datums_.erase(std::string(gone.key)) != 0;
   }
-  void take(std::string_view key, std::optional<std::uint32_t>, store::GetSink& sink) override {
+  void take(std::string_view key, const store::TakeOnly&, store::GetSink& sink) override {
     const auto node = datums_.extract(std::string(key));
     node.empty() ? sink.absent() : sink.found(view(node.key(), node.mapped()));
   }
@@ -150,6 +150,7 @@ class Service final : public http::Handler {
     options.local_writes = &local_writes_;
     options.schemas = &schemas_;
     options.gate = &gate_;
+    options.logs = &logs_;
     options.writable = [] { return std::vector<SchemaId>{kUser}; };
     options.key_field = [](SchemaId) { return std::optional<std::string>("accountId"); };
     return options;
@@ -158,6 +159,7 @@ class Service final : public http::Handler {
   registry::NoSource source_;
   registry::SchemaCache schemas_{source_};
   OpenGate gate_;
+  store::LogIdentities logs_{{"users"}};
   MapStore store_;
   store::LocalWrites local_writes_;
   Records records_{records_options()};

@@ -89,9 +89,8 @@ class FakeRemoteStore final : public store::SharedStore {
   Result<bool> erase(const store::RecordView& tombstone) override {
     return backend_.records->erase(tombstone);
   }
-  void take(std::string_view key, std::optional<std::uint32_t> topic,
-            store::GetSink& sink) override {
-    backend_.records->take(key, topic, sink);
+  void take(std::string_view key, const store::TakeOnly& only, store::GetSink& sink) override {
+    backend_.records->take(key, only, sink);
   }
   void get(std::string_view key, store::GetSink& sink) override {
     backend_.records->get(key, sink);

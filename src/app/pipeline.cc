@@ -286,6 +286,7 @@ Status Pipeline::start_feed(Intake& intake) {
   options.max_staleness = config_.readiness.max_staleness;
   options.on_bad_record = policy_of(config_.kafka.on_bad_record);
   options.dead_letter_topic = config_.kafka.dead_letter_topic;
+  options.logs = &logs_;
   if (snapshots_) options.restore = [this] { return snapshots_->restore(); };
   auto feed = ingest::Feed::start(options, *intake.applier, store_pointers(intake));
   if (!feed.ok()) return std::move(feed).error();

@@ -16,6 +16,7 @@
 #include "registry/client.h"
 #include "registry/schema_cache.h"
 #include "store/local_writes.h"
+#include "store/log_identities.h"
 #include "store/shared_store.h"
 #include "store/store.h"
 
@@ -48,6 +49,7 @@ class Pipeline {
   const std::vector<StoreRow>& stores() const { return stores_; }
   // Index of the store with this name, which the configuration has.
   std::size_t store_index(const std::string& name) const;
+  const store::LogIdentities& logs() const { return logs_; }
   registry::SchemaCache& schemas() const { return *schemas_; }
   const registry::Client& registry() const { return *client_; }
   const Readers& readers() const { return readers_; }
@@ -72,7 +74,7 @@ class Pipeline {
   Snapshots* snapshots() const { return snapshots_.get(); }
 
  private:
-  explicit Pipeline(const config::Config& config) : config_(config) {}
+  explicit Pipeline(const config::Config& config) : config_(config), logs_(config.kafka.topics) {}
   Status make_stores();
   void say_what_is_shown() const;
   Status make_schemas();
@@ -86,6 +88,7 @@ class Pipeline {
 
   const config::Config config_;
   // In the order of use: what is further down uses what is above, and goes first.
+  store::LogIdentities logs_;  // of the stores in memory
   std::vector<StoreRow> stores_;
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<registry::SchemaCache> schemas_;

@@ -22,6 +22,8 @@ enum class OffsetReset : std::uint8_t { kEarliest, kLatest };
 enum class StoreType : std::uint8_t { kInMemory, kRedis };
 // What POST and DELETE do: change the store at once, or nothing (405).
 enum class Writes : std::uint8_t { kLocal, kOff };
+// What the ETags of a route's records are made of; see EntityTag of api/conditions.h.
+enum class Etag : std::uint8_t { kUpdatedAt, kPosition };
 // What becomes of a record that cannot be applied.
 enum class OnBadRecord : std::uint8_t { kSkip, kStop, kDeadLetter };
 // What keys are, and how keys and values name their schema: see ingest/record_key.h.
@@ -94,7 +96,8 @@ struct Route {
   std::string topic = {};  // what a write through HTTP is a record of; "" = the store's first
   std::string key_from_body = {};  // field of the request's body that holds the key; "" = none
   bool list = true;                // false: no list of its keys, nor memory for their order
-  std::string schema = "writer";   // what its records are shown by; `parse_reader_schema` takes it
+  Etag etag = Etag::kUpdatedAt;
+  std::string schema = "writer";  // what its records are shown by; `parse_reader_schema` takes it
   bool operator==(const Route&) const = default;
 };
 

@@ -66,6 +66,7 @@ Value value_of(const Option& option, Config& config, std::size_t index) {
     Value operator()(const OffsetReset* member) const { return choice_of(option, *member); }
     Value operator()(const StoreType* member) const { return choice_of(option, *member); }
     Value operator()(const Writes* member) const { return choice_of(option, *member); }
+    Value operator()(const Etag* member) const { return choice_of(option, *member); }
     Value operator()(const OnBadRecord* member) const { return choice_of(option, *member); }
     Value operator()(const KeyFormat* member) const { return choice_of(option, *member); }
     Value operator()(const WireFormat* member) const { return choice_of(option, *member); }

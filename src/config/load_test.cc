@@ -409,7 +409,7 @@ kafka:
 cache:
   writes: off
   stores: [{name: s, type: in_memory, schemas: [], prefix: }]
-  routes: [{path: users/, store: s, key_from_body: accountId, schema: 'a:b:7'}]
+  routes: [{path: users/, store: s, key_from_body: accountId, etag: position, schema: 'a:b:7'}]
 startup_checks: {fails: 0, timeout: 250ms, enabled: false}
 json: {logical_types: readable}
 log: {format: json, requests: 100}
@@ -434,6 +434,7 @@ log: {format: json, requests: 100}
   EXPECT_EQ(config.cache.writes, Writes::kOff);
   EXPECT_EQ(config.cache.routes[0].path, "/users");
   EXPECT_EQ(config.cache.routes[0].key_from_body, "accountId");
+  EXPECT_EQ(config.cache.routes[0].etag, Etag::kPosition);
   EXPECT_EQ(config.cache.routes[0].schema, "a:b:7");
   EXPECT_EQ(config.startup_checks.fails, 0u);
   EXPECT_EQ(config.startup_checks.timeout, std::chrono::milliseconds(250));

@@ -20,6 +20,8 @@ constexpr Choice kStoreTypes[] = {{"in_memory", static_cast<std::uint8_t>(StoreT
 constexpr std::string_view kReservedStoreTypes[] = {"mongo", "oracle", "postgres"};
 constexpr Choice kWrites[] = {{"local", static_cast<std::uint8_t>(Writes::kLocal)},
                               {"off", static_cast<std::uint8_t>(Writes::kOff)}};
+constexpr Choice kEtags[] = {{"updated_at", static_cast<std::uint8_t>(Etag::kUpdatedAt)},
+                             {"position", static_cast<std::uint8_t>(Etag::kPosition)}};
 constexpr std::string_view kReservedWrites[] = {"kafka"};
 constexpr Choice kKeyFormats[] = {{"auto", static_cast<std::uint8_t>(KeyFormat::kAuto)},
                                   {"text", static_cast<std::uint8_t>(KeyFormat::kText)},
@@ -178,6 +180,9 @@ constexpr Option kOptions[] = {
     {.path = "cache.routes[].list", .type = kBool, .fallback = "true",
      .help = "Whether the route answers the list of its keys. A store in memory none of whose routes does saves the memory and time that the keys' order costs.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].list; }},
+    {.path = "cache.routes[].etag", .type = kChoice, .fallback = "updated_at",
+     .help = "What the ETag of a record is made of. updated_at: its field updatedAt, or its position when it has no such integer. position: always its place in the topic, which changes with every record; for records of which two values may have the same updatedAt.",
+     .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].etag; }, .choices = kEtags},
     {.path = "cache.routes[].schema", .type = kReader, .fallback = "writer",
      .help = "The schema that the route shows its records by. writer: the one each was written with. latest: the latest version of the subject TOPIC-value of the record's topic. SUBJECT:VERSION or SUBJECT:latest. file:PATH, a file with a schema's JSON text.",
      .slot = [](Config& c, std::size_t i) -> Slot { return &c.cache.routes[i].schema; }},

@@ -50,7 +50,7 @@ struct Choice {
 using Slot =
     std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, std::chrono::seconds*,
                  std::chrono::milliseconds*, std::vector<std::string>*, std::vector<std::int32_t>*,
-                 std::map<std::string, std::string>*, OffsetReset*, StoreType*, Writes*,
+                 std::map<std::string, std::string>*, OffsetReset*, StoreType*, Writes*, Etag*,
                  OnBadRecord*, KeyFormat*, WireFormat*, LogicalTypes*, LogFormat*>;
 
 struct Option {

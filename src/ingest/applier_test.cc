@@ -543,9 +543,8 @@ class SickStore final : public store::Store {
     if (sick) return Error{ErrorCode::kUnavailable, "the store is away"};
     return inner->erase(key);
   }
-  void take(std::string_view key, std::optional<std::uint32_t> topic,
-            store::GetSink& sink) override {
-    inner->take(key, topic, sink);
+  void take(std::string_view key, const store::TakeOnly& only, store::GetSink& sink) override {
+    inner->take(key, only, sink);
   }
   void get(std::string_view key, store::GetSink& sink) override { inner->get(key, sink); }
   Result<bool> page(PageStart start, std::size_t keys_max, store::KeySink& sink) override {

@@ -39,11 +39,11 @@ Result<std::unique_ptr<Feed>> Feed::start(const FeedOptions& options, Applier& a
   if (!consumer) return std::move(consumer).error();
   std::unique_ptr<Feed> feed(new Feed(own, applier));
   feed->consumer_ = *std::move(consumer);
-  feed->watch_ =
-      std::make_unique<TopicWatch>(*feed->consumer_, feed->board_, applier,
-                                   TopicWatchOptions{own.metadata_timeout, own.max_staleness,
-                                                     own.ask_cleanup, own.cleanup_interval},
-                                   feed->stopping_);
+  feed->watch_ = std::make_unique<TopicWatch>(
+      *feed->consumer_, feed->board_, applier,
+      TopicWatchOptions{own.metadata_timeout, own.max_staleness, own.ask_cleanup,
+                        own.cleanup_interval, own.logs},
+      feed->stopping_);
   if (own.on_bad_record == OnBadRecord::kDeadLetter) {
     auto letters = DeadLetters::create({.topic = own.dead_letter_topic,
                                         .brokers = own.consumer.brokers,
@@ -104,7 +104,7 @@ void Feed::discovery_loop() {
       resume_open_.insert(topic);
     }
   }
-  trusted_ = resume_open_.empty();
+  judge_trust();
   auto next_look = steady_clock::now();
   while (!stopping_) {
     bool complete = answer_reloads();
@@ -160,7 +160,7 @@ bool Feed::discover() {
       incomplete.insert(*topic++);
     }
   }
-  trusted_ = resume_open_.empty();
+  judge_trust();
   for (const kafka::PartitionWatermarks& one : found) {
     // While it is open whether a snapshot is good nothing of the topic is read.
     if (!one.marks.ok() || resume_open_.contains(one.at.topic)) continue;
@@ -206,11 +206,13 @@ void Feed::replace_log(std::uint32_t topic, const std::string& id, bool compacte
     if (at.topic != topic) continue;
     PartitionState* const state = watch_->find(at);
     board_.condemn(*state);  // all of them, before the first one is emptied
+    emptying_.insert(at);
     of_lanes[lane_of_.at(at)].push_back(state);
     any = true;
   }
   if (any && other_policy) watch_->say_cleanup_changed(topic, compacted);
-  // Behind that: nobody sees the new log's name with positions of the one that has gone.
+  judge_trust();
+  // Behind that: nobody sees the new log's name with positions or records of the one that has gone.
   watch_->set_topic_id(topic, id);
   applier_.set_compacted(topic, compacted);
   // What the records of the one before have deleted says nothing of those of this one.
@@ -263,11 +265,17 @@ void Feed::empty(std::uint32_t topic) {
   });
 }
 
+void Feed::judge_trust() {
+  checks_snapshot_ = !resume_open_.empty();
+  trusted_ = resume_open_.empty() && emptying_.empty();
+}
+
 void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
   std::vector<std::vector<Lane::Beginning>> of_lanes(lanes_.size());
   for (const kafka::PartitionWatermarks& one : found) {
     const auto [lane, added] = lane_of_.try_emplace(one.at, lane_of_.size() % lanes_.size());
     Lane::Beginning beginning{.marks = *one.marks, .anew = !added};
+    emptying_.erase(one.at);  // its lane asks for this once it has emptied it
     if (added) {
       beginning.from = resumed_position(one.at);
       beginning.partition = &board_.add(one.at, *one.marks, beginning.from.value_or(one.marks->low),
@@ -278,6 +286,7 @@ void Feed::begin(std::span<const kafka::PartitionWatermarks> found) {
     watch_->add(*beginning.partition);
     of_lanes[lane->second].push_back(beginning);
   }
+  judge_trust();
   watch_moves();
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (!of_lanes[i].empty()) lanes_[i]->begin(of_lanes[i]);
@@ -327,8 +336,10 @@ bool Feed::answer_reloads() {
   std::erase_if(wanted, [this](kafka::TopicPartition at) {
     if (watch_->is_present(at)) return false;
     board_.remove(*watch_->known(at));
+    emptying_.erase(at);
     return true;
   });
+  judge_trust();
   auto found = consumer_->watermarks(wanted, options_.metadata_timeout);
   const auto missing =
       std::stable_partition(found.begin(), found.end(),
@@ -356,7 +367,7 @@ FeedStatus Feed::status() const {
   FeedStatus out;
   if (dead_letters_) out.dead_letters = dead_letters_->status();
   std::vector<std::string> more;
-  if (!trusted_) more.emplace_back("a snapshot is loaded or checked");
+  if (checks_snapshot_) more.emplace_back("a snapshot is loaded or checked");
   watch_->fill(out, more);
   const std::lock_guard lock(mutex_);
   out.resume_refusals = resume_refusals_;

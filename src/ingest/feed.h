@@ -43,6 +43,8 @@ struct FeedOptions {
   AskCleanup ask_cleanup = {};
   std::chrono::milliseconds cleanup_interval{60'000};  // between two questions for a topic's policy
   std::size_t lanes = 0;  // threads that apply; 0 = by the machine's cores
+  // Null, or what tells readers of the stores which log records are of. Must outlive the feed.
+  store::LogIdentities* logs = nullptr;
 };
 
 // Has lanes that read and apply, each its own partitions, and one thread that asks brokers for
@@ -67,7 +69,7 @@ class Feed {
   // (see above); it does so before anything is taken out of a store.
   bool ready() const { return board_.ready(); }
   // Whether what is in the stores is of the topics as they are now, if older: not so while it is
-  // open whether a snapshot is good.
+  // open whether a snapshot is good, and while records of a log that has gone are taken out.
   bool trusted() const { return trusted_; }
   FeedStatus status() const;
   // Where a snapshot begun now would end; nothing while not all is loaded. `taken_ms` is now.
@@ -100,6 +102,7 @@ class Feed {
   bool settle_resume(std::uint32_t topic, std::span<const kafka::PartitionWatermarks> found);
   std::optional<Offset> resumed_position(kafka::TopicPartition at) const;
   void empty(std::uint32_t topic);
+  void judge_trust();
   void begin(std::span<const kafka::PartitionWatermarks> found);
   bool answer_reloads();
 
@@ -111,11 +114,13 @@ class Feed {
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<TopicWatch> watch_;
   std::atomic<bool> trusted_ = false;
+  std::atomic<bool> checks_snapshot_ = true;
 
   // The discovery thread's own.
   std::map<kafka::TopicPartition, std::size_t> lane_of_;
   std::optional<ResumePoint> resume_;
   std::set<std::uint32_t> resume_open_;                // topics not decided on yet
+  std::set<kafka::TopicPartition> emptying_;           // of a log that has gone
   std::chrono::steady_clock::time_point forget_at_{};  // see watch_moves
 
   mutable std::mutex mutex_;  // guards what follows

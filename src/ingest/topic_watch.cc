@@ -210,6 +210,7 @@ std::string TopicWatch::topic_id(std::uint32_t topic) const {
 void TopicWatch::set_topic_id(std::uint32_t topic, const std::string& id) {
   const std::lock_guard lock(mutex_);
   topic_ids_[topic] = id;
+  if (options_.logs != nullptr) options_.logs->set(topic, id);
 }
 
 std::vector<std::string> TopicWatch::topic_ids() const {

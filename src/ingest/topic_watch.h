@@ -19,6 +19,7 @@
 #include "ingest/feed_status.h"
 #include "ingest/freshness.h"
 #include "kafka/client.h"
+#include "store/log_identities.h"
 
 namespace push_cache::ingest {
 
@@ -32,6 +33,7 @@ struct TopicWatchOptions {
   std::chrono::milliseconds max_staleness{0};
   AskCleanup ask_cleanup = {};
   std::chrono::milliseconds cleanup_interval{60'000};  // between two questions
+  store::LogIdentities* logs = nullptr;                // null, or what hears of each id that is set
 };
 
 // The questions block; `stopping` turning true makes them give up between two of them.

@@ -53,6 +53,9 @@ Error error_of(const Reply& reply) {
   if (text.find(kOtherTopic) != std::string_view::npos) {
     return {ErrorCode::kOtherTopic, std::string(store::kOfOtherTopic)};
   }
+  if (text.find(kOtherRecord) != std::string_view::npos) {
+    return {ErrorCode::kConflict, std::string(store::kOfOtherRecord)};
+  }
   if (text.find("WRONGTYPE") != std::string_view::npos) {
     return {ErrorCode::kUnavailable, "Redis holds something else under this key", detail};
   }

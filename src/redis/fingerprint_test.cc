@@ -176,7 +176,7 @@ TEST_F(FingerprintTest, WhoHasNoClaimDoesNothing) {
       void absent() override {}
       void failed(const Error&) override { refused = true; }
     } taken;
-    second->take("a", std::nullopt, taken);
+    second->take("a", {}, taken);
     EXPECT_TRUE(taken.refused);
   }
   EXPECT_EQ(server_.ask({"DBSIZE"}), "3") << "the record, its schema, the positions";

@@ -102,7 +102,7 @@ TEST_P(ForeignTest, IsAnErrorForReadersWhoLeaveItThere) {
   EXPECT_EQ(got.error->code, ErrorCode::kMalformed);
   EXPECT_THAT(got.error->detail, HasSubstr("key \"a\""));
   FailedSink taken;
-  store_->take("a", std::nullopt, taken);
+  store_->take("a", {}, taken);
   ASSERT_TRUE(taken.error.has_value());
   EXPECT_EQ(taken.error->code, ErrorCode::kMalformed);
   EXPECT_THAT(taken.error->detail, HasSubstr("key \"a\""));

@@ -68,6 +68,15 @@ std::array<char, kPositionBytes> position_of(const store::RecordView& record, To
   return out;
 }
 
+std::string part_of_this_record(const store::RecordId& record, std::uint32_t topic_name) {
+  const store::RecordView view{
+      .partition = record.partition, .offset = record.offset, .timestamp_ms = record.timestamp_ms};
+  const TopicMark topic{topic_name, static_cast<std::uint32_t>(record.log)};
+  const auto position = position_of(view, topic, Layout::kTopics);
+  const std::string_view all(position.data(), position.size());
+  return std::string(record.partition.value < 0 ? all.substr(16, 8) : all.substr(0, 36));
+}
+
 std::string topic_bytes(std::uint32_t name) {
   std::string out(4, '\0');
   write_big_endian(out.data(), name);
@@ -138,6 +147,7 @@ std::optional<Value> parse_value(std::string_view value) {
   out.record.partition = Partition(static_cast<std::int32_t>(read_int(position, 24)));
   out.record.offset = Offset(read_long(position, 0));
   out.record.timestamp_ms = read_long(position, 8);
+  out.record.log = log_of({out.topic_name, read_int(position, 32)});
   return out;
 }
 

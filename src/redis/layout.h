@@ -71,6 +71,13 @@ TopicMark topic_mark(std::string_view name, std::string_view id);
 // The 40 bytes of a record. One of HTTP (partition -1) has no position: its offset is its number.
 std::array<char, kPositionBytes> position_of(const store::RecordView& record, TopicMark topic,
                                              Layout layout);
+// What only the position of this record has: its number when it came by HTTP (bytes 16 to 23), else
+// bytes 0 to 35. `topic_name`: as TopicMark has it.
+std::string part_of_this_record(const store::RecordId& record, std::uint32_t topic_name);
+// RecordView::log of a record of Kafka's.
+constexpr std::uint64_t log_of(TopicMark topic) {
+  return std::uint64_t{topic.name} << 32 | topic.incarnation;
+}
 // The bytes that name a topic in a position.
 std::string topic_bytes(std::uint32_t name);
 // Partition and topic, bytes 24 to 31 of a position: what its records are found by.

@@ -33,6 +33,9 @@ TEST(Layout, IsAsThePageSays) {
   EXPECT_EQ(parsed->record.offset, record.offset);
   EXPECT_EQ(parsed->record.timestamp_ms, record.timestamp_ms);
   EXPECT_EQ(std::string(parsed->record.datum.begin(), parsed->record.datum.end()), "datum");
+  EXPECT_EQ(parsed->record.log, 0x2122232431323334u);
+  EXPECT_EQ(part_of_this_record(store::id_of(parsed->record), 0x21222324),
+            std::string_view(value).substr(10, 36));
 }
 
 TEST(Layout, OfARecordOfHttpHasItsNumber) {
@@ -47,6 +50,9 @@ TEST(Layout, OfARecordOfHttpHasItsNumber) {
   EXPECT_EQ(parsed->record.offset, record.offset);
   EXPECT_EQ(parsed->record.timestamp_ms, 1'700'000'000'000);
   EXPECT_TRUE(parsed->record.datum.empty());
+  EXPECT_EQ(parsed->record.log, 0u);
+  EXPECT_EQ(part_of_this_record(store::id_of(parsed->record), 1),
+            std::string_view(value).substr(5 + 16, 8));
 }
 
 // "shown", and behind it one record that is not shown.

@@ -18,6 +18,7 @@
 #include "redis/calls.h"
 #include "redis/fingerprint.h"
 #include "redis/key_scan.h"
+#include "redis/known_logs.h"
 #include "redis/known_servers.h"
 #include "redis/layout.h"
 #include "redis/leader.h"
@@ -29,6 +30,7 @@
 #include "redis/trust.h"
 #include "redis/waiting.h"
 #include "redis/write_plan.h"
+#include "store/log_identities.h"
 
 namespace push_cache::redis {
 namespace {
@@ -102,6 +104,7 @@ class Implementation final : public RedisStore {
         layout_(taken_.size() == 1 ? Layout::kOneTopic : Layout::kTopics),
         scripts_(taken_names(names_, taken_)),
         incarnations_(std::make_unique<std::atomic<std::uint32_t>[]>(options_.topics.size())),
+        logs_(options_.topics.size()),
         claim_(filling_of(options_, layout_), keys_of(options_), options_.name, options_.prefix),
         timer_(loop_) {
     topic_ids_.resize(options_.topics.size());
@@ -144,7 +147,12 @@ class Implementation final : public RedisStore {
       id.remove_suffix(kCompactedMark.size());
       if (id == "-") id = "";
     }
-    incarnations_[topic] = topic_mark(options_.topics[topic], id).incarnation;
+    const TopicMark mark = topic_mark(options_.topics[topic], id);
+    incarnations_[topic] = mark.incarnation;
+    std::string_view plain = id;
+    if (plain.ends_with(kCompactedMark)) plain.remove_suffix(kCompactedMark.size());
+    logs_.set(topic, log_of(mark),
+              store::log_identity(options_.topics[topic], plain == "-" ? "" : plain));
     const std::lock_guard lock(mutex_);
     topic_ids_[topic] = id;
   }
@@ -203,18 +211,19 @@ class Implementation final : public RedisStore {
     boost::asio::post(loop_, [this, id = record.schema] { schemas_->note(id); });
   }
 
-  void take(std::string_view key, std::optional<std::uint32_t> topic,
-            store::GetSink& sink) override {
+  void take(std::string_view key, const store::TakeOnly& only, store::GetSink& sink) override {
     if (net::this_loop() == nullptr) {
       WaitedGet waited(sink);
-      boost::asio::post(loop_, [&] { take(key, topic, waited); });
+      boost::asio::post(loop_, [&] { take(key, only, waited); });
       return waited.done.wait();
     }
     Client* client = here();
     const auto ticket = admit(client, sink);
     if (!ticket) return;
-    const std::string of_topic = topic ? topic_bytes(names_[*topic]) : "";
-    const std::string_view args[] = {fence_ms_, of_topic};
+    const std::string of_topic = only.topic ? topic_bytes(names_[*only.topic]) : "";
+    const std::string record =
+        only.record ? part_of_this_record(*only.record, names_[only.record->topic]) : "";
+    const std::string_view args[] = {fence_ms_, of_topic, record};
     // Once: what a second time finds nothing was perhaps removed by the first.
     client->eval(scripts_.take, key_of(key), args, LookUp::take(key, sink, topic_of_, *ticket),
                  {.repeatable = false});
@@ -329,6 +338,10 @@ class Implementation final : public RedisStore {
   std::uint64_t doubts() const override { return trust_.doubts(); }
   void trust(std::uint64_t doubts) override { trust_.trust(doubts); }
   void on_doubt(std::function<void()> listener) override { trust_.on_doubt(std::move(listener)); }
+
+  std::uint64_t log_identity(const store::RecordView& record) const override {
+    return logs_.identity(record.topic, record.log);
+  }
 
   store::Counts counts() const override { return {.records = counter_->records(), .bytes = 0}; }
 
@@ -584,6 +597,7 @@ class Implementation final : public RedisStore {
   const Layout layout_;
   const Scripts scripts_;
   std::unique_ptr<std::atomic<std::uint32_t>[]> incarnations_;
+  KnownLogs logs_;
   TopicOf topic_of_;
   mutable std::mutex mutex_;
   // Under mutex_.

@@ -18,6 +18,7 @@
 #include "redis/store_fixture.h"
 #include "redis/test_server.h"
 #include "store/contract_test.h"
+#include "store/log_identities.h"
 #include "store/topics_contract_test.h"
 
 namespace push_cache::redis {
@@ -34,9 +35,8 @@ class Whole final : public store::Store {
   }
   Result<bool> erase(const store::RecordView& r) override { return inner_->erase(r); }
   using Store::erase;
-  void take(std::string_view key, std::optional<std::uint32_t> topic,
-            store::GetSink& sink) override {
-    inner_->take(key, topic, sink);
+  void take(std::string_view key, const store::TakeOnly& only, store::GetSink& sink) override {
+    inner_->take(key, only, sink);
   }
   Status write(std::span<const store::Write> writes, std::span<WriteOutcome> outcomes) override {
     return inner_->write(writes, outcomes);
@@ -127,7 +127,7 @@ TEST_F(RedisStoreTest, ADeletedKeyIsKeptForSomeTimeAndNoRecord) {
 TEST_F(RedisStoreTest, WhatHttpRemovedIsNotDeliveredAgain) {
   put("a", "one", 1, 10);
   store::CopySink taken;
-  store_->take("a", std::nullopt, taken);
+  store_->take("a", {}, taken);
   EXPECT_EQ(taken.datum, "one");
   EXPECT_EQ(put("a", "one", 1, 10), store::PutOutcome::kOutdated);
   EXPECT_EQ(store::get(*store_, "a"), std::nullopt);
@@ -322,6 +322,31 @@ TEST(RedisStoreAway, SaysSoInTime) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
   EXPECT_FALSE((*made)->health().ok());
+}
+
+// The ETags of a store in memory are made of the same numbers.
+TEST_F(RedisStoreTest, TheIdentityOfALogIsThatOfTheTopicsIdWhileThatIsKnown) {
+  const auto identity = [this] {
+    store::CopySink found;
+    store_->get("a", found);
+    return store_->log_identity(found.last);
+  };
+  ASSERT_TRUE(store_->put(store::record("a", "x", 1)).ok());
+  const std::uint64_t unknown = identity();
+  EXPECT_NE(unknown, 0u);
+  store_->set_topic_id(1, "first");
+  EXPECT_EQ(identity(), unknown) << "it was written before that";
+  ASSERT_TRUE(store_->put(store::record("a", "y", 2)).ok());
+  EXPECT_EQ(identity(), store::log_identity("", "first"));
+  store_->set_topic_id(1, "second");
+  EXPECT_NE(identity(), store::log_identity("", "first"));
+  EXPECT_NE(identity(), store::log_identity("", "second")) << "it is of the log before";
+  ASSERT_TRUE(store_->put(store::record("a", "z", 0)).ok());
+  EXPECT_EQ(identity(), store::log_identity("", "second"));
+  store_->set_topic_id(1, "first");
+  store_->set_topic_id(1, "second compact");
+  EXPECT_EQ(identity(), store::log_identity("", "second"))
+      << "the cleanup policy makes no other log of it";
 }
 
 }  // namespace

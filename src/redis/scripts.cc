@@ -148,6 +148,7 @@ constexpr const char* kTake = R"lua(
 local kept, kind = stored(KEYS[1])
 if kind >= kForeign then return foreign() end
 if kind ~= kRecord then return false end
+if not is_record(kept, ARGV[3]) then return other_record() end
 local value = redis.call('GET', KEYS[1])
 if has_partition(kept) then
   fence(KEYS[1], kept, ARGV[1])
@@ -208,7 +209,7 @@ ScriptTexts one_topic_scripts(std::uint32_t topic) {
   return {start + kPut,
           start + kErase,
           start + kInsert,
-          start + kTake,
+          start + std::string(kIsRecord) + kTake,
           start + kPositions + kEraseIf,
           start + kPositions + kAllPositions};
 }

@@ -33,8 +33,9 @@ struct Scripts {
   // The error key_error.h's kForeign, as with the next one, when there is what others wrote: Kafka
   // may have a record of this key, which alone takes its place.
   Script insert;
-  // ARGV: ms that the deletion is kept; layout.h's topic_bytes, or "" for any topic. The value,
-  // removed, or nil. The error kOtherTopic when the record is of another one.
+  // ARGV: ms that the deletion is kept; layout.h's topic_bytes, or "" for any topic;
+  // part_of_this_record, or "" for any record. The value, removed, or nil. The errors kOtherRecord
+  // and kOtherTopic when the record is another one; nothing is changed then.
   Script take;
   // ARGV: a position. Removes the record or tombstone of the key that has this one. 1 = removed.
   Script erase_if;
@@ -54,6 +55,7 @@ struct Scripts {
 };
 
 inline constexpr std::string_view kOtherTopic = "OTHERTOPIC";
+inline constexpr std::string_view kOtherRecord = "OTHERRECORD";
 
 // Of several topics; for scripts.cc.
 ScriptTexts topics_scripts(const std::vector<std::uint32_t>& topics);
@@ -64,6 +66,16 @@ local function or_wrong_type(...)
   if type(got) ~= 'table' then return got, false end
   if not string.find(got.err, 'WRONGTYPE', 1, true) then redis.call(...) end
   return false, true
+end
+)lua";
+// Lua: whether a position is that of the record which part_of_this_record names.
+inline constexpr std::string_view kIsRecord = R"lua(
+local function is_record(position, part)
+  if #part == 8 then return string.sub(position, 17, 24) == part end
+  return part == '' or string.sub(position, 1, 36) == part
+end
+local function other_record()
+  return redis.error_reply('OTHERRECORD the record of this key is another one by now')
 end
 )lua";
 // A string of Lua with these bytes.

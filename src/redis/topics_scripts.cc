@@ -216,6 +216,7 @@ local entries, is_foreign = read(KEYS[1])
 if is_foreign then return foreign() end
 local best = shown(entries)
 if not best then return false end
+if not is_record(best.p, ARGV[3]) then return other_record() end
 if ARGV[2] ~= '' and sub(best.p, 29, 32) ~= ARGV[2] then
   return redis.error_reply('OTHERTOPIC the record that this key shows is of another topic')
 end
@@ -256,8 +257,9 @@ std::string ranks(const std::vector<std::uint32_t>& topics) {
 
 ScriptTexts topics_scripts(const std::vector<std::uint32_t>& topics) {
   const std::string start = ranks(topics) + std::string(kOrWrongType) + kCommon;
-  return {start + kPut,  start + kErase,   start + kInsert,
-          start + kTake, start + kEraseIf, start + kPositions};
+  return {start + kPut,     start + kErase,
+          start + kInsert,  start + std::string(kIsRecord) + kTake,
+          start + kEraseIf, start + kPositions};
 }
 
 }  // namespace push_cache::redis

@@ -110,7 +110,7 @@ TEST_F(TopicsStoreTest, ARecordOfAnotherConfigurationIsNeitherShownNorListedNorR
     Sink got, taken;
     store->get("a", got);
     EXPECT_EQ(got.outcome, to_string(ErrorCode::kMalformed));
-    store->take("a", std::nullopt, taken);
+    store->take("a", {}, taken);
     EXPECT_EQ(taken.outcome, to_string(ErrorCode::kMalformed));
     EXPECT_FALSE(*store->erase(of_topic(1, "", 200)));
     EXPECT_EQ(command({"GET", key}), value);

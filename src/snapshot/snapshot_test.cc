@@ -361,7 +361,7 @@ TEST(Snapshot, AStoreThatCannotBeScannedIsAnError) {
     }
     void insert(const store::RecordView&, store::InsertSink& sink) override { sink.inserted(); }
     Result<bool> erase(const store::RecordView&) override { return false; }
-    void take(std::string_view, std::optional<std::uint32_t>, store::GetSink& sink) override {
+    void take(std::string_view, const store::TakeOnly&, store::GetSink& sink) override {
       sink.absent();
     }
     void get(std::string_view, store::GetSink& sink) override { sink.absent(); }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "store/local_number.h"
 #include "store/store.h"
 #include "store/test_support.h"
 
@@ -53,6 +54,24 @@ TEST_P(StoreContract, GetGivesTheLastPut) {
   EXPECT_EQ(sink.last.timestamp_ms, 1'700'000'000'002);
   EXPECT_EQ(sink.last.topic, 1u);
 }
+
+// The outcome of `take` as a word.
+struct TakeSink final : GetSink {
+  std::string outcome;
+  int calls = 0;
+  void found(const RecordView& record) override {
+    ++calls;
+    outcome.assign(reinterpret_cast<const char*>(record.datum.data()), record.datum.size());
+  }
+  void absent() override {
+    ++calls;
+    outcome = "absent";
+  }
+  void failed(const Error& error) override {
+    ++calls;
+    outcome = to_string(error.code);
+  }
+};
 
 // A record of a key that moved between the partitions of a topic.
 inline RecordView moved(std::string_view datum, int partition, std::int64_t timestamp_ms) {
@@ -133,11 +152,53 @@ TEST_P(StoreContract, EraseRemovesOnce) {
 TEST_P(StoreContract, TakeGivesWhatItRemoved) {
   ASSERT_TRUE(store_->put(record("a", "one")).ok());
   CopySink first, second;
-  store_->take("a", std::nullopt, first);
-  store_->take("a", std::nullopt, second);
+  store_->take("a", {}, first);
+  store_->take("a", {}, second);
   EXPECT_EQ(first.datum, "one");
   EXPECT_EQ(second.datum, std::nullopt);
   EXPECT_EQ(second.calls, 1);
+}
+
+TEST_P(StoreContract, TakeOfOneRecordLeavesAnyOther) {
+  const auto take = [this](const RecordId& only) {
+    TakeSink sink;
+    store_->take("a", {.record = only}, sink);
+    EXPECT_EQ(sink.calls, 1);
+    return sink.outcome;
+  };
+  ASSERT_TRUE(store_->put(record("a", "one", 1)).ok());
+  CopySink first;
+  store_->get("a", first);
+  const RecordId id = id_of(first.last);
+  ASSERT_TRUE(store_->put(record("a", "two", 2)).ok());
+  EXPECT_EQ(take(id), to_string(ErrorCode::kConflict));
+  EXPECT_EQ(get(*store_, "a"), "two");
+  CopySink second;
+  store_->get("a", second);
+  const RecordId now = id_of(second.last);
+  std::vector<RecordId> others(3, now);
+  others[0].partition = Partition(now.partition.value + 1);
+  others[1].offset = Offset(now.offset.value + 1);
+  others[2].timestamp_ms += 1;
+  for (const RecordId& other : others) EXPECT_EQ(take(other), to_string(ErrorCode::kConflict));
+  EXPECT_EQ(take(now), "two");
+  EXPECT_EQ(take(now), "absent");
+}
+
+TEST_P(StoreContract, TakeOfOneRecordOfHttp) {
+  RecordView local = record("a", "one");
+  local.partition = Partition(-1);
+  local.offset = Offset(local_number(7, 1'700'000'000'000'000));
+  ASSERT_TRUE(*insert(*store_, local));
+  CopySink found;
+  store_->get("a", found);
+  RecordId id = id_of(found.last);
+  TakeSink other, same;
+  id.offset = Offset(id.offset.value + 1000);
+  store_->take("a", {.record = id}, other);
+  EXPECT_EQ(other.outcome, to_string(ErrorCode::kConflict));
+  store_->take("a", {.record = id_of(found.last)}, same);
+  EXPECT_EQ(same.outcome, "one");
 }
 
 TEST_P(StoreContract, InsertKeepsWhatIsThere) {
@@ -459,7 +520,7 @@ TEST_P(LocalStoreContract, TheDigestTellsWhichRecordsAreKept) {
   ASSERT_TRUE(*store_->erase("d"));
   EXPECT_EQ(digest(1, 3), 0u);
   CopySink taken;
-  store_->take("c", std::nullopt, taken);
+  store_->take("c", {}, taken);
   EXPECT_EQ(digest(1, 4), sum(1, 4, {13}));
   ASSERT_EQ(*store_->erase_partition(1, Partition(4)), 1u);
   EXPECT_EQ(digest(1, 4), 0u);
@@ -689,7 +750,7 @@ TEST_P(StoreContract, OneOfManyInsertsWinsAndOneOfManyTakes) {
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([this, &taken] {
         CopySink sink;
-        store_->take("one", std::nullopt, sink);
+        store_->take("one", {}, sink);
         if (sink.datum) ++taken;
       });
     }

@@ -149,22 +149,22 @@ class MemoryStore final : public Store, public KeySource {
     });
   }
 
-  void take(std::string_view key, std::optional<std::uint32_t> topic, GetSink& sink) override {
+  void take(std::string_view key, const TakeOnly& only, GetSink& sink) override {
     const epoch::Pin pin;  // the block lives on while the sink reads it
     const std::uint64_t hash = hash_of(key);
     Shard& shard = shard_of(hash);
     const Block* block = nullptr;
-    bool is_other = false;
+    std::optional<Error> refused;
     {
       const std::lock_guard lock(shard.mutex);
       if (const auto place = shard.index.locate(hash, KeyIs{key})) {
         block = place.block;
-        is_other = topic && *topic != block->origin(origins_).topic;
-        if (!is_other) remove(shard, hash, place);
+        refused = refusal(*block, only);
+        if (!refused) remove(shard, hash, place);
       }
     }
     if (block == nullptr) return sink.absent();
-    if (is_other) return sink.failed(Error{ErrorCode::kOtherTopic, std::string(kOfOtherTopic)});
+    if (refused) return sink.failed(*refused);
     sink.found(block->view(origins_));
   }
 
@@ -323,6 +323,17 @@ class MemoryStore final : public Store, public KeySource {
   }
 
  private:
+  std::optional<Error> refusal(const Block& block, const TakeOnly& only) const {
+    const RecordView record = block.view(origins_);
+    if (only.record && *only.record != id_of(record)) {
+      return Error{ErrorCode::kConflict, std::string(kOfOtherRecord)};
+    }
+    if (only.topic && *only.topic != record.topic) {
+      return Error{ErrorCode::kOtherTopic, std::string(kOfOtherTopic)};
+    }
+    return std::nullopt;
+  }
+
   struct KeyIs {
     std::string_view key;
     bool operator()(const Block& block) const { return block.key() == key; }

@@ -26,9 +26,32 @@ struct RecordView {
   Offset offset{-1};               // of a record written through HTTP: a number no other one has
   std::int64_t timestamp_ms = -1;  // Kafka's record timestamp, ms since 1970; -1 = none
   std::uint32_t topic = 0;         // index into the configured topics; of HTTP: its route's topic
+  // From a store that keeps with each record which log of the topic's name it is of (a remote one):
+  // its mark, which Store::log_identity takes. Else 0, and LogIdentities says it.
+  std::uint64_t log = 0;
 };
 
-// What `take` fails with when the record is of another topic than the one that it is to be of.
+// What tells a record from every other one that its key had or will have.
+struct RecordId {
+  std::uint32_t topic = 0;
+  Partition partition{-1};
+  Offset offset{-1};
+  std::int64_t timestamp_ms = -1;
+  std::uint64_t log = 0;
+  bool operator==(const RecordId&) const = default;
+};
+inline RecordId id_of(const RecordView& record) {
+  return {record.topic, record.partition, record.offset, record.timestamp_ms, record.log};
+}
+
+// What the record that `take` removes must be.
+struct TakeOnly {
+  std::optional<std::uint32_t> topic = {};  // else kOtherTopic
+  std::optional<RecordId> record = {};      // as `get` of this store gave it, else kConflict
+};
+
+// What `take` says when the record is another one than it is to be.
+inline constexpr std::string_view kOfOtherRecord = "the record of this key is another one by now";
 inline constexpr std::string_view kOfOtherTopic =
     "the record that this key shows is of another topic than the route's";
 
@@ -187,9 +210,10 @@ class Store {
   // is outdated. True when there was one and it has gone.
   virtual Result<bool> erase(const RecordView& tombstone) = 0;
   // Removes the record of the key and gives it to `sink`, atomically: of several at once one gets
-  // it. With `topic`, only a record of that topic: of another one, `failed` is called with
-  // kOtherTopic. As with `insert`, a remote store that fails may have done it all the same.
-  virtual void take(std::string_view key, std::optional<std::uint32_t> topic, GetSink& sink) = 0;
+  // it. With `only`, no other record: `failed` is then called with the code that stands there, and
+  // nothing has changed. As with `insert`, a remote store that fails otherwise may have done it all
+  // the same.
+  virtual void take(std::string_view key, const TakeOnly& only, GetSink& sink) = 0;
   // Removes the record of the key, whatever its topic; for callers that may wait. True when there
   // was one.
   Result<bool> erase(std::string_view key);
@@ -254,6 +278,9 @@ class Store {
     return 0;
   }
 
+  // As LogIdentities::of, of a record whose `log` is not 0, as `get` gave it.
+  virtual std::uint64_t log_identity(const RecordView& record) const { return record.log; }
+
   virtual Counts counts() const = 0;
   virtual MemoryUse memory() const { return {}; }
   // Success when the store can take reads and writes now; the error says why not. A store that had
@@ -293,7 +320,7 @@ inline Result<bool> Store::erase(std::string_view key) {
     void absent() override {}
     void failed(const Error& error) override { outcome = error; }
   } sink;
-  take(key, std::nullopt, sink);
+  take(key, {}, sink);
   return sink.outcome;
 }
 

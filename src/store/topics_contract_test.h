@@ -100,7 +100,7 @@ TEST_P(TopicsContract, TakeOfATopicLeavesTheOthers) {
   };
   const auto take = [this](std::optional<std::uint32_t> topic) {
     Sink sink;
-    store_->take("a", topic, sink);
+    store_->take("a", {.topic = topic}, sink);
     return sink.outcome;
   };
   EXPECT_EQ(take(1), "absent");
@@ -112,6 +112,25 @@ TEST_P(TopicsContract, TakeOfATopicLeavesTheOthers) {
   EXPECT_EQ(get(*store_, "a"), "one");
   EXPECT_EQ(take(std::nullopt), "one");
   EXPECT_EQ(take(std::nullopt), "absent");
+}
+
+TEST_P(TopicsContract, TakeOfOneRecordLeavesAnotherTopicsRecord) {
+  ASSERT_TRUE(store_->put(of_topic(1, "one", 100)).ok());
+  CopySink seen;
+  store_->get("a", seen);
+  ASSERT_TRUE(store_->put(of_topic(2, "two", 200)).ok());
+  const auto take = [this](const TakeOnly& only) {
+    TakeSink sink;
+    store_->take("a", only, sink);
+    return sink.outcome;
+  };
+  EXPECT_EQ(take({.record = id_of(seen.last)}), to_string(ErrorCode::kConflict));
+  EXPECT_EQ(get(*store_, "a"), "two");
+  CopySink shown;
+  store_->get("a", shown);
+  EXPECT_EQ(take({.topic = 1, .record = id_of(shown.last)}), to_string(ErrorCode::kOtherTopic));
+  EXPECT_EQ(take({.topic = 2, .record = id_of(shown.last)}), "two");
+  EXPECT_EQ(get(*store_, "a"), "one");
 }
 
 // --- of a store in memory ---
