@@ -49,10 +49,12 @@ int serve_records(std::uint64_t records) {
     fail(known.error().describe());
   }
   OpenGate gate;
+  const store::LogIdentities logs({"customers"});
   api::Records customers({.path = kRecordsPath,
                           .store = store.get(),
                           .schemas = &schemas,
                           .gate = &gate,
+                          .logs = &logs,
                           .writes = false,
                           .loops = loops});
   http::Router router;

@@ -105,10 +105,12 @@ int serve_from_redis(std::uint16_t redis_port) {
     fail(known.error().describe());
   }
   OpenGate gate;
+  const store::LogIdentities logs({"customers"});
   api::Records customers({.path = kCustomersPath,
                           .store = store->get(),
                           .schemas = &schemas,
                           .gate = &gate,
+                          .logs = &logs,
                           .topics = {"customers"},
                           .shared = true,
                           .writes = false,
