@@ -294,6 +294,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
       return fail(Error{ErrorCode::kUnavailable,
                         "the record changes as fast as its conditions are looked at; try again"});
     }
+    if (kind == Kind::kLook) look_at_unread(key_);  // it may have been set aside since
     then(Next::kLook);
   }
 
