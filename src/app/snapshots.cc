@@ -37,14 +37,18 @@ snapshot::RawRecord raw(const kafka::RecordCopy& record) {
   return out;
 }
 
-kafka::RecordCopy copy_of(const snapshot::RawRecord& record) {
+kafka::RecordCopy copy_of(const snapshot::RawRecord& record, ingest::SchemaHeaders names) {
   kafka::RecordCopy out{.at = {record.topic, record.partition},
                         .offset = record.offset,
                         .timestamp_ms = record.timestamp_ms,
                         .key = record.key,
                         .value = record.value,
                         .headers = {}};
-  for (const auto& header : record.headers) out.headers.push_back({header.name, header.value});
+  for (const auto& header : record.headers) {
+    if (header.name == names.key) out.key_header = header.value;  // the last one of its name counts
+    if (header.name == names.value) out.value_header = header.value;
+    out.headers.push_back({header.name, header.value});
+  }
   return out;
 }
 
@@ -153,8 +157,9 @@ Status Snapshots::load(std::optional<ingest::ResumePoint>& out) {
         {.at = {one.topic, one.partition}, .log_start = one.log_start, .position = one.position});
   }
   for (const std::uint32_t store : said.local_writes) around_.local_writes[store]->restored();
+  const ingest::SchemaHeaders headers = ingest::schema_headers(around_.applier.formats().wire);
   for (const snapshot::RawRecord& record : said.set_aside) {
-    around_.applier.set_aside().add({.record = copy_of(record)});
+    around_.applier.set_aside().add({.record = copy_of(record, headers)});
   }
   for (const snapshot::BadKey& bad : said.bad_keys) {
     (void)around_.applier.unread_keys().add(bad.key, bad.record);

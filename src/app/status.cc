@@ -185,7 +185,8 @@ json::object set_aside_json(const std::vector<Intake>& intakes,
                        {"timestamp_ms", record.timestamp_ms},
                        {"key", one->key ? json::value(json::string(*one->key)) : nullptr},
                        {"schema_of", one->schema_of_key ? "key" : "value"},
-                       {"schema_id", one->waits_for.value},
+                       {"schema_id", one->waits_for.value > 0 ? json::value(one->waits_for.value)
+                                                              : json::value(nullptr)},
                        {"since_ms", one->since_ms}});
     }
   }

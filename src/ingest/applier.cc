@@ -180,13 +180,14 @@ void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
 void Applier::note_set_aside(const SetAsideRecord& one) {
   const kafka::RecordCopy& record = one.record;
   const char* const part = one.schema_of_key ? "key" : "value";
-  const std::string id = std::to_string(one.waits_for.value);
+  const std::string advice =
+      one.schema_of_key && record.key ? key_format_advice(formats_, record.key->size()) : "";
   set_aside_lines_.log(
       part, spdlog::level::warn,
-      "{}/{}@{} is set aside, since schema {} of its {} is not known yet: its key answers 503 "
-      "until "
-      "that comes (see 'A record whose schema is not known' in docs/guides/bad-records.md)",
-      topics_[record.at.topic], record.at.partition.value, record.offset.value, id, part);
+      "{}/{}@{} is set aside, since {} of its {} is not known yet: its key answers 503 until that "
+      "comes (see 'A record whose schema is not known' in docs/guides/bad-records.md){}",
+      topics_[record.at.topic], record.at.partition.value, record.offset.value,
+      schemas_.name(one.waits_for), part, advice);
 }
 
 void Applier::note_bad(BadRecord record) {

@@ -250,7 +250,7 @@ TEST_F(ApplierTest, ABadSchemasCauseIsSaidOnce) {
   const std::vector<BadRecord> recent = applier_.recent_bad().list();
   ASSERT_EQ(recent.size(), 2u);
   EXPECT_EQ(recent[1].detail, "schema 6: name: 'a-b' is not a name (letters, digits and _)");
-  EXPECT_EQ(recent[0].detail, "schema -6: a schema id is never negative");
+  EXPECT_EQ(recent[0].detail, "the value: schema id -6 is none that a registry gives");
 }
 
 TEST_F(ApplierTest, AKeyThatMovedIsAsItsLaterPartitionSaysInAnyOrder) {

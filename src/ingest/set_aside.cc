@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "avro/key_text.h"
 #include "avro/wire.h"
 #include "base/utf8.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 // What a record takes beside its texts, about.
 constexpr std::size_t kRecordOverhead = 256;
+constexpr std::size_t kUuidBytes = 16;
 
 std::size_t cost_of(const SetAsideRecord& record) {
   return kRecordOverhead + record.record.bytes() + (record.key ? record.key->size() : 0);
@@ -22,8 +24,10 @@ void add_scalars(const std::uint8_t* at, const std::uint8_t* end, std::vector<st
   const std::int64_t number = avro::unzigzag(varint.raw);
   if (varint.next == end) out.push_back(std::to_string(number));
   if (number != end - varint.next) return;
-  std::string text(reinterpret_cast<const char*>(varint.next), static_cast<std::size_t>(number));
-  if (is_utf8(text) && text.size() <= limits::kKeyBytesMax) out.push_back(std::move(text));
+  const std::string_view text(reinterpret_cast<const char*>(varint.next),
+                              static_cast<std::size_t>(number));
+  out.push_back(avro::bytes_key_text({varint.next, end}));
+  if (is_utf8(text)) out.emplace_back(text);
 }
 
 }  // namespace
@@ -32,6 +36,8 @@ std::vector<std::string> possible_keys(Bytes datum) {
   std::vector<std::string> out;
   const std::uint8_t* const end = datum.data() + datum.size();
   add_scalars(datum.data(), end, out);
+  if (datum.size() == 1 && datum[0] <= 1) out.emplace_back(datum[0] == 1 ? "true" : "false");
+  if (datum.size() == kUuidBytes) out.push_back(avro::uuid_key_text(datum.data()));
   // The second or first branch of a union with null.
   if (!datum.empty() && (datum[0] == 0 || datum[0] == 2)) add_scalars(datum.data() + 1, end, out);
   std::sort(out.begin(), out.end());

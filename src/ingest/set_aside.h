@@ -38,8 +38,8 @@ struct SetAsideRecord {
 };
 
 // The keys that a wire-format key with this datum may be, whatever its schema: the texts of the
-// common ones (a string, bytes, an int, a long, a union of one of them with null, a record with
-// such a field alone). Empty: nothing can be said.
+// common ones (a string, bytes, an int, a long, a boolean, a UUID, a union of one of the first four
+// with null, a record with such a field alone). Empty: nothing can be said.
 std::vector<std::string> possible_keys(Bytes datum);
 
 // Keeps such records within bounds, by their partitions, and their keys where readers find them

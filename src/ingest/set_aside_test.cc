@@ -21,10 +21,12 @@ TEST(PossibleKeys, AreTheTextsOfCommonSchemas) {
   EXPECT_EQ(possible_keys(bytes(std::string("\x00\x04hi", 4))), Keys{"hi"}) << "of a union";
   // One byte of text, or a union's second branch with a number.
   EXPECT_EQ(possible_keys(bytes(std::string("\x02\x61", 2))), (Keys{"-49", "a"}));
-  EXPECT_EQ(possible_keys(bytes(std::string("\x00", 1))), (Keys{"", "0"}));
+  EXPECT_EQ(possible_keys(bytes(std::string("\x00", 1))), (Keys{"", "0", "false"}));
   EXPECT_TRUE(possible_keys({}).empty());
   EXPECT_TRUE(possible_keys(bytes("\x0Ahell")).empty());
-  EXPECT_TRUE(possible_keys(bytes("\x04\xFF\xFE")).empty()) << "not UTF-8";
+  EXPECT_EQ(possible_keys(bytes("\x04\xFF\xFE")), Keys{"0xfffe"}) << "bytes, as they are told";
+  EXPECT_EQ(possible_keys(bytes(std::string(16, '\x11'))),
+            Keys{"11111111-1111-1111-1111-111111111111"});
 }
 
 class SetAsideTest : public testing::Test {

@@ -86,7 +86,7 @@ TEST(Client, AGuidThatIsNotInTheContextIsNotFound) {
     const Result<SchemaId> id = client_of({.url = server.url()})->find_id(kGuid);
     ASSERT_FALSE(id.ok()) << body;
     EXPECT_EQ(id.error().code, ErrorCode::kNotFound);
-    EXPECT_THAT(id.error().public_text, HasSubstr("7ac2f1b0-"));
+    EXPECT_THAT(id.error().public_text, HasSubstr("is not in the context"));
   }
   TestServer server(table({}));
   EXPECT_EQ(client_of({.url = server.url()})->find_id(kGuid).error().code, ErrorCode::kNotFound);
