@@ -124,7 +124,8 @@ class Watcher:
 
     Fails (by `stop`, or the end of the `with`) on: a state of a key that is older than what the brokers had
     acknowledged when the service was started, or older than one it has answered before; one that was never
-    written; ready while the API answers 503, or the other way round; live that is not 200. `changes` has what
+    written; ready while the API answers 503 (but for a key whose schema is not known), or the other way round; live
+    that is not 200. `changes` has what
     /ready said, as (seconds, ready, reasons).
 
     When all is loaded and only a store is not well (a Redis that is away, or one of its servers), some answers may
@@ -206,10 +207,11 @@ class Watcher:
             self.counts[status] = self.counts.get(status, 0) + 1
             if status != 503:
                 self._judge(key, status, body)
-        refused = [status == 503 for status, _ in answers]
+        # A record whose schema nobody knows makes its own key 503, whatever /ready says.
+        refused = [status == 503 and b'"schema_unknown"' not in body for status, body in answers]
         # A fall and a rise between two looks is possible, but not in three rounds one after the other.
         disagrees = before == after and (any(refused) if before == "ready" else
-                                         before == "not ready" and not all(refused))
+                                         before == "not ready" and any(status != 503 for status, _ in answers))
         self._disagreed = self._disagreed + 1 if disagrees else 0
         if self._disagreed == 3:
             raise Lie(f"/ready says {before} while the API answers {answers[refused.index(before == 'ready')]}")

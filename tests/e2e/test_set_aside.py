@@ -217,7 +217,8 @@ def test_beyond_the_bound_the_partition_waits(topic, settings, service, stub):
     running.wait_ready()
     running.wait_record("/customers", "behind", customer(1))
     running.wait_record("/customers", "k10000", customer(10_000))
-    assert len(running.keys("/customers")) == 10_003 and set_aside(running)["records"] == 0
+    running.wait(lambda: set_aside(running)["records"] == 0, "all to be applied")
+    assert len(running.keys("/customers")) == 10_003
 
 
 def test_large_records_are_bounded_by_their_bytes(topic, settings, service, stub):
@@ -232,7 +233,7 @@ def test_large_records_are_bounded_by_their_bytes(topic, settings, service, stub
     assert 60 <= told["records"] <= 75 and told["bytes"] <= told["bytes_max"] == 64 * 1024 * 1024
     stub.add(LATE, CUSTOMER)
     running.wait_ready()
-    assert len(running.keys("/customers")) == 80
+    running.wait(lambda: len(running.keys("/customers")) == 80, "all to be applied")
 
 
 @pytest.mark.parametrize("policy", ["skip", "stop", "dead_letter"])

@@ -139,6 +139,7 @@ def test_guids_in_headers(kafka, topic, config, service, guids):
                              for one in running.status()["registry"]["waiting"]), "the GUID to be asked for")
     guids.ids[GUID] = [{"context": ".other", "id": number + 1}, {"context": ".", "id": number}]
     running.wait_ready()
+    running.wait(lambda: running.status()["set_aside"]["records"] == 0, "both to be applied")
     running.check_all("/customers", {"a": customer(1), "b": customer(1)})
     assert guids.requests.count(f"/schemas/guids/{KEY_GUID}/ids") == 1
     assert not running.status()["registry"]["waiting"]
