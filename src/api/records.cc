@@ -190,7 +190,7 @@ class Records::Reply final : public store::GetSink, public store::InsertSink {
     }
     wrote(LocalWrites::Outcome::kRemoved);
     if (kind_ == Kind::kRemove && owner_->options_.unread != nullptr) {
-      owner_->options_.unread->forget_bad(record.key);
+      owner_->options_.unread->forget_bad(record.key, owner_->options_.store_number, record.topic);
     }
     status_ = render(record);
     if (!inside_call_) send();

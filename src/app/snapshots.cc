@@ -206,6 +206,21 @@ void Snapshots::start(const ingest::Feed& feed) {
   });
 }
 
+// A key that is not known yet may be deleted behind its record, and nothing here would tell: that
+// part of its partition is read again.
+void Snapshots::add_set_aside(snapshot::Description& description) const {
+  for (const auto& one : around_.applier.set_aside().list(limits::kSetAsideRecordsMax)) {
+    const kafka::RecordCopy& record = one->record;
+    const auto position = std::find_if(
+        description.positions.begin(), description.positions.end(), [&record](const auto& other) {
+          return other.topic == record.at.topic && other.partition == record.at.partition;
+        });
+    if (position == description.positions.end()) continue;
+    if (!one->key) position->position = std::min(position->position, record.offset);
+    if (record.offset < position->position) description.set_aside.push_back(raw(record));
+  }
+}
+
 void Snapshots::take(const std::function<bool()>& interrupted) {
   const std::lock_guard one_at_a_time(take_mutex_);
   for (std::size_t i = 0; i < around_.stores.size(); ++i) {
@@ -232,9 +247,7 @@ void Snapshots::take(const std::function<bool()>& interrupted) {
                                      .log_start = one.log_start,
                                      .position = one.position});
   }
-  for (const auto& one : around_.applier.set_aside().list(limits::kSetAsideRecordsMax)) {
-    description.set_aside.push_back(raw(one->record));
-  }
+  add_set_aside(description);
   around_.applier.unread_keys().for_each_bad(
       [&description](std::string_view key, const store::UnreadKeys::Record& record) {
         description.bad_keys.push_back({std::string(key), record});

@@ -68,6 +68,7 @@ class Snapshots {
   explicit Snapshots(Surroundings around) : around_(std::move(around)) {}
   Status load(std::optional<ingest::ResumePoint>& out);
   void learn();
+  void add_set_aside(snapshot::Description& description) const;
   std::string configuration() const;
   std::vector<std::string> names() const;
 

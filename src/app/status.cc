@@ -167,16 +167,15 @@ json::array bad_records_json(const std::vector<Intake>& intakes,
 json::object set_aside_json(const std::vector<Intake>& intakes,
                             const std::vector<std::string>& topics) {
   constexpr std::size_t kListed = 100;
-  std::size_t records = 0;
-  std::size_t bytes = 0;
-  std::uint64_t total = 0;
+  ingest::SetAside::Counts sum;
   json::array first;
   for (const Intake& intake : intakes) {
     const ingest::SetAside& set_aside = intake.applier->set_aside();
     const ingest::SetAside::Counts counts = set_aside.counts();
-    records += counts.records;
-    bytes += counts.bytes;
-    total += counts.total;
+    sum.records += counts.records;
+    sum.given_up += counts.given_up;
+    sum.bytes += counts.bytes;
+    sum.total += counts.total;
     for (const auto& one : set_aside.list(kListed - first.size())) {
       const kafka::RecordCopy& record = one->record;
       first.push_back({{"topic", topics[record.at.topic]},
@@ -187,14 +186,16 @@ json::object set_aside_json(const std::vector<Intake>& intakes,
                        {"schema_of", one->schema_of_key ? "key" : "value"},
                        {"schema_id", one->waits_for.value > 0 ? json::value(one->waits_for.value)
                                                               : json::value(nullptr)},
+                       {"given_up", one->given_up},
                        {"since_ms", one->since_ms}});
     }
   }
-  return {{"records", records},
-          {"bytes", bytes},
+  return {{"records", sum.records},
+          {"given_up", sum.given_up},
+          {"bytes", sum.bytes},
           {"records_max", limits::kSetAsideRecordsMax},
           {"bytes_max", limits::kSetAsideBytesMax},
-          {"total", total},
+          {"total", sum.total},
           {"first", std::move(first)}};
 }
 

@@ -180,10 +180,12 @@ void Applier::note_future(const Incoming& record, std::int64_t now_ms) {
 void Applier::note_set_aside(const SetAsideRecord& one) {
   const kafka::RecordCopy& record = one.record;
   const char* const part = one.schema_of_key ? "key" : "value";
+  // What the registry has not answered for mostly comes at once.
+  const bool answered = schemas_.state(one.waits_for).attempts > 0;
   const std::string advice =
       one.schema_of_key && record.key ? key_format_advice(formats_, record.key->size()) : "";
   set_aside_lines_.log(
-      part, spdlog::level::warn,
+      part, answered ? spdlog::level::warn : spdlog::level::info,
       "{}/{}@{} is set aside, since {} of its {} is not known yet: its key answers 503 until that "
       "comes (see 'A record whose schema is not known' in docs/guides/bad-records.md){}",
       topics_[record.at.topic], record.at.partition.value, record.offset.value,

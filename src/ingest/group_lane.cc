@@ -244,7 +244,7 @@ bool GroupLane::add_unread(const Own& own, const kafka::Message& message, std::s
 void GroupLane::add(Own& own, std::size_t index) {
   const kafka::Message& message = batch_.messages()[index];
   Outcome outcome = writes_.add(incoming(message), index);
-  if (outcome == Outcome::kWaitsForSchema && writes_.comes_soon(stopping_)) {
+  while (outcome == Outcome::kWaitsForSchema && writes_.comes_soon(stopping_, true)) {
     outcome = writes_.add(incoming(message), index);
   }
   if (outcome == Outcome::kWaitsForSchema && add_unread(own, message, index)) {

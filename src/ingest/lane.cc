@@ -164,8 +164,8 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
     }
     if (message.offset.value >= partition.next_mark) mark(partition, message.offset);
     Outcome outcome = apply(message);
-    if (outcome == Outcome::kWaitsForSchema && apply_.comes_soon(stopping_)) {
-      outcome = apply(message);
+    while (outcome == Outcome::kWaitsForSchema && apply_.comes_soon(stopping_)) {
+      outcome = apply(message);  // the schema of its value may be the next one that is missing
     }
     const bool aside = outcome == Outcome::kWaitsForSchema &&
                        set_aside(partition, message, [this, i] { return batch_.copy(i); });
@@ -183,6 +183,7 @@ void Lane::apply_run(Own& partition, std::size_t from, std::size_t to) {
               .counted = *wait == PartitionStage::kStopped});
         return;
       }
+      (void)keep_given_up(message, [this, i] { return batch_.copy(i); });
     }
     if (outcome == Outcome::kDone && stage == PartitionStage::kCaughtUp) {
       served_ms_.push_back(message.timestamp_ms);
@@ -312,6 +313,11 @@ bool Lane::try_again(Waiting& one, steady_clock::time_point now) {
   if (!for_schema && now < one.retry_at) return false;
   one.retry_at = now + (one.counted ? kBadRetry : kStoreRetry);
   const kafka::Message message = one.record.message;
+  // A later record may have taken its place.
+  if (one.set_aside &&
+      around_.applier.set_aside().find(message.at, message.offset) != one.set_aside) {
+    return true;
+  }
   const Outcome outcome = apply(message);
   if (outcome == Outcome::kWaitsForSchema && !one.counted && !one.set_aside &&
       set_aside(partition, message, [&one] { return kafka::copy_of(one.record); })) {

@@ -100,6 +100,8 @@ class Lane {
   void look_at_set_aside();
   void look_at_set_aside(Own& partition);
   bool settle(Own& partition, const std::shared_ptr<const SetAsideRecord>& one);
+  bool keep_given_up(const kafka::Message& message, const std::function<kafka::RecordCopy()>& copy);
+  void look_at_given_up(Own& partition, const SetAside::Wait& wait, bool schema_known);
   void retry_waiting();
   bool try_again(Waiting& one, std::chrono::steady_clock::time_point now);
   void look_at_letters();

@@ -47,27 +47,29 @@ void Lane::look_at_set_aside(Own& partition) {
   SetAside& all = around_.applier.set_aside();
   const kafka::TopicPartition at = partition.state->at;
   std::size_t unanswered = 0;
-  bool any_settled = false;
+  std::size_t settled = 0;
   for (const SetAside::Wait& one : all.of(at)) {
-    if (one.settled) {
-      if (!bad_.waits(at, one.offset)) all.remove(at, one.offset);
-      continue;
-    }
     registry::State state{.kind = registry::StateKind::kKnown};
     if (one.schema != SetAsideRecord::kNotRead) {
       state = around_.applier.schemas().request(one.schema);
     }
-    bool settled = false;
+    if (one.given_up) {
+      look_at_given_up(partition, one, state.kind == registry::StateKind::kKnown);
+      continue;
+    }
+    bool done = false;
     if (state.kind != registry::StateKind::kWaiting) {
       const auto record = all.find(at, one.offset);  // null: a later one has taken its place
-      settled = record == nullptr || settle(partition, record);
+      done = record == nullptr || settle(partition, record);
+      settled += done ? 1 : 0;
     }
-    any_settled = any_settled || settled;
-    const bool counts = one.offset.value < partition.state->target;
-    if (!settled && !state.not_found && counts) ++unanswered;
+    if (!done && !state.not_found && one.offset.value < partition.state->target) ++unanswered;
   }
   around_.board.set_unanswered(*partition.state, unanswered);
-  if (any_settled) publish_digest(partition);
+  if (settled == 0) return;
+  log("ingest").info("{}: {} records that were set aside have been applied or given up",
+                     around_.consumer.name_of(at), settled);
+  publish_digest(partition);
 }
 
 // Applies one whose schema is known now, or of no use. Whether that was its end.
@@ -101,14 +103,54 @@ bool Lane::settle(Own& partition, const std::shared_ptr<const SetAsideRecord>& o
           .counted = true});
   }
   if (wait) return false;
-  if (bad_.waits(at, message.offset)) {
-    SetAsideRecord kept = *one;
-    kept.settled = true;
-    all.add(std::move(kept));
-  } else {
-    all.remove(at, message.offset);
-  }
+  if (!keep_given_up(message, copy)) all.remove(at, message.offset);
   return true;
+}
+
+// After the policy for bad records was applied. Whether the record is kept, in the place of the one
+// that was set aside, if it was: its schema may still come, and a process that starts then has it.
+bool Lane::keep_given_up(const kafka::Message& message,
+                         const std::function<kafka::RecordCopy()>& copy) {
+  const RecordReader::Bad& bad = apply_.bad();
+  const bool may_come =
+      bad.cause == BadCause::kSchemaNotFound || bad.cause == BadCause::kSchemaFailed;
+  // A later record must be able to take its place.
+  const store::UnreadKeys::Place place{message.at.topic, message.at.partition, message.offset};
+  if (!may_come || !bad.key || !around_.applier.unread_keys().is_bad(*bad.key, place)) return false;
+  kafka::RecordCopy record = copy();
+  SetAside& all = around_.applier.set_aside();
+  const bool letter_waits = bad_.waits(message.at, message.offset);
+  if (!all.make_room(record.bytes())) return false;
+  all.add({.record = std::move(record),
+           .key = bad.key,
+           .waits_for = apply_.missing_schema(),
+           .given_up = true,
+           .letter_waits = letter_waits,
+           .since_ms = wall_clock_ms()});
+  look_at_set_aside_ = std::max(look_at_set_aside_, steady_clock::now());
+  return true;
+}
+
+void Lane::look_at_given_up(Own& partition, const SetAside::Wait& wait, bool schema_known) {
+  SetAside& all = around_.applier.set_aside();
+  const kafka::TopicPartition at = partition.state->at;
+  const auto one = all.find(at, wait.offset);
+  if (one == nullptr) return;
+  const bool letter_waits = bad_.waits(at, wait.offset);
+  if (wait.letter_waits && !letter_waits) {
+    SetAsideRecord acknowledged = *one;
+    acknowledged.letter_waits = false;
+    all.add(std::move(acknowledged));
+  }
+  const store::UnreadKeys::Place place{at.topic, at.partition, wait.offset};
+  const bool in_place = around_.applier.unread_keys().is_bad(*one->key, place);
+  if (letter_waits || (in_place && !schema_known)) return;
+  if (in_place) {
+    const Outcome outcome = apply_.apply(*one);
+    if (outcome == Outcome::kWaitsForSchema || outcome == Outcome::kWaitsForStore) return;
+  }
+  all.remove(at, wait.offset);
+  publish_digest(partition);
 }
 
 }  // namespace push_cache::ingest

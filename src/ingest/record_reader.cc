@@ -116,6 +116,7 @@ SchemaId RecordReader::schema_id(const Framed& framed, KnownGuid& known) {
 const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& outcome) {
   registry::SchemaCache& schemas = shared_.schemas();
   if (const registry::SchemaEntry* known = schemas.find(id)) return known;
+  missing_ = id;
   const registry::State state = schemas.request(id);
   if (state.kind == registry::StateKind::kFailed) {
     const bool not_found = state.error.code == ErrorCode::kNotFound;
@@ -124,7 +125,6 @@ const registry::SchemaEntry* RecordReader::find_schema(SchemaId id, Outcome& out
     return nullptr;
   }
   if (const registry::SchemaEntry* known = schemas.find(id)) return known;
-  missing_ = id;
   outcome = Outcome::kWaitsForSchema;
   return nullptr;
 }
@@ -185,10 +185,17 @@ void RecordReader::tell_bad_key(const Incoming& record) {
                                  .offset = record.offset,
                                  .timestamp_ms = record.timestamp_ms};
   if (bad_.schema != nullptr) {
+    told.schema = bad_.schema->id;
     told.stores = bad_stores(record.topic);
     if (told.stores.empty()) return;
   }
-  (void)shared_.unread_keys().add(*bad_.key, std::move(told));
+  // An older bad one of the key may be kept for its schema.
+  std::vector<store::UnreadKeys::Place> gone;
+  if (!shared_.unread_keys().add(*bad_.key, told, shared_.sole(record.topic), &gone)) return;
+  if (is_deleted(told.view(*bad_.key))) shared_.unread_keys().remove(*bad_.key, told);
+  for (const auto& one : gone) {
+    shared_.set_aside().remove({one.topic, one.partition}, one.offset);
+  }
 }
 
 // The numbers of the stores that have to do without the record that was found bad last.
@@ -211,7 +218,7 @@ bool RecordReader::set_aside(const Incoming& record, const std::function<kafka::
   if (shared_.schemas().find(missing_) != nullptr) return false;
   SetAside& all = shared_.set_aside();
   const auto size = [](const std::optional<Bytes>& bytes) { return bytes ? bytes->size() : 0; };
-  if (!again && !all.has_room(size(record.key) + size(record.value))) return false;
+  if (!again && !all.make_room(size(record.key) + size(record.value))) return false;
   SetAsideRecord one{.record = copy(),
                      .waits_for = missing_,
                      .schema_of_key = missing_is_of_key_,
@@ -221,30 +228,38 @@ bool RecordReader::set_aside(const Incoming& record, const std::function<kafka::
   } else if (record.key) {
     one.possible_keys = possible_keys(missing_datum_);
   }
+  // Until its key was looked for among the deletions they are not forgotten.
+  shared_.deleted_keys().hold(1);
   all.add(one);
-  shared_.note_set_aside(one);
   if (one.key) drop_if_deleted(one);
+  shared_.deleted_keys().hold(-1);
+  shared_.note_set_aside(one);
   return true;
 }
 
 // Another partition may have deleted the key later than this record was written.
 void RecordReader::drop_if_deleted(const SetAsideRecord& one) {
   const kafka::RecordCopy& from = one.record;
-  const auto& stores = shared_.stores_of(from.at.topic);
-  std::vector<store::Store*> deleted_in;
-  shared_.deleted_keys().outdates({.key = *one.key,
-                                   .datum = {},
-                                   .partition = from.at.partition,
-                                   .offset = from.offset,
-                                   .timestamp_ms = from.timestamp_ms,
-                                   .topic = from.at.topic},
-                                  stores, deleted_in);
-  if (deleted_in.size() < stores.size()) return;
+  if (!is_deleted({.key = *one.key,
+                   .datum = {},
+                   .partition = from.at.partition,
+                   .offset = from.offset,
+                   .timestamp_ms = from.timestamp_ms,
+                   .topic = from.at.topic})) {
+    return;
+  }
   shared_.set_aside().remove(from.at, from.offset);
   count(totals_.outdated);
 }
 
-bool RecordReader::comes_soon(const std::atomic<bool>& stopping) {
+bool RecordReader::is_deleted(const store::RecordView& record) const {
+  const auto& stores = shared_.stores_of(record.topic);
+  std::vector<store::Store*> deleted_in;
+  shared_.deleted_keys().outdates(record, stores, deleted_in);
+  return deleted_in.size() >= stores.size();
+}
+
+bool RecordReader::comes_soon(const std::atomic<bool>& stopping, bool worth_an_answer) {
   if (!waited_for_.insert(missing_).second) return false;
   // While waiting is in vain it would only hold up what can be read.
   if (steady_clock::now() < patient_from_) return false;
@@ -253,7 +268,10 @@ bool RecordReader::comes_soon(const std::atomic<bool>& stopping) {
   while (!stopping && steady_clock::now() < deadline) {
     const registry::State state = schemas.state(missing_);
     if (state.kind != registry::StateKind::kWaiting) return true;
-    if (state.attempts > 0) break;  // the registry is away, or does not know it
+    if (state.attempts > 0) {  // the registry is away, or does not know it
+      if (worth_an_answer && state.not_found) return false;
+      break;
+    }
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   patient_from_ = steady_clock::now() + kImpatience;

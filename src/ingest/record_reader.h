@@ -90,7 +90,8 @@ class RecordReader {
   // Whether that has come, after a moment of waiting the first time that it is asked for: a
   // registry that is there answers soon, and then what was fetched behind the first record of a
   // schema need not be thrown away. Returns at once when `stopping` turns true.
-  bool comes_soon(const std::atomic<bool>& stopping);
+  // `worth_an_answer`: "not found" is one that the caller can go on with.
+  bool comes_soon(const std::atomic<bool>& stopping, bool worth_an_answer = false);
 
  protected:
   // `shared` must outlive the reader.
@@ -191,6 +192,8 @@ class RecordReader {
   bool ask_readers(Bytes datum, const Incoming& record);
   std::vector<std::uint32_t> bad_stores(std::uint32_t topic) const;
   void drop_if_deleted(const SetAsideRecord& one);
+  // Whether a deletion that is remembered outdates the record in all stores of its topic.
+  bool is_deleted(const store::RecordView& record) const;
   // Makes the route of this schema, topic and branch the current one.
   void take_route(const registry::SchemaEntry& schema, std::uint32_t topic, std::size_t branch);
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,25 +23,33 @@
 
 namespace push_cache::ingest {
 
+// What a wire-format key may be whose schema is not known.
+struct PossibleKeys {
+  std::vector<std::string> texts;
+  bool any = true;  // it may be another one as well
+};
+
+// The texts of a key with this datum in the common schemas: a string, bytes, an int, a long, a
+// boolean, a UUID, a union of one of the first four with null, a record with such a field alone.
+// Where they are long enough to be no accident, it is taken to be one of them.
+PossibleKeys possible_keys(Bytes datum);
+
 // One that is set aside. Immutable.
 struct SetAsideRecord {
   kafka::RecordCopy record;
-  std::optional<std::string> key;  // as text; nothing while the schema of the key is not known
-  std::vector<std::string> possible_keys = {};  // without `key`: what it may be; empty = anything
+  std::optional<std::string> key;   // as text; nothing while the schema of the key is not known
+  PossibleKeys possible_keys = {};  // without `key`: what it may be
   SchemaId waits_for = kNotRead;
   // Of one that a snapshot brought: nobody has looked at it yet.
-  static constexpr SchemaId kNotRead{-1};
-  // It was found to be bad and is kept until its dead letter is acknowledged: no reader is told of
-  // it.
-  bool settled = false;
+  static constexpr SchemaId kNotRead{std::numeric_limits<std::int32_t>::min()};
+  // It was given up as bad, since its schema is of no use. It is kept all the same, as long as
+  // there is room: a schema may come late, and a process that starts then applies the record. No
+  // reader is told of it here.
+  bool given_up = false;
+  bool letter_waits = false;   // and is not to be dropped before its dead letter is acknowledged
   bool schema_of_key = false;  // `waits_for` is the schema of its key, not of its value
   std::int64_t since_ms = 0;   // wall clock
 };
-
-// The keys that a wire-format key with this datum may be, whatever its schema: the texts of the
-// common ones (a string, bytes, an int, a long, a boolean, a UUID, a union of one of the first four
-// with null, a record with such a field alone). Empty: nothing can be said.
-std::vector<std::string> possible_keys(Bytes datum);
 
 // Keeps such records within bounds, by their partitions, and their keys where readers find them
 // (store::UnreadKeys). What is kept here is applied by the lane of its partition once its schema is
@@ -53,9 +62,9 @@ class SetAside {
 
   // Whether there is anything. Takes no lock.
   bool any() const { return records_.load(std::memory_order_acquire) != 0; }
-  // Whether one more of so many bytes fits.
-  bool has_room(std::size_t bytes) const;
-  // Keeps a record, in the place of what was kept of its offset. An older one of the same key and
+  // Whether one more of so many bytes fits; drops some that were given up when that helps.
+  bool make_room(std::size_t bytes);
+  // Keeps a record, in the place of what was kept of its offset. An older one of its key and
   // schema goes.
   void add(SetAsideRecord record);
 
@@ -69,19 +78,21 @@ class SetAside {
   struct Wait {
     Offset offset{0};
     SchemaId schema{0};
-    bool settled = false;
+    bool given_up = false;
+    bool letter_waits = false;
   };
   // All of a partition, by their offsets.
   std::vector<Wait> of(kafka::TopicPartition at) const;
   std::size_t count_of(kafka::TopicPartition at) const;
   std::shared_ptr<const SetAsideRecord> find(kafka::TopicPartition at, Offset offset) const;
-  // The first ones, by topic, partition and offset.
+  // The first ones, by topic, partition and offset, with those given up.
   std::vector<std::shared_ptr<const SetAsideRecord>> list(std::size_t max) const;
 
   struct Counts {
-    std::size_t records = 0;
-    std::size_t bytes = 0;
-    std::uint64_t total = 0;  // since the start
+    std::size_t records = 0;  // but those given up
+    std::size_t given_up = 0;
+    std::size_t bytes = 0;    // of all
+    std::uint64_t total = 0;  // records since the start
   };
   Counts counts() const;
 
@@ -90,14 +101,18 @@ class SetAside {
 
   // Both with mutex_.
   void tell_keys(const SetAsideRecord& record, std::vector<store::UnreadKeys::Place>* gone);
-  void take_back_keys(const SetAsideRecord& record);
+  // All but those that `next` tells just so.
+  void take_back_keys(const SetAsideRecord& record, const SetAsideRecord* next = nullptr);
   void drop(kafka::TopicPartition at, Offset offset);
+  bool drop_given_up();
+  bool fits(std::size_t bytes) const;
 
   store::UnreadKeys& keys_;
   DeletedKeys& deletions_;
   std::atomic<std::size_t> records_ = 0;
   mutable std::mutex mutex_;  // guards what follows
   std::map<kafka::TopicPartition, Records> partitions_;
+  std::size_t given_up_ = 0;
   std::size_t bytes_ = 0;
   std::uint64_t total_ = 0;
 };

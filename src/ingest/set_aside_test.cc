@@ -14,19 +14,32 @@ Bytes bytes(const std::string& text) {
 
 using Keys = std::vector<std::string>;
 
+Keys texts(const std::string& datum) { return possible_keys(bytes(datum)).texts; }
+bool any(const std::string& datum) { return possible_keys(bytes(datum)).any; }
+
 TEST(PossibleKeys, AreTheTextsOfCommonSchemas) {
-  EXPECT_EQ(possible_keys(bytes("\x0Ahello")), Keys{"hello"});
-  EXPECT_EQ(possible_keys(bytes("\x54")), Keys{"42"});
-  EXPECT_EQ(possible_keys(bytes(std::string("\x02\x54", 2))), (Keys{"42", "T"})) << "or a union";
-  EXPECT_EQ(possible_keys(bytes(std::string("\x00\x04hi", 4))), Keys{"hi"}) << "of a union";
+  EXPECT_EQ(texts("\x0Ahello"), Keys{"hello"});
+  EXPECT_EQ(texts("\x54"), Keys{"42"});
+  EXPECT_EQ(texts(std::string("\x02\x54", 2)), (Keys{"42", "T"})) << "or a union";
+  EXPECT_EQ(texts(std::string("\x00\x04hi", 4)), Keys{"hi"}) << "of a union";
   // One byte of text, or a union's second branch with a number.
-  EXPECT_EQ(possible_keys(bytes(std::string("\x02\x61", 2))), (Keys{"-49", "a"}));
-  EXPECT_EQ(possible_keys(bytes(std::string("\x00", 1))), (Keys{"", "0", "false"}));
-  EXPECT_TRUE(possible_keys({}).empty());
-  EXPECT_TRUE(possible_keys(bytes("\x0Ahell")).empty());
-  EXPECT_EQ(possible_keys(bytes("\x04\xFF\xFE")), Keys{"0xfffe"}) << "bytes, as they are told";
-  EXPECT_EQ(possible_keys(bytes(std::string(16, '\x11'))),
-            Keys{"11111111-1111-1111-1111-111111111111"});
+  EXPECT_EQ(texts("\x02\x61"), (Keys{"-49", "a"}));
+  EXPECT_EQ(texts(std::string("\x00", 1)), (Keys{"", "0", "false"}));
+  EXPECT_TRUE(texts("").empty());
+  EXPECT_TRUE(texts("\x0Ahell").empty());
+  EXPECT_EQ(texts("\x04\xFF\xFE"), Keys{"0xfffe"}) << "bytes, as they are told";
+  EXPECT_EQ(texts(std::string(16, '\x11')), Keys{"11111111-1111-1111-1111-111111111111"});
+}
+
+TEST(PossibleKeys, ShortOnesMayBeOthersAsWell) {
+  EXPECT_FALSE(any("\x0Ahello"));
+  EXPECT_FALSE(any("\xA4\x13")) << "1234";
+  EXPECT_TRUE(any("\x02")) << "an enum";
+  EXPECT_TRUE(any("\x02\x2A")) << "a record of two numbers, a decimal";
+  EXPECT_TRUE(any(std::string("\x04\x01\x02", 3))) << "a fixed";
+  EXPECT_TRUE(any(std::string(16, '\x11'))) << "anything of 16 bytes";
+  EXPECT_TRUE(any(""));
+  EXPECT_TRUE(any("\x0Ahell"));
 }
 
 class SetAsideTest : public testing::Test {
@@ -86,7 +99,7 @@ TEST_F(SetAsideTest, ALaterOneOfTheSameKeyAndSchemaTakesItsPlace) {
 
 TEST_F(SetAsideTest, AKeyOfUnknownSchemaIsTheOnesThatItMayBe) {
   SetAsideRecord one = record(5, std::nullopt);
-  one.possible_keys = {"x", "y"};
+  one.possible_keys = {.texts = {"x", "y"}, .any = false};
   all_.add(one);
   EXPECT_TRUE(told("x") && told("y"));
   // A later record of one of them says nothing of the other.
@@ -96,7 +109,7 @@ TEST_F(SetAsideTest, AKeyOfUnknownSchemaIsTheOnesThatItMayBe) {
   EXPECT_EQ(all_.count_of(at_), 1u);
   // Its key has become known.
   one.key = "y";
-  one.possible_keys.clear();
+  one.possible_keys = {};
   all_.add(one);
   EXPECT_EQ(all_.count_of(at_), 1u);
   EXPECT_EQ(all_.counts().total, 1u);
@@ -130,28 +143,47 @@ TEST_F(SetAsideTest, WhileAKeyIsUnknownDeletionsAreRemembered) {
   EXPECT_TRUE(out.empty()) << "nothing is held any more";
 }
 
-TEST_F(SetAsideTest, ASettledOneIsToldToNoReader) {
+TEST_F(SetAsideTest, AGivenUpOneIsToldToNoReader) {
   SetAsideRecord one = record(5, "a");
   all_.add(one);
-  one.settled = true;
+  one.given_up = true;
   all_.add(one);
   EXPECT_FALSE(told("a"));
   EXPECT_EQ(all_.of(at_).size(), 1u);
-  EXPECT_TRUE(all_.of(at_)[0].settled);
+  EXPECT_TRUE(all_.of(at_)[0].given_up);
+  EXPECT_EQ(all_.counts().records, 0u);
+  EXPECT_EQ(all_.counts().given_up, 1u);
   all_.remove(at_, Offset(5));
   EXPECT_FALSE(all_.any());
 }
 
 TEST_F(SetAsideTest, RecordsAndBytesAreBounded) {
   for (std::size_t i = 0; i < limits::kSetAsideRecordsMax; ++i) {
-    ASSERT_TRUE(all_.has_room(10));
+    ASSERT_TRUE(all_.make_room(10));
     all_.add(record(static_cast<std::int64_t>(i), std::to_string(i)));
   }
-  EXPECT_FALSE(all_.has_room(0));
+  EXPECT_FALSE(all_.make_room(0));
   all_.erase(at_, Offset(1));
-  EXPECT_TRUE(all_.has_room(10));
-  EXPECT_FALSE(all_.has_room(limits::kSetAsideBytesMax));
+  EXPECT_TRUE(all_.make_room(10));
+  EXPECT_FALSE(all_.make_room(limits::kSetAsideBytesMax));
   EXPECT_EQ(all_.list(3).size(), 3u);
+}
+
+TEST_F(SetAsideTest, WhatWasGivenUpMakesRoom) {
+  for (std::size_t i = 0; i < limits::kSetAsideRecordsMax; ++i) {
+    SetAsideRecord one = record(static_cast<std::int64_t>(i), std::to_string(i));
+    one.given_up = i >= 5 && i < 8;
+    one.letter_waits = i == 5;
+    all_.add(one);
+  }
+  EXPECT_TRUE(all_.make_room(10));
+  EXPECT_NE(all_.find(at_, Offset(5)), nullptr) << "its letter is not acknowledged";
+  EXPECT_EQ(all_.find(at_, Offset(6)), nullptr);
+  all_.add(record(20'000, "new"));
+  EXPECT_TRUE(all_.make_room(10));
+  all_.add(record(20'001, "newer"));
+  EXPECT_FALSE(all_.make_room(10)) << "only one is left, which has to stay";
+  EXPECT_EQ(all_.counts().given_up, 1u);
 }
 
 }  // namespace

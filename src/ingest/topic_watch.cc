@@ -375,7 +375,7 @@ std::optional<std::string> TopicWatch::reason(const PartitionStatus& one) const 
       break;
     case PartitionStage::kWaitingForSchema:
       text += "waits for a schema at offset " + std::to_string(one.position.value) +
-              ", since no more records can be set aside";
+              ", and it cannot be set aside";
       break;
     case PartitionStage::kStopped:
       text += "stopped at a bad record, offset " + std::to_string(one.position.value) +

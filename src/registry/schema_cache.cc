@@ -22,6 +22,8 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t kManyIds = 100;
+// Whoever waits for an id requests it more often.
+constexpr std::chrono::seconds kWanted{1};
 constexpr SchemaId kFirstId(std::numeric_limits<std::int32_t>::min());
 // What `id_of` gives when no more may wait.
 constexpr SchemaId kNoRoom(-1);
@@ -42,6 +44,7 @@ struct SchemaCache::Worker {
     std::uint64_t attempts = 0;
     Retry retry;
     std::optional<Clock::time_point> not_found_since;
+    Clock::time_point requested = Clock::now();  // last
     std::chrono::system_clock::time_point first_asked = std::chrono::system_clock::now();
     State state() const { return {kind, error, attempts, not_found_since.has_value()}; }
     Clock::time_point due;  // next attempt; meaningless while one is under way
@@ -124,6 +127,7 @@ State SchemaCache::request(SchemaId id) {
   // A worker may have published it since: pending and known change together under the lock.
   if (find(id) != nullptr) return {.kind = StateKind::kKnown};
   if (const auto found = w.pending.find(id); found != w.pending.end()) {
+    found->second.requested = Clock::now();
     return found->second.state();
   }
   if (id != kNoRoom && !w.may_wait_for(id)) return no_such_id(id);
@@ -336,20 +340,21 @@ Result<std::unique_ptr<const SchemaEntry>> SchemaCache::Worker::make(SchemaId id
 
 bool SchemaCache::Worker::make_room() {
   if (pending.size() < options.waiting_max) return true;
-  if (failed == 0) return false;
+  // Of those that are not asked for now the one that nobody has wanted for the longest time.
+  auto oldest = pending.end();
   for (auto one = pending.begin(); one != pending.end(); ++one) {
-    const bool idle =
-        one->second.kind == StateKind::kFailed && queue.erase({one->second.due, one->first}) > 0;
-    if (!idle) continue;
-    if (const auto guid = guids.find(one->first); guid != guids.end()) {
-      ids.erase(guid->second);
-      guids.erase(guid);
-    }
-    pending.erase(one);
-    --failed;
-    return true;
+    if (!queue.contains({one->second.due, one->first})) continue;
+    if (oldest == pending.end() || one->second.requested < oldest->second.requested) oldest = one;
   }
-  return false;
+  if (oldest == pending.end() || Clock::now() - oldest->second.requested < kWanted) return false;
+  queue.erase({oldest->second.due, oldest->first});
+  if (const auto guid = guids.find(oldest->first); guid != guids.end()) {
+    ids.erase(guid->second);
+    guids.erase(guid);
+  }
+  if (oldest->second.kind == StateKind::kFailed) --failed;
+  pending.erase(oldest);
+  return true;
 }
 
 Error SchemaCache::Worker::not_found_too_long() const {

@@ -36,7 +36,7 @@ struct SchemaCacheOptions {
   RetryTimes retry = {};
   unsigned threads = 2;  // requests under way at once
   // Ids that are not known: garbage in a topic could name any number of them.
-  std::size_t waiting_max = 10'000;
+  std::size_t waiting_max = 20'000;  // more than records can be set aside
   // When the registry has answered "not found" for so long, the id turns to failed; 0 = never.
   std::chrono::milliseconds not_found_wait{0};
   avro::PlanOptions plan = {};
@@ -108,8 +108,8 @@ class SchemaCache {
   // Sees to it that `id` becomes known: asks the source, for ever, until it has a usable answer.
   // Returns at once with the state; asking twice costs nothing. kFailed without any request for an
   // id that no registry gives (0 and below, unless provisional). When `waiting_max` ids are not
-  // known, one that has failed is forgotten; when none has, nothing is asked and the state is
-  // kWaiting with kTooLarge: request it again later.
+  // known, one that nobody has requested for a second is forgotten; when there is none, nothing is
+  // asked and the state is kWaiting with kTooLarge: request it again later.
   State request(SchemaId id);
 
   State state(SchemaId id) const;

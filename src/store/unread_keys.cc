@@ -12,6 +12,10 @@ bool takes(const std::vector<bool>& topics, std::uint32_t topic) {
   return topics.empty() || topics[topic];
 }
 
+bool contains(const std::vector<std::uint32_t>& stores, std::uint32_t store) {
+  return std::find(stores.begin(), stores.end(), store) != stores.end();
+}
+
 // Whether `one` would be shown rather than `other`, of which both are records of a key.
 bool goes_before(const UnreadKeys::Record& one, const UnreadKeys::Record& other) {
   const RecordView first = one.view({});
@@ -31,8 +35,8 @@ UnreadKeys::Found UnreadKeys::find(std::string_view key, std::uint32_t store,
       for (const Record& one : place->second) {
         if (!takes(topics, one.topic)) continue;
         if (one.kind == Kind::kBad) {
-          found.bad = found.bad || one.stores.empty() ||
-                      std::find(one.stores.begin(), one.stores.end(), store) != one.stores.end();
+          found.bad = found.bad || (!contains(one.forgotten, store) &&
+                                    (one.stores.empty() || contains(one.stores, store)));
         } else if (!found.set_aside || goes_before(one, *found.set_aside)) {
           found.set_aside = one;
         }
@@ -45,13 +49,15 @@ UnreadKeys::Found UnreadKeys::find(std::string_view key, std::uint32_t store,
   return found;
 }
 
-bool UnreadKeys::add(std::string_view key, Record record, std::vector<Place>* gone) {
+bool UnreadKeys::add(std::string_view key, Record record, bool sole, std::vector<Place>* gone) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   remove_if(shard, key, [&](const Record& one) {
-    const bool replaced = one.topic == record.topic && one.kind == record.kind &&
-                          (record.kind == Kind::kBad || one.schema == record.schema) &&
-                          !is_outdated(record.view(key), one.view(key));
+    if (one.topic != record.topic || one.kind != record.kind) return false;
+    const bool same = record.kind == Kind::kBad
+                          ? record.stores.empty() || one.stores == record.stores
+                          : one.schema == record.schema;
+    const bool replaced = (sole || same) && !is_outdated(record.view(key), one.view(key));
     if (replaced && gone != nullptr) gone->push_back({one.topic, one.partition, one.offset});
     return replaced;
   });
@@ -82,27 +88,45 @@ void UnreadKeys::replace(const RecordView& came, bool tombstone, bool sole,
   const std::lock_guard lock(shard.mutex);
   remove_if(shard, came.key, [&](const Record& one) {
     if (one.topic != came.topic || is_outdated(came, one.view(came.key))) return false;
-    const bool goes = tombstone || sole || one.kind == Kind::kBad || one.schema == came.schema;
-    if (goes && one.kind == Kind::kSetAside) {
+    const bool goes = tombstone || sole || one.schema == came.schema ||
+                      (one.kind == Kind::kBad && one.stores.empty());
+    if (goes && one.kind != Kind::kMayBeOfKey) {
       gone.push_back({one.topic, one.partition, one.offset});
     }
     return goes;
   });
 }
 
-void UnreadKeys::remove(std::string_view key, const Place& place) {
+void UnreadKeys::remove(std::string_view key, const Record& record) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   remove_if(shard, key, [&](const Record& one) {
-    return one.kind != Kind::kBad && one.topic == place.topic && one.partition == place.partition &&
-           one.offset == place.offset;
+    return one.kind == record.kind && one.schema == record.schema && one.topic == record.topic &&
+           one.partition == record.partition && one.offset == record.offset;
   });
 }
 
-void UnreadKeys::forget_bad(std::string_view key) {
+bool UnreadKeys::is_bad(std::string_view key, const Place& place) const {
+  const Shard& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.keys.find(key);
+  return found != shard.keys.end() &&
+         std::any_of(found->second.begin(), found->second.end(), [&place](const Record& one) {
+           return one.kind == Kind::kBad && one.topic == place.topic &&
+                  one.partition == place.partition && one.offset == place.offset;
+         });
+}
+
+void UnreadKeys::forget_bad(std::string_view key, std::uint32_t store, std::uint32_t topic) {
+  if (!any()) return;
   Shard& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
-  remove_if(shard, key, [](const Record& one) { return one.kind == Kind::kBad; });
+  const auto place = shard.keys.find(key);
+  if (place == shard.keys.end()) return;
+  for (Record& one : place->second) {
+    const bool concerns = one.kind == Kind::kBad && one.topic == topic;
+    if (concerns && !contains(one.forgotten, store)) one.forgotten.push_back(store);
+  }
 }
 
 void UnreadKeys::erase(std::uint32_t topic, Partition partition, Offset below) {

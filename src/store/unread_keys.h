@@ -40,6 +40,7 @@ class UnreadKeys {
     SchemaId schema{0};
     // Of kBad: which of the stores it concerns, by their numbers; empty = all that take the topic.
     std::vector<std::uint32_t> stores = {};
+    std::vector<std::uint32_t> forgotten = {};  // of kBad: stores that tell it no more
     friend bool operator==(const Record&, const Record&) = default;
 
     RecordView view(std::string_view key) const {
@@ -77,22 +78,27 @@ class UnreadKeys {
   }
   // What there is of `key` for a store: its number, and the topics it takes (empty = all).
   Found find(std::string_view key, std::uint32_t store, const std::vector<bool>& topics) const;
-  // A record of the key was removed through HTTP: what is bad of it is not told any more.
-  void forget_bad(std::string_view key);
+  // A record of the topic and key was removed from the store through HTTP: what is bad of it is not
+  // told any more of this store.
+  void forget_bad(std::string_view key, std::uint32_t store, std::uint32_t topic);
 
   // --- for the ingest ---
 
-  // Adds a record in the place of an older one of its topic, key, kind and schema, whose place goes
-  // to `gone`. Of kBad: false when there is no room (limits::kBadKeysMax, kBadKeysBytesMax).
-  bool add(std::string_view key, Record record, std::vector<Place>* gone = nullptr);
+  // Adds a record in the place of an older one of its topic, key, kind and schema, or, with `sole`
+  // (see `replace`), of any schema; its place goes to `gone`. Of kBad: one that concerns the same
+  // stores, and false when there is no room (limits::kBadKeysMax, kBadKeysBytesMax).
+  bool add(std::string_view key, Record record, bool sole = false,
+           std::vector<Place>* gone = nullptr);
   // A record that is set aside and can be of any key, one more (1) or less (-1).
   void count_any_key(std::uint32_t topic, int delta);
-  // `came` was applied: what it takes the place of goes, and the places of those that were set
-  // aside are added to `gone`. `tombstone`, or `sole` (no record of another type stays beside it):
-  // all that is not later; else what is bad, and what was set aside with the same schema.
+  // `came` was applied: what it takes the place of goes, and their places are added to `gone`.
+  // `tombstone`, or `sole` (no record of another type stays beside it): all that is not later; else
+  // what is of the same schema, and what is bad and of an unknown one.
   void replace(const RecordView& came, bool tombstone, bool sole, std::vector<Place>& gone);
-  // Removes what is not bad of this place: it may have become that.
-  void remove(std::string_view key, const Place& place);
+  // Removes what is of this kind, schema and place.
+  void remove(std::string_view key, const Record& record);
+  // Whether what is of this place is told to be bad.
+  bool is_bad(std::string_view key, const Place& place) const;
   // Removes what came from the partition and has a lower offset.
   void erase(std::uint32_t topic, Partition partition, Offset below);
 

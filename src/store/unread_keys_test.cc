@@ -53,12 +53,17 @@ TEST_F(UnreadKeysTest, TellsWhatIsOfTheKey) {
   EXPECT_TRUE(find("b").bad);
   EXPECT_FALSE(find("b").set_aside);
   EXPECT_FALSE(find("c").bad || find("c").set_aside || find("c").any_key);
-  keys_.remove("a", {0, Partition(0), Offset(4)});
+  keys_.remove("a", record(Kind::kSetAside, 4));
   EXPECT_TRUE(find("a").set_aside) << "another place";
-  keys_.remove("a", {0, Partition(0), Offset(5)});
-  keys_.remove("b", {0, Partition(0), Offset(6)});
+  keys_.remove("a", record(Kind::kSetAside, 5));
+  keys_.remove("b", record(Kind::kSetAside, 6));
   EXPECT_TRUE(find("b").bad);
-  keys_.forget_bad("b");
+  keys_.forget_bad("b", 0, 1);
+  EXPECT_TRUE(find("b").bad) << "of another topic";
+  keys_.forget_bad("b", 0, 0);
+  EXPECT_FALSE(find("b").bad);
+  EXPECT_TRUE(find("b", 1).bad) << "another store";
+  keys_.remove("b", record(Kind::kBad, 6));
   EXPECT_FALSE(keys_.any());
 }
 
@@ -79,6 +84,11 @@ TEST_F(UnreadKeysTest, ABadRecordConcernsTheStoresOfItsType) {
   keys_.add("a", bad);
   EXPECT_FALSE(find("a", 0).bad);
   EXPECT_TRUE(find("a", 1).bad);
+  // In a topic of several types a good one of another type says nothing of it.
+  replace(came("a", 6, 3), false, false);
+  EXPECT_TRUE(find("a", 1).bad);
+  replace(came("a", 6, 7), false, false);
+  EXPECT_FALSE(find("a", 1).bad);
 }
 
 TEST_F(UnreadKeysTest, ALaterRecordTakesThePlace) {
@@ -87,7 +97,7 @@ TEST_F(UnreadKeysTest, ALaterRecordTakesThePlace) {
   EXPECT_TRUE(replace(came("a", 3), true, true).empty()) << "an earlier one does not";
   EXPECT_TRUE(find("a").bad && find("a").set_aside);
   EXPECT_TRUE(replace(came("a", 9, 1, 0, 1000, 1), true, true).empty()) << "another topic's";
-  EXPECT_EQ(replace(came("a", 6), false, true), std::vector<std::int64_t>{5});
+  EXPECT_EQ(replace(came("a", 6), false, true), (std::vector<std::int64_t>{5, 4}));
   EXPECT_FALSE(keys_.any());
 }
 
@@ -108,13 +118,16 @@ TEST_F(UnreadKeysTest, TimestampsTellWhichOfTwoPartitionsIsLater) {
 
 TEST_F(UnreadKeysTest, ALaterOneThatIsSetAsideTakesThePlaceOfOneOfItsSchema) {
   std::vector<UnreadKeys::Place> gone;
-  keys_.add("a", record(Kind::kSetAside, 5, 7), &gone);
-  keys_.add("a", record(Kind::kSetAside, 6, 8), &gone);
+  keys_.add("a", record(Kind::kSetAside, 5, 7), false, &gone);
+  keys_.add("a", record(Kind::kSetAside, 6, 8), false, &gone);
   EXPECT_TRUE(gone.empty()) << "schema 7 may come when 8 never does";
   EXPECT_EQ(find("a").set_aside->offset, Offset(6));
-  keys_.add("a", record(Kind::kSetAside, 7, 7), &gone);
+  keys_.add("a", record(Kind::kSetAside, 7, 7), false, &gone);
   ASSERT_EQ(gone.size(), 1u);
   EXPECT_EQ(gone[0].offset, Offset(5));
+  gone.clear();
+  keys_.add("a", record(Kind::kSetAside, 8, 9), true, &gone);
+  EXPECT_EQ(gone.size(), 2u) << "where the last record of a key is its only one";
 }
 
 TEST_F(UnreadKeysTest, WhatIsShownOverIt) {

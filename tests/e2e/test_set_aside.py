@@ -210,7 +210,7 @@ def test_beyond_the_bound_the_partition_waits(topic, settings, service, stub):
     made.flush()
     running = service(settings(made.name, webservice={"serve_while_loading": True}))
     running.wait(lambda: set_aside(running)["records"] == 10_000, "10,000 to be set aside")
-    running.wait_waiting("no more records can be set aside")
+    running.wait_waiting("and it cannot be set aside")
     running.wait_record("/customers", "other", customer(2))
     assert code(running, "k0")[0] == 503
     stub.add(LATE, CUSTOMER)
@@ -228,7 +228,7 @@ def test_large_records_are_bounded_by_their_bytes(topic, settings, service, stub
         made.put_raw(f"k{number}", framed(LATE, big))
     made.flush()
     running = service(settings(made.name))
-    running.wait_waiting("no more records can be set aside")
+    running.wait_waiting("and it cannot be set aside")
     told = set_aside(running)
     assert 60 <= told["records"] <= 75 and told["bytes"] <= told["bytes_max"] == 64 * 1024 * 1024
     stub.add(LATE, CUSTOMER)
@@ -265,9 +265,36 @@ def test_when_the_wait_ends_the_policy_for_bad_records_applies(topic, settings, 
     # One that comes now is bad at once.
     made.put_raw("next", good(5, LATE))
     made.put_raw("alone", good(6))
+    made.put_raw("gone", good(7, LATE))
+    made.put_raw("gone", None)
     made.flush()
     wait_code(running, "next", (500, "bad_record"))
     running.wait_record("/customers", "alone", customer(6))
+    # The schema comes all the same: a process that starts now would have its records.
+    stub.add(LATE, CUSTOMER)
+    running.wait_record("/customers", "next", customer(5))
+    running.wait_record("/customers", "x", customer(2))
+    running.check_all("/customers", {"x": customer(2), "alone": customer(6), "behind": customer(4), "next": customer(5)})
+    assert set_aside(running)["given_up"] == 0
+
+
+def test_a_snapshot_keeps_what_was_given_up(topic, settings, service, stub, tmp_path):
+    """The schema comes after the wait has ended, while nobody runs."""
+    made = topic(**COMPACT)
+    made.put_raw("x", good(1, LATE))
+    made.put_raw("kept", good(2))
+    made.put_raw("kept", good(3, LATE))
+    made.flush()
+    (tmp_path / "snapshots").mkdir()
+    made_settings = settings(made.name, wait="1s", snapshot={"dir": str(tmp_path / "snapshots"), "interval": "1h"})
+    first = service(made_settings).wait_ready()
+    wait_code(first, "x", (500, "bad_record"))
+    first.stop()
+    stub.add(LATE, CUSTOMER)
+    running = service(made_settings).wait_ready()
+    assert running.status()["snapshot"]["loaded"]["records"] == 1
+    running.wait_record("/customers", "x", customer(1))
+    running.wait_record("/customers", "kept", customer(3))
 
 
 def test_a_wait_of_0_is_for_ever(topic, settings, service, stub):
@@ -316,7 +343,7 @@ def test_registry_away_at_the_start_holds_ready_back(topic, settings, service, s
 
 @pytest.mark.parametrize("key,texts", [
     (framed(LATE, b"\x0ahello"), ["hello"]),
-    (framed(LATE, b"\x54"), ["42"]),
+    (framed(LATE, b"\xa4\x13"), ["1234"]),
     (framed(LATE, b"\x02\x0ahello"), ["hello"]),
 ], ids=["string", "long", "union"])
 def test_key_of_unknown_schema(topic, settings, service, stub, key, texts):
