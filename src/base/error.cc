@@ -8,7 +8,7 @@ namespace {
 // clang-format off
 constexpr ErrorCodeRow kCodes[] = {
     {ErrorCode::kInvalidArgument, "invalid_argument", 400, "The request does not fit: its syntax, its key, a parameter or its body."},
-    {ErrorCode::kNotFound, "not_found", 404, "No record has this key, or nothing is served under this path; the message says which."},
+    {ErrorCode::kNotFound, "not_found", 404, "No record has this key; or no route serves this path, and the answer has a `Link` to `openapi.json`."},
     {ErrorCode::kMethodNotAllowed, "method_not_allowed", 405, "This method is not allowed here; `Allow` names those that are."},
     {ErrorCode::kRequestTimeout, "request_timeout", 408, "The request was not complete in time."},
     {ErrorCode::kConflict, "conflict", 409, "A record with this key exists."},

@@ -64,7 +64,7 @@ constexpr Metric kTable[] = {
     {"push_cache_registry_request_duration_seconds", kHistogram, "Time from such a request to its answer, or to its time-out."},
     {"push_cache_registry_schemas", kGauge, "Schemas known."},
     {"push_cache_registry_schemas_waiting", kGauge, "Schemas that records wait for."},
-    {"push_cache_registry_schemas_failed", kGauge, "Schemas that are not well-formed Avro."},
+    {"push_cache_registry_schemas_failed", kGauge, "Schemas that are not well-formed Avro, or that the registry has not known for kafka.unknown_schema_wait."},
     {"push_cache_unresolvable_writers", kGauge, "Schemas whose records the route's reader schema cannot show, of those met since the start. Absent for routes without one.", kRoute},
 
     // Stores.

@@ -478,3 +478,83 @@ def test_redis_store_with_schemas_waits_no_longer_than_the_wait(topic, settings,
     running.wait_record("/customers", "behind", customer(3))
     running.wait_record("/customers", "x", customer(1))
     assert running.status()["records"]["bad"]["schema_not_found"] == 1
+
+
+def test_ids_that_nobody_needs_make_room(topic, settings, service, stub):
+    """More unknown ids than are kept, of keys that were deleted since."""
+    made = topic(**COMPACT)
+    for number in range(3):
+        for id_ in range(8_000):
+            made.put_raw(f"k{id_}", framed(1_000_000 * (number + 1) + id_, b"x"))
+        for id_ in range(8_000):
+            made.put_raw(f"k{id_}", None)
+    stub.add(LATE, CUSTOMER)
+    made.put_raw("new", good(1, LATE))
+    made.flush()
+    running = service(settings(made.name))
+    running.wait_record("/customers", "new", customer(1), 120)
+    running.wait_ready(120)
+    assert running.keys("/customers") == ["new"]
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "after a snapshot"])
+def test_a_deleted_key_of_unknown_schema_stays_deleted(topic, settings, service, stub, tmp_path, restart):
+    """Its key's schema comes, then its value's; the tombstone came long before."""
+    made = topic(**COMPACT)
+    made.put_raw("other", good(1))
+    made.put_raw(framed(NEVER, b"\x0ahello"), good(2, LATE))
+    made.put_raw("hello", None)
+    made.flush()
+    (tmp_path / "snapshots").mkdir()
+    made_settings = settings(made.name, snapshot={"dir": str(tmp_path / "snapshots"), "interval": "1h"})
+    running = service(made_settings).wait_ready()
+    if restart:
+        running.stop()
+        running = service(made_settings).wait_ready()
+        assert running.status()["snapshot"]["loaded"] is not None
+    stub.add(NEVER, '"string"')
+    wait_code(running, "hello", (404, "not_found"))
+    stub.add(LATE, CUSTOMER)
+    made.put_raw("last", good(3, LATE))
+    made.flush()
+    running.wait_record("/customers", "last", customer(3))
+    assert code(running, "hello") == (404, "not_found")
+    running.wait(lambda: set_aside(running)["records"] == 0, "nothing to be set aside", 20)
+
+
+def test_a_stopped_partition_goes_on_when_its_bad_record_is_replaced(topic, settings, service):
+    made = topic(partitions=2, **COMPACT)
+    made.put_raw("k", good(1, LATE), partition=0, timestamp=1_700_000_000_000)
+    made.put_raw("other", good(2), partition=1)
+    made.flush()
+    running = service(settings(made.name, wait="1s", policy="stop"))
+    running.wait_waiting("stopped at a bad record")
+    made.put_raw("k", None, partition=1, timestamp=1_700_000_001_000)
+    made.flush()
+    running.wait_ready()
+    running.check_all("/customers", {"other": customer(2)})
+
+
+def test_a_bad_record_that_another_partition_deleted(topic, settings, service):
+    """The tombstone is later by its timestamp, whichever partition is read first."""
+    made = topic(partitions=2, **COMPACT)
+    made.put_raw("k", None, partition=1, timestamp=1_700_000_001_000)
+    made.flush()
+    made.put_raw("k", b"{}", partition=0, timestamp=1_700_000_000_000)
+    made.flush()
+    running = service(settings(made.name)).wait_ready()
+    assert code(running, "k") == (404, "not_found")
+
+
+def test_a_delete_forgets_what_is_bad_of_its_own_store_alone(topic, settings, service):
+    made = topic(**COMPACT)
+    made.put_raw("k", good(1))
+    made.put_raw("k", b"{}")
+    made.flush()
+    cache = {"stores": [{"name": "one", "type": "in_memory"}, {"name": "two", "type": "in_memory", "schemas": ["bill"]}],
+             "routes": [{"path": "/customers", "store": "one"}, {"path": "/bills", "store": "two"}]}
+    running = service(settings(made.name, cache=cache)).wait_ready()
+    assert code(running, "k", "/bills") == (500, "bad_record")
+    assert running.api.request("DELETE", "/customers/k").status == 200
+    assert code(running, "k") == (404, "not_found")
+    assert code(running, "k", "/bills") == (500, "bad_record")
