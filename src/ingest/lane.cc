@@ -214,7 +214,7 @@ void Lane::advance(Own& partition, Offset position) {
 
 // Not of a partition with records that were set aside: a replica that knows their schemas has them.
 void Lane::publish_digest(const Own& partition) {
-  const bool whole = around_.applier.set_aside().count_of(partition.state->at) == 0;
+  const bool whole = !around_.applier.set_aside().waits(partition.state->at);
   partition.state->digest.set(whole ? Digest{partition.applied, digest_of(partition)}
                                     : Digest{kNoDigest, 0});
 }
@@ -234,7 +234,7 @@ void Lane::mark(Own& partition, Offset next) {
   // What is before the first record that was read here was never applied by us, unless a snapshot
   // brought it; a whole step behind it is.
   if (partition.next_mark != 0 && passed > 0 &&
-      around_.applier.set_aside().count_of(partition.state->at) == 0) {
+      !around_.applier.set_aside().waits(partition.state->at)) {
     partition.state->mark.set({Offset(passed), digest_of(partition)});
   }
   partition.next_mark = passed + kStep;

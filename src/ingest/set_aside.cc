@@ -209,6 +209,15 @@ std::size_t SetAside::count_of(kafka::TopicPartition at) const {
   return records == partitions_.end() ? 0 : records->second.size();
 }
 
+bool SetAside::waits(kafka::TopicPartition at) const {
+  if (!any()) return false;
+  const std::lock_guard lock(mutex_);
+  const auto records = partitions_.find(at);
+  return records != partitions_.end() &&
+         std::any_of(records->second.begin(), records->second.end(),
+                     [](const auto& one) { return !one.second->given_up; });
+}
+
 std::shared_ptr<const SetAsideRecord> SetAside::find(kafka::TopicPartition at,
                                                      Offset offset) const {
   const std::lock_guard lock(mutex_);

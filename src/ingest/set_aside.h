@@ -84,6 +84,8 @@ class SetAside {
   // All of a partition, by their offsets.
   std::vector<Wait> of(kafka::TopicPartition at) const;
   std::size_t count_of(kafka::TopicPartition at) const;
+  // Whether one of the partition's still waits, and was not given up.
+  bool waits(kafka::TopicPartition at) const;
   std::shared_ptr<const SetAsideRecord> find(kafka::TopicPartition at, Offset offset) const;
   // The first ones, by topic, partition and offset, with those given up.
   std::vector<std::shared_ptr<const SetAsideRecord>> list(std::size_t max) const;

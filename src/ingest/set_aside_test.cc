@@ -153,6 +153,7 @@ TEST_F(SetAsideTest, AGivenUpOneIsToldToNoReader) {
   EXPECT_TRUE(all_.of(at_)[0].given_up);
   EXPECT_EQ(all_.counts().records, 0u);
   EXPECT_EQ(all_.counts().given_up, 1u);
+  EXPECT_FALSE(all_.waits(at_));
   all_.remove(at_, Offset(5));
   EXPECT_FALSE(all_.any());
 }

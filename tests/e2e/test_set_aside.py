@@ -259,6 +259,7 @@ def test_when_the_wait_ends_the_policy_for_bad_records_applies(topic, settings, 
     running.wait_record("/customers", "x", customer(1))  # the last good one
     running.wait(lambda: set_aside(running)["records"] == 0, "none to be set aside")
     assert running.status()["records"]["bad"]["schema_not_found"] == 2
+    running.wait(lambda: running.status()["kafka"]["partitions"][0]["digest"], "a digest: all replicas have given up")
     if policy == "dead_letter":
         found = letters.read()
         assert [(key, value) for _, _, key, value in found] == [(b"x", good(2, LATE)), (b"alone", good(3, LATE))]
