@@ -196,8 +196,8 @@ Result<std::string> CurlClient::get(std::string_view path, std::string_view what
 Result<SchemaText> CurlClient::fetch(SchemaId id, std::stop_token stop) {
   const std::string number = std::to_string(id.value);
   if (global_ids_) {
-    Result<std::string> text = get("/ids/globalIds/" + number + "?dereference=true", "the schema",
-                                   stop, Api::kApicurio);
+    Result<std::string> text =
+        get("/ids/globalIds/" + number + "?dereference=true", "the schema", stop, Api::kApicurio);
     if (!text.ok()) return std::move(text).error();
     return SchemaText{.schema = *std::move(text)};
   }
