@@ -133,17 +133,8 @@ std::vector<KeptMessage> read(Consumer& consumer, std::size_t count) {
 
 std::vector<std::pair<std::string, std::string>> headers_of(const KeptMessage& message) {
   std::vector<std::pair<std::string, std::string>> out;
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(message.memory.get(), &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return out;
-  }
-  const char* name = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  for (std::size_t i = 0;
-       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-       ++i) {
-    out.emplace_back(name, std::string(static_cast<const char*>(value), size));
+  for (const Header& header : copy_of(message).headers) {
+    out.emplace_back(header.name, header.value.value_or("null"));
   }
   return out;
 }
