@@ -28,7 +28,7 @@ constexpr const Header* kOfCache[] = {&kCacheControl};
 constexpr const Header* kOfAllow[] = {&kAllow};
 constexpr const Header* kOfRetry[] = {&kCacheControl, &kRetryAfter};
 
-constexpr Parameter kIfMatch = {"If-Match", "header", "string", "ETags of which one must be that of the record, or `*`: any record. Weak tags match none."};
+constexpr Parameter kIfMatch = {"If-Match", "header", "string", "ETags; one of them must be that of the record. `*`: any record. Weak tags match none."};
 constexpr Parameter kIfNoneMatch = {"If-None-Match", "header", "string", "ETags that the client has and the record must not have, or `*`."};
 constexpr Parameter kIfUnmodifiedSince = {"If-Unmodified-Since", "header", "string", "A date of HTTP that the record must not be later than. Ignored beside `If-Match`, when it is no date, and when the record has no timestamp."};
 constexpr Parameter kItemParameters[] = {
@@ -86,7 +86,7 @@ constexpr Operation kOperations[] = {
     {kItem, Method::kGet, "GET P/{id}", "get", "The record of a key", "", kItemParameters, kReadAnswers},
     {kCollection, Method::kGet, "GET P?limit=&offset=&filter=", "list", "The keys", "Of a store in Redis: in the order of SCAN, and a key may come twice. Not with `list: off` on the route.", kListParameters, kListAnswers},
     {kCollection, Method::kPost, "POST P", "add", "Adds a record", "The body is the JSON of the route's record type. Not with `cache.writes: off`.", kConditionParameters, kAddAnswers},
-    {kItem, Method::kDelete, "DELETE P/{id}", "remove", "Removes a record", "Nothing is removed that cannot be shown: 503 while the schema of the key's last record is not known, 500 when only bad records of the key are known, or when a record in Redis is at fault. Not with `cache.writes: off`.", kItemParameters, kRemoveAnswers},
+    {kItem, Method::kDelete, "DELETE P/{id}", "remove", "Removes a record", "Nothing is removed that cannot be shown: 503 while the schema of the key's last record is not known, 500 when the known records of the key are all bad, or when a record in Redis is at fault. Not with `cache.writes: off`.", kItemParameters, kRemoveAnswers},
     {kByBody, Method::kPost, "POST P_by_body", "getByBody", "The record of the key in the body", "The key is the field `key_from_body` of the JSON body. Only on routes that set it.", kConditionParameters, kByBodyAnswers},
     {kByBody, Method::kPost, "GET P_by_body", "", "", "As `POST P_by_body`, with the body in a GET.", {}, {}},
     {kDocument, Method::kGet, "GET PREFIX/openapi.json", "openApi", "This document", "A route of this path goes first.", kDocumentParameters, kDocumentAnswers},
@@ -103,7 +103,7 @@ constexpr Answer kCommonAnswers[] = {
     {414, "a target beyond 200 KiB"},
     {417, "an `Expect` other than `100-continue`"},
     {431, "a header block beyond 256 KiB, or more than 100 headers"},
-    {500, "a key of which only bad records are known, or a stored record that cannot be shown, by its own or by the reader schema; the log says why", Content::kError, kOfCache},
+    {500, "a key whose known records are all bad, or a stored record that cannot be shown, by its own or by the reader schema; the log says why", Content::kError, kOfCache},
     {501, "a `Transfer-Encoding` other than `chunked`"},
     {503, "not ready, too old, Redis does not answer or takes no writes, a POST before any schema of the store is known, a key that a full store may have refused, a schema (of the key's last record, or the reader's) that is not known here yet, or beyond 16,384 connections", Content::kError, kOfRetry},
     {505, "a version of HTTP other than 1.1 and 1.0"},

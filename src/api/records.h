@@ -82,7 +82,7 @@ struct RecordsOptions {
 // DELETE that record is the one that is removed, whatever happens at the same time.
 // A read that hits a store in memory allocates nothing. Until the gate is open everything answers
 // 503. A key whose last record is of a schema that is not known yet is 503 (kSchemaUnknown), and
-// one of which only bad records are known 500 (kBadRecord). A store that had to refuse keys
+// one whose known records are all bad 500 (kBadRecord). A store that had to refuse keys
 // (Store::health) answers those it has; others are 503, since they may exist.
 class Records final : public http::Handler {
  public:

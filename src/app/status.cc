@@ -199,7 +199,7 @@ json::object set_aside_json(const std::vector<Intake>& intakes,
           {"first", std::move(first)}};
 }
 
-// Keys of which only bad records may be known.
+// Keys whose last record is bad.
 json::object bad_keys_json(const std::vector<Intake>& intakes) {
   store::UnreadKeys::Counts sum;
   bool full = false;
