@@ -450,12 +450,18 @@ def test_ten_thousand_foreign_ids_do_not_end_a_new_schema(topic, settings, servi
     running.wait_record("/customers", "new", customer(2))
 
 
-def test_redis_store_of_all_types_takes_it_at_once(topic, settings, service, stub, redis_server):
+def x_and_behind(topic):
+    """A key whose last record is of unknown schema, and a record behind it."""
     made = topic(**COMPACT)
     made.put_raw("x", good(1))
     made.put_raw("x", good(2, LATE))
     made.put_raw("behind", good(3))
     made.flush()
+    return made
+
+
+def test_redis_store_of_all_types_takes_it_at_once(topic, settings, service, stub, redis_server):
+    made = x_and_behind(topic)
     running = service(settings(made.name, wait="2s", cache=shared_store(redis_server()))).wait_ready()
     running.wait_record("/customers", "behind", customer(3))
     assert code(running, "x") in (UNKNOWN, (500, "bad_record"))
@@ -467,11 +473,7 @@ def test_redis_store_of_all_types_takes_it_at_once(topic, settings, service, stu
 
 
 def test_redis_store_with_schemas_waits_no_longer_than_the_wait(topic, settings, service, stub, redis_server):
-    made = topic(**COMPACT)
-    made.put_raw("x", good(1))
-    made.put_raw("x", good(2, LATE))
-    made.put_raw("behind", good(3))
-    made.flush()
+    made = x_and_behind(topic)
     cache = shared_store(redis_server(), schemas=["customer"])
     running = service(settings(made.name, wait="3s", cache=cache))
     running.wait_waiting("waits for a schema at offset 1")

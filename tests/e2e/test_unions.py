@@ -17,13 +17,19 @@ def put(topic, key, record):
     topic.put(key, (f"com.polecatworks.billing.{kind}", record), EITHER)
 
 
-def test_branches_go_to_the_stores_that_take_them(topic, config, service):
+def filled(topic):
+    """A customer, a bill, and a key whose customer became a bill."""
     made = topic(cleanup_policy="compact")
     put(made, "c", customer(1))
     put(made, "b", bill(2))
     put(made, "changes", customer(3))
     put(made, "changes", bill(4))
     made.flush()
+    return made
+
+
+def test_branches_go_to_the_stores_that_take_them(topic, config, service):
+    made = filled(topic)
     running = service(config(made.name)).wait_ready()
     running.check_all("/customers", {"c": customer(1)})
     running.check_all("/bills", {"b": bill(2), "changes": bill(4)})
@@ -55,12 +61,7 @@ def test_a_post_of_a_branch_that_the_store_does_not_take(topic, config, service)
 
 @pytest.mark.parametrize("schemas", [["customer"], []], ids=["customers", "all"])
 def test_branches_in_redis(topic, config, service, redis_server, schemas):
-    made = topic(cleanup_policy="compact")
-    put(made, "c", customer(1))
-    put(made, "b", bill(2))
-    put(made, "changes", customer(3))
-    put(made, "changes", bill(4))
-    made.flush()
+    made = filled(topic)
     running = service(config(made.name, cache=shared_store(redis_server(), schemas=schemas))).wait_ready()
     running.wait_record("/customers", "c", customer(1))
     assert sorted(running.keys("/customers")) == (["c"] if schemas else ["b", "c", "changes"])
